@@ -1,0 +1,159 @@
+"""Who bought it: organizations, the domains and names they are known by, and their members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import uuid_utils.compat as uuid
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_countries.fields import CountryField
+
+from orgs import normalize
+
+
+class Organization(models.Model):
+    """A company in the vendor's directory: a partner, a customer, or both."""
+
+    class Origin(models.TextChoices):
+        """How the organization came to be (first seed: trial online, purchase online, order through a partner)."""
+
+        ONLINE_TRIAL = "online_trial", _("Online trial")
+        ONLINE_PURCHASE = "online_purchase", _("Online purchase")
+        PARTNER_ORDER = "partner_order", _("Order through a partner")
+        DIRECT_ORDER = "direct_order", _("Order from the vendor")
+
+    public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
+    external_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    name = models.CharField(max_length=200)
+    # Kept by save() and by the importer; see orgs.normalize for what the two keys mean.
+    name_key = models.CharField(max_length=200, editable=False)
+    name_start = models.CharField(max_length=5, editable=False)
+    country = CountryField(blank=True)
+    vertical = models.CharField(_("business vertical"), max_length=40, blank=True)
+    is_partner = models.BooleanField(default=False)
+    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.DIRECT_ORDER)
+    account_created_at = models.DateTimeField(default=timezone.now)
+    # Statistics of use are stored and kept right by what changes them, never counted in a request.
+    user_count = models.PositiveIntegerField(default=0)
+    active_user_count = models.PositiveIntegerField(default=0)
+    active_subscription_count = models.PositiveIntegerField(default=0)
+    last_activity_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(active_user_count__lte=models.F("user_count")),
+                name="organization_active_users_are_users",
+            ),
+            models.CheckConstraint(condition=~models.Q(name=""), name="organization_has_a_name"),
+        ]
+        indexes = [
+            models.Index(fields=["name_key"], name="organization_name_key"),
+            models.Index(fields=["name_start"], name="organization_name_start"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, **kwargs: Any) -> None:
+        """Keep the search keys with the name they are made from."""
+        self.name_key = normalize.name_key(self.name)
+        self.name_start = normalize.name_start(self.name)
+        fields = kwargs.get("update_fields")
+        if fields is not None and "name" in fields:
+            kwargs["update_fields"] = {*fields, "name_key", "name_start"}
+        super().save(**kwargs)
+
+
+class OtherName(models.Model):
+    """Another name an organization is known by: former, trading, native script, translated, acronym."""
+
+    class Kind(models.TextChoices):
+        FORMER = "former", _("Former name")
+        TRADING = "trading", _("Trading name")
+        NATIVE = "native", _("Name in its own script")
+        TRANSLATED = "translated", _("Translated name")
+        ACRONYM = "acronym", _("Acronym")
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="other_names")  # part of it
+    name = models.CharField(max_length=200)
+    name_key = models.CharField(max_length=200, editable=False)
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.TRADING)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="organization_other_name_once"),
+        ]
+        indexes = [models.Index(fields=["name_key"], name="other_name_key")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, **kwargs: Any) -> None:
+        """Keep the search key with the name it is made from."""
+        self.name_key = normalize.name_key(self.name)
+        super().save(**kwargs)
+
+
+class Domain(models.Model):
+    """A domain that an organization has verified, or claimed for itself alone."""
+
+    class Status(models.TextChoices):
+        VERIFIED = "verified", _("Verified")
+        CLAIMED = "claimed", _("Claimed")
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="domains")  # part of it
+    name = models.CharField(max_length=253)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.VERIFIED)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="organization_domain_once"),
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(status="claimed"), name="organization_domain_claimed_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["name"], name="domain_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Member(models.Model):
+    """A person's account in an organization, known by the email address."""
+
+    class Role(models.TextChoices):
+        USER = "user", _("User")
+        PROVISIONING = "provisioning", _("Provisioning administrator")
+        FULL = "full", _("Full administrator")
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="members")  # part of it
+    email = models.CharField(max_length=254)  # lower case
+    # What follows the @, lower case: the seed's rule compares it exactly.
+    email_domain = models.CharField(max_length=253, editable=False)
+    role = models.CharField(max_length=12, choices=Role.choices, default=Role.USER)
+    last_active_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "email"], name="organization_member_once"),
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")), name="member_email_is_lower_case"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["email"], name="member_email"),
+            models.Index(fields=["email_domain", "organization"], name="member_email_domain"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def save(self, **kwargs: Any) -> None:
+        """Keep the address in lower case and its domain beside it."""
+        self.email = normalize.email_key(self.email)
+        self.email_domain = normalize.email_domain(self.email)
+        super().save(**kwargs)

