@@ -1,0 +1,11 @@
+"""Settings of the test run: the product's own, without the connection pool and with mail kept in memory."""
+
+from provisioning.settings import *  # noqa: F403
+from provisioning.settings import DATABASES
+
+DATABASES["default"]["OPTIONS"].pop("pool", None)
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ALLOWED_HOSTS = ["*"]
+STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+WHITENOISE_USE_FINDERS = True
+SECURE_SSL_REDIRECT = False
