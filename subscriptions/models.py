@@ -78,7 +78,8 @@ class Order(models.Model):
                 name="unmapped_order_has_no_organization",
             ),
             models.CheckConstraint(
-                condition=models.Q(set_up_at__isnull=False) == models.Q(state="set_up"),
+                condition=models.Q(set_up_at__isnull=False, state="set_up")
+                | models.Q(models.Q(set_up_at=None), ~models.Q(state="set_up")),
                 name="set_up_order_says_when",
             ),
             models.CheckConstraint(
