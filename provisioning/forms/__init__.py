@@ -1,0 +1,1 @@
+"""One form a step of the wizard, one module a part."""
