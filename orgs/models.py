@@ -107,6 +107,9 @@ class Domain(models.Model):
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="domains")  # part of it
     name = models.CharField(max_length=253)
+    # What somebody registered, and its first label: for sub-domains and other TLDs of the same name. Kept by save().
+    registrable = models.CharField(max_length=253, editable=False, default="")
+    label = models.CharField(max_length=63, editable=False, default="")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.VERIFIED)
 
     class Meta:
@@ -116,10 +119,21 @@ class Domain(models.Model):
                 fields=["name"], condition=models.Q(status="claimed"), name="organization_domain_claimed_once"
             ),
         ]
-        indexes = [models.Index(fields=["name"], name="domain_name")]
+        indexes = [
+            models.Index(fields=["name"], name="domain_name"),
+            models.Index(fields=["registrable"], name="domain_registrable"),
+            models.Index(fields=["label"], name="domain_label"),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, **kwargs: Any) -> None:
+        """Keep the domain as DNS has it, and the two search keys with it."""
+        self.name = normalize.ascii_domain(self.name)
+        self.registrable = normalize.registrable_domain(self.name)
+        self.label = normalize.domain_label(self.name)
+        super().save(**kwargs)
 
 
 class Member(models.Model):
