@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
 from orgs.models import Organization
+from subscriptions import rules
 
-MAX_LICENSES = 1_000_000
-MAX_TERM_MONTHS = 120
+MAX_LICENSES = rules.MAX_LICENSES
+MAX_TERM_MONTHS = rules.MAX_TERM_MONTHS
 
 
 class Service(models.TextChoices):

@@ -1,0 +1,259 @@
+"""Every write to orders and what is made from them. Each locks what it changes and does all of it, or nothing.
+
+What an order must be like is in ``subscriptions.rules``; a refusal is a ``Refused`` with a code. Who may do it is not
+asked here: provisioning.access knows the people. Events, links and emails are provisioning.actions' part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+from django_countries import countries
+
+from orgs.models import Organization
+from subscriptions import rules
+from subscriptions.models import Location, Order, OrderLine, Service, Site, Subscription
+from subscriptions.rules import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
+
+__all__ = [
+    "Line",
+    "LocationPlan",
+    "Problem",
+    "Refused",
+    "SiteNameTaken",
+    "SitePlan",
+    "cancel_order",
+    "correct_order",
+    "place_order",
+    "set_up_order",
+]
+
+# What a line's product is called where the order doesn't say. A name, and so not translated.
+_PRODUCTS = {Service.MEETINGS.value: "Meetings", Service.CALLING.value: "Calling"}
+
+
+def place_order(
+    *,
+    number: str | None,
+    sold_to: str,
+    contact_email: str,
+    customer_name: str = "",
+    customer_email: str = "",
+    lines: Sequence[Line],
+) -> tuple[Order, bool]:
+    """Place an order, once: the same number again returns the order that is there, unchanged, and False.
+
+    :param number: the vendor's number; None or "" takes the next of our own ("PO-100001").
+    :raises Refused: with the code of the first thing that can't be so.
+    """
+    number = rules.clean_number(number) if number else None
+    facts = {
+        "sold_to": rules.clean_text(sold_to, Problem.SOLD_TO, longest=rules.MAX_NAME),
+        "contact_email": rules.clean_email(contact_email, Problem.CONTACT_EMAIL),
+        "customer_name": rules.clean_text(customer_name, Problem.CUSTOMER_NAME, longest=rules.MAX_NAME, required=False),
+        "customer_email": rules.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False),
+    }
+    cleaned = rules.clean_lines(lines, _PRODUCTS)
+    while True:
+        wanted = number or _next_number()
+        if existing := Order.objects.filter(number=wanted).first():
+            if number:
+                return existing, False
+            continue  # somebody used one of our numbers by hand
+        try:
+            # The unique number decides between two at once: the second waits here, and then finds the first's order.
+            with transaction.atomic():
+                order = Order.objects.create(number=wanted, **facts)
+                OrderLine.objects.bulk_create(_line_of(order, line) for line in cleaned)
+        except IntegrityError:
+            if not Order.objects.filter(number=wanted).exists():
+                raise
+        else:
+            return order, True
+
+
+def correct_order(
+    *,
+    order: Order,
+    sold_to: str | None = None,
+    contact_email: str | None = None,
+    customer_name: str | None = None,
+    customer_email: str | None = None,
+    lines: Sequence[Line] | None = None,
+) -> Order:
+    """Correct what is given and leave what is None.
+
+    Everything may be corrected until the organizations are confirmed; then only who bought it and the lines, until
+    the order is set up; then nothing.
+
+    :raises Refused: ALREADY_MAPPED, ALREADY_SET_UP or CANCELLED where it is too late, or what the rules say.
+    """
+    with transaction.atomic():
+        order = _locked(order)
+        _still_open(order)
+        early = {"contact_email": contact_email, "customer_name": customer_name, "customer_email": customer_email}
+        if order.state == Order.State.MAPPED and any(
+            value is not None and value.strip() != getattr(order, name) for name, value in early.items()
+        ):
+            raise Refused(Problem.ALREADY_MAPPED)
+        if sold_to is not None:
+            order.sold_to = rules.clean_text(sold_to, Problem.SOLD_TO, longest=rules.MAX_NAME)
+        if contact_email is not None:
+            order.contact_email = rules.clean_email(contact_email, Problem.CONTACT_EMAIL)
+        if customer_name is not None:
+            order.customer_name = rules.clean_text(
+                customer_name, Problem.CUSTOMER_NAME, longest=rules.MAX_NAME, required=False
+            )
+        if customer_email is not None:
+            order.customer_email = rules.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False)
+        order.save(update_fields=["sold_to", *early])
+        if lines is not None:
+            _replace_lines(order, rules.clean_lines(lines, _PRODUCTS))
+        return order
+
+
+def cancel_order(*, order: Order) -> Order:
+    """Cancel an order that is not set up; cancelling it again finds it done.
+
+    :raises Refused: ALREADY_SET_UP.
+    """
+    with transaction.atomic():
+        order = _locked(order)
+        if order.state == Order.State.CANCELLED:
+            return order
+        _still_open(order)
+        order.state = Order.State.CANCELLED
+        order.cancelled_at = timezone.now()
+        order.save(update_fields=["state", "cancelled_at"])
+        return order
+
+
+def set_up_order(*, order: Order, sites: Sequence[SitePlan], location: LocationPlan | None) -> Order:
+    """Make the subscriptions, sites and location of a mapped order: all of it, or nothing.
+
+    Whoever comes second, even at the same moment, gets the order that the first one set up.
+
+    :raises SiteNameTaken: another order has one of the names.
+    :raises Refused: the order can't be set up now, or not like this.
+    """
+    with transaction.atomic():
+        order = _locked(order)
+        if order.state == Order.State.SET_UP:
+            return order
+        if order.state == Order.State.CANCELLED:
+            raise Refused(Problem.CANCELLED)
+        if order.state != Order.State.MAPPED or order.customer is None:
+            raise Refused(Problem.NOT_MAPPED)
+        lines = {line.service: line for line in order.lines.all()}
+        meetings, calling = lines.get(Service.MEETINGS), lines.get(Service.CALLING)
+        rules.check_sites(sites, meetings.licenses if meetings else None)
+        rules.check_location(location, asked=calling is not None, countries=frozenset(countries.countries))
+        now = timezone.now()
+        made = {service: _subscribe(order, line, now) for service, line in lines.items()}
+        if meetings:
+            _make_sites(made[Service.MEETINGS], sites)
+        if location:
+            _make_location(made[Service.CALLING], location)
+        order.state = Order.State.SET_UP
+        order.set_up_at = now
+        order.save(update_fields=["state", "set_up_at"])
+        Organization.objects.filter(pk=order.customer.pk).update(
+            active_subscription_count=F("active_subscription_count") + len(made)
+        )
+        return order
+
+
+def _locked(order: Order) -> Order:
+    """The order as it is now, kept from everybody else until the transaction ends."""
+    return Order.objects.select_for_update(of=("self",)).select_related("customer", "partner").get(pk=order.pk)
+
+
+def _still_open(order: Order) -> None:
+    if order.state == Order.State.CANCELLED:
+        raise Refused(Problem.CANCELLED)
+    if order.state == Order.State.SET_UP:
+        raise Refused(Problem.ALREADY_SET_UP)
+
+
+def _next_number() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('subscriptions_order_number')")
+        return f"PO-{cursor.fetchone()[0]}"
+
+
+def _line_of(order: Order, line: Line) -> OrderLine:
+    return OrderLine(
+        order=order,
+        service=line.service,
+        product=line.product,
+        licenses=line.licenses,
+        term_months=line.term_months,
+    )
+
+
+def _replace_lines(order: Order, lines: Sequence[Line]) -> None:
+    order.lines.exclude(service__in=[line.service for line in lines]).delete()
+    OrderLine.objects.bulk_create(
+        [_line_of(order, line) for line in lines],
+        update_conflicts=True,
+        unique_fields=["order", "service"],
+        update_fields=["product", "licenses", "term_months"],
+    )
+
+
+def _subscribe(order: Order, line: OrderLine, now: datetime) -> Subscription:
+    return Subscription.objects.create(
+        line=line,
+        organization=order.customer,
+        starts_at=now,
+        ends_at=rules.add_months(now, line.term_months),
+    )
+
+
+def _make_sites(subscription: Subscription, sites: Sequence[SitePlan]) -> None:
+    rows = [
+        Site(
+            subscription=subscription,
+            position=position,
+            name=site.name,
+            time_zone=site.time_zone,
+            early_release=site.early_release,
+            licenses=site.licenses,
+        )
+        for position, site in enumerate(sites, start=1)
+    ]
+    with _taken_names([site.name for site in sites]):
+        # Always in the same order: two orders that want the same names in another order wait, and don't lock up.
+        Site.objects.bulk_create(sorted(rows, key=lambda row: row.name))
+
+
+@contextmanager
+def _taken_names(names: Sequence[str]) -> Iterator[None]:
+    """Turn the refusal of the database into the name that somebody else has."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        taken = set(Site.objects.filter(name__in=names).values_list("name", flat=True))
+        for name in names:
+            if name in taken:
+                raise SiteNameTaken(name) from error
+        raise
+
+
+def _make_location(subscription: Subscription, location: LocationPlan) -> None:
+    Location.objects.create(
+        subscription=subscription,
+        name=location.name.strip(),
+        country=location.country,
+        address=dict(location.address),
+        time_zone=location.time_zone,
+        language=location.language,
+        announcement_language=location.announcement_language,
+        main_number=location.main_number,
+    )
