@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,6 +49,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django.forms",
     "formtools",
     "allauth",
     "allauth.account",
@@ -86,7 +86,7 @@ TEMPLATES = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "provisioning.views.brand",
+                "provisioning.brand.brand",
             ],
         },
     }
@@ -113,14 +113,16 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, str]] = []
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_orders"
-ACCOUNT_ADAPTER = "provisioning.links.AccountAdapter"
+ACCOUNT_ADAPTER = "provisioning.sign_in.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # the code that signs in is the proof
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
-ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60
+# How long a browser waits for a code, and how often it may try; provisioning.sign_in has the rest, and why.
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_LOGIN_TIMEOUT = 60 * 60
 ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
+ACCOUNT_RATE_LIMITS = False  # by network address they would lock out everybody behind the one of a mail scanner
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
@@ -146,7 +148,17 @@ MAILERS = {"default": {"BACKEND": _email["EMAIL_BACKEND"], "OPTIONS": _email_opt
 # The vendor's own name on the product
 BRAND_NAME = env.str("BRAND_NAME", default="Northwind Cloud")
 BRAND_LOGO_URL = env.str("BRAND_LOGO_URL", default="")
-BRAND_ACCENT = env.str("BRAND_ACCENT", default="")  # a CSS colour, such as #0b6e4f
+BRAND_ACCENT = env.str("BRAND_ACCENT", default="")
+BRAND_FONT = env.str("BRAND_FONT", default="")
+BRAND_RADIUS = env.str("BRAND_RADIUS", default="")
+# They end up in a stylesheet: nothing but what they are may get there.
+for _name, _value, _shape, _expected in (
+    ("BRAND_ACCENT", BRAND_ACCENT, r"#(?:[0-9a-fA-F]{3}){1,2}", "a colour such as #0b6e4f"),
+    ("BRAND_FONT", BRAND_FONT, r"[\w ,'\"-]+", "names of fonts such as 'Source Sans 3', Arial"),
+    ("BRAND_RADIUS", BRAND_RADIUS, r"\d{1,2}(?:\.\d+)?(?:px|rem)|0", "a length such as 8px, or 0"),
+):
+    if _value and not re.fullmatch(_shape, _value):
+        raise ImproperlyConfigured(f"{_name} must be {_expected}.")
 HELP_CONTACT = env.str("HELP_CONTACT", default=f"help@{_public.hostname if _https else 'example.com'}")
 PRIVACY_URL = env.str("PRIVACY_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{BRAND_NAME} <{HELP_CONTACT}>")
@@ -180,14 +192,11 @@ STORAGES = {
 }
 
 # Security
-_accent_hash = "'sha256-{}'".format(
-    base64.b64encode(hashlib.sha256(f":root{{--accent-brand:{BRAND_ACCENT}}}".encode()).digest()).decode()
-)
 _logo = [f"{urlsplit(BRAND_LOGO_URL).scheme}://{urlsplit(BRAND_LOGO_URL).netloc}"] if "://" in BRAND_LOGO_URL else []
 SECURE_CSP = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
-    "style-src": [CSP.SELF, *([_accent_hash] if BRAND_ACCENT else [])],
+    "style-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:", *_logo],
     "font-src": [CSP.SELF],
     "connect-src": [CSP.SELF],
@@ -218,4 +227,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO")},
+    # It tells of every job and of every start of any command.
+    "loggers": {"procrastinate": {"level": "WARNING"}},
 }
