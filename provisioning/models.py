@@ -168,3 +168,31 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} → {self.to}"
+
+
+class SignInCode(models.Model):
+    """One code that an address was asked to prove itself with. Its letters are derived from the row, never kept.
+
+    Also written for addresses that have no account, so that nobody can tell them apart; those get no mail.
+    """
+
+    email = models.EmailField()  # lower case, as typed or as the link's
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")  # worthless without it
+    public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
+    made_at = models.DateTimeField(default=timezone.now)
+    fresh_until = models.DateTimeField()  # asked again before this: the same code
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    wrong = models.PositiveIntegerField(default=0)
+    # The mail that carries it: asked for, sent, and how often it was asked for.
+    asked_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    mails = models.PositiveSmallIntegerField(default=1)
+    tries = models.PositiveSmallIntegerField(default=0)
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["email", "made_at"], name="sign_in_code_of_address")]
+
+    def __str__(self) -> str:
+        return f"{self.email}: {self.public_id}"

@@ -1,0 +1,299 @@
+"""The product's emails: one function per event. A row says what is to be sent; the text is made when it goes out.
+
+``queue`` writes the row and wakes a worker in the caller's transaction, so that an order and its mail are both there or
+neither is. ``provisioning.tasks`` sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import css_inline
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from procrastinate.contrib.django import app
+
+from provisioning.models import Link, Mail, SignInCode
+from subscriptions.models import Order
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one email says. One template lays out all of them, so that the text part reads as well as the HTML part."""
+
+    subject: str
+    title: str
+    paragraphs: tuple[str, ...]
+    why: str  # why the reader gets this
+    facts: tuple[tuple[str, str], ...] = ()
+    button: str = ""
+    url: str = ""
+    code: str = ""
+    after: tuple[str, ...] = ()  # until when, and what happens if the reader does nothing
+    attachments: tuple[tuple[str, bytes, str], ...] = field(default=())
+
+
+def queue(*, order: Order, event: str, to: str, link: Link | None = None, **facts: str) -> Mail:
+    """Write down that this email is to be sent, and wake a worker. ``event`` is the name of a function in EVENTS."""
+    if event not in EVENTS:
+        raise LookupError(event)
+    with transaction.atomic():
+        mail = Mail.objects.create(order=order, event=event, to=to, link=link, facts=facts)
+        wake("send_mail", mail.pk)
+    return mail
+
+
+def wake(task: str, pk: int) -> None:
+    """Wake a worker for one row, in this transaction; the row is the truth, the job a wake-up (provisioning.tasks)."""
+    app.configure_task(f"provisioning.tasks.{task}", allow_unknown=False).defer(pk=pk)
+
+
+def compose(mail: Mail, url: str) -> EmailMultiAlternatives:
+    """Make the email of a row; ``url`` is where its button leads."""
+    with override(settings.LANGUAGE_CODE):
+        return _lay_out(EVENTS[mail.event](mail, url), to=mail.to, message_id=str(mail.public_id))
+
+
+def compose_code(row: SignInCode, code: str) -> EmailMultiAlternatives:
+    """Make the email that carries a one-time code."""
+    with override(settings.LANGUAGE_CODE):
+        return _lay_out(_sign_in_code(row, code), to=row.email, message_id=f"{row.public_id}.{row.mails}")
+
+
+def day(moment: datetime) -> str:
+    """A date as the product writes it: 21 November 2026."""
+    return formats.date_format(timezone.localtime(moment), "j F Y")
+
+
+def clock(moment: datetime) -> str:
+    """A time of day with its zone: 14:05 UTC."""
+    return formats.date_format(timezone.localtime(moment), "H:i T")
+
+
+# One function an event
+
+
+def order_placed(mail: Mail, url: str) -> Message:
+    """To the provisioning contact: the welcome email. Subject and button as the second seed has them."""
+    number = mail.order.number
+    return Message(
+        subject=_("Provisioning information required for order %(number)s") % {"number": number},
+        title=_("Set up order %(number)s") % {"number": number},
+        paragraphs=(
+            _("%(company)s ordered a subscription. Before it can be used, we need to know which organization it is for and how its services are set up.")
+            % {"company": mail.order.sold_to},
+            _("It takes a few minutes. You can stop at any time and go on later, on any device."),
+        ),
+        facts=_order_facts(mail.order),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(
+            *_until(mail.link),
+            _("You are not the right person? Open the link all the same: you can say who should complete the order."),
+            _("Nothing is set up before somebody has completed these steps."),
+        ),
+        why=_("You get this email because you were named as the provisioning contact of order %(number)s.") % {"number": number},
+    )
+
+
+def order_handed_over(mail: Mail, url: str) -> Message:
+    """To the person who now completes the order."""
+    number = mail.order.number
+    by = mail.facts.get("by", "")
+    return Message(
+        subject=_("Provisioning information required for order %(number)s") % {"number": number},
+        title=_("Order %(number)s was handed over to you") % {"number": number},
+        paragraphs=(
+            _("%(person)s asked you to complete this order.") % {"person": by}
+            if by
+            else _("The contact of this order asked you to complete it."),
+            _("We need to know which organization the order is for and how its services are set up. It takes a few minutes, and you can stop at any time and go on later."),
+        ),
+        facts=_order_facts(mail.order),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(
+            *_until(mail.link),
+            _("Until the organizations are confirmed, the person who handed it over can take it back."),
+            _("Nothing is set up before somebody has completed these steps."),
+        ),
+        why=_("You get this email because somebody gave your address as the one of the person who completes order %(number)s.") % {"number": number},
+    )
+
+
+def order_taken_back(mail: Mail, url: str) -> Message:
+    """To the person who had the order for a while."""
+    number = mail.order.number
+    return Message(
+        subject=_("You no longer need to complete order %(number)s") % {"number": number},
+        title=_("Order %(number)s was taken back") % {"number": number},
+        paragraphs=(
+            _("The person who had handed this order over to you completes it themselves. Your link to it has ended."),
+            _("There is nothing that you need to do."),
+        ),
+        why=_("You get this email because order %(number)s had been handed over to you.") % {"number": number},
+    )
+
+
+def setup_delegated(mail: Mail, url: str) -> Message:
+    """To the customer's administrator, who sets up the services."""
+    number = mail.order.number
+    partner = mail.order.partner.name if mail.order.partner else mail.order.sold_to
+    return Message(
+        subject=_("Set up your services: order %(number)s") % {"number": number},
+        title=_("Your services are ready to be set up"),
+        paragraphs=(
+            _("%(partner)s ordered a subscription for %(customer)s and asks you to set up its services.")
+            % {"partner": partner, "customer": mail.order.customer or mail.order.customer_name},
+            _("You choose the names of your sites and the location of your calling service. It takes a few minutes, and you can stop at any time and go on later."),
+        ),
+        facts=_order_facts(mail.order),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(
+            *_until(mail.link),
+            _("%(partner)s can watch the set-up, and can take it over.") % {"partner": partner},
+            _("Nothing is set up before somebody has completed these steps."),
+        ),
+        why=_("You get this email because your address was given as the one of the administrator of %(customer)s.")
+        % {"customer": mail.order.customer or mail.order.customer_name},
+    )
+
+
+def set_up_confirmation(mail: Mail, url: str) -> Message:
+    """To everybody with a part in the order: it is set up, and where its summary is."""
+    number = mail.order.number
+    return Message(
+        subject=_("Order %(number)s is set up") % {"number": number},
+        title=_("Order %(number)s is set up") % {"number": number},
+        paragraphs=(
+            _("The services of this order are set up for %(customer)s.") % {"customer": mail.order.customer},
+            _("The order summary says what was set up, and can be downloaded as a PDF."),
+        ),
+        facts=_order_facts(mail.order),
+        button=_("See the order summary"),
+        url=url or f"{settings.PUBLIC_URL}{reverse('order', args=[number])}",
+        why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
+    )
+
+
+def access_requested(mail: Mail, url: str) -> Message:
+    """To an existing full administrator: somebody asks to be an administrator. ``facts``: who, organization, role."""
+    number = mail.order.number
+    who = mail.facts.get("who", "")
+    organization = mail.facts.get("organization", "")
+    return Message(
+        subject=_("%(who)s asks to be an administrator of %(organization)s") % {"who": who, "organization": organization},
+        title=_("Somebody asks for access to %(organization)s") % {"organization": organization},
+        paragraphs=(
+            _("%(who)s is setting up order %(number)s and is not an administrator of %(organization)s. Only its administrators can add one.")
+            % {"who": who, "number": number, "organization": organization},
+            _("If you know this person and agree, add %(who)s as an administrator. The order is held until then.") % {"who": who}
+            if mail.facts.get("held")
+            else _("If you know this person and agree, add %(who)s as an administrator. The order goes on meanwhile.") % {"who": who},
+            _("If you don't agree, or have a question, answer this email."),
+        ),
+        facts=(
+            (_("Order"), number),
+            (_("Bought by"), mail.order.sold_to),
+            (_("Asked by"), who),
+            (_("Rights"), mail.facts.get("role", "") or _("Full administrator")),
+        ),
+        after=(_("If you do nothing, nobody gets any rights."),),
+        why=_("You get this email because you are a full administrator of %(organization)s.") % {"organization": organization},
+    )
+
+
+def link_again(mail: Mail, url: str) -> Message:
+    """To the address of a link, asked for on the page of an expired or replaced one."""
+    number = mail.order.number
+    return Message(
+        subject=_("Your link to order %(number)s") % {"number": number},
+        title=_("Your link to order %(number)s") % {"number": number},
+        paragraphs=(_("Somebody, most likely you, asked for the link to this order to be sent again."),),
+        facts=((_("Order"), number),),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(*_until(mail.link), _("If you didn't ask for it, you can ignore this email.")),
+        why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
+    )
+
+
+EVENTS: dict[str, Callable[[Mail, str], Message]] = {
+    function.__name__: function
+    for function in (
+        order_placed,
+        order_handed_over,
+        order_taken_back,
+        setup_delegated,
+        set_up_confirmation,
+        access_requested,
+        link_again,
+    )
+}
+
+
+def _sign_in_code(row: SignInCode, code: str) -> Message:
+    return Message(
+        subject=_("Your sign-in code: %(code)s") % {"code": code},
+        title=_("Your sign-in code"),
+        paragraphs=(_("Enter this code on the page where you asked for it:"),),
+        code=code,
+        after=(
+            _("It works once, until %(time)s.") % {"time": clock(row.expires_at)},
+            _("Nobody who works for us asks you for it. If you didn't ask for a code, you can ignore this email: without the code, nobody gets in."),
+        ),
+        why=_("You get this email because somebody, most likely you, asked to sign in with this address."),
+    )
+
+
+def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
+    facts = [(_("Order"), order.number), (_("Bought by"), order.sold_to)]
+    if order.customer_name:
+        facts.append((_("Customer"), order.customer_name))
+    facts.extend(
+        (line.get_service_display(), _("%(licenses)s licenses") % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)})
+        for line in order.lines.all()
+    )
+    return tuple(facts)
+
+
+def _until(link: Link | None) -> tuple[str, ...]:
+    if link is None:
+        return ()
+    return (_("The link works until %(day)s, as often as you open it.") % {"day": day(link.expires_at)},)
+
+
+def _lay_out(message: Message, *, to: str, message_id: str) -> EmailMultiAlternatives:
+    context = {
+        "message": message,
+        "brand_name": settings.BRAND_NAME,
+        "brand_logo_url": settings.BRAND_LOGO_URL,
+        "brand_accent": settings.BRAND_ACCENT,
+        "help_contact": settings.HELP_CONTACT,
+        "privacy_url": settings.PRIVACY_URL,
+    }
+    email = EmailMultiAlternatives(
+        subject=" ".join(message.subject.split()),  # one line, whatever a company's name holds
+        body=render_to_string("emails/base.txt", context).strip() + "\n",
+        to=[to],
+        reply_to=[settings.HELP_CONTACT],
+        headers={
+            # The same on every try: a mail that was sent, but not noted before a worker died, can be told as one.
+            "Message-ID": f"<{message_id}@{settings.DEFAULT_FROM_EMAIL.rstrip('>').rpartition('@')[2]}>",
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+    html = css_inline.CSSInliner(load_remote_stylesheets=False).inline(render_to_string("emails/base.html", context))
+    email.attach_alternative(html, "text/html")
+    for name, content, kind in message.attachments:
+        email.attach(name, content, kind)
+    return email

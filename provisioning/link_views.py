@@ -1,0 +1,191 @@
+"""The pages of a link, and of signing in with a code. Links are opened by GET and acted on by POST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.forms import ConfirmLoginCodeForm
+from allauth.account.views import ConfirmLoginCodeView, LogoutView
+from django import forms
+from django.contrib.auth import logout
+from django.core.exceptions import PermissionDenied
+from django.core.validators import EmailValidator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from provisioning import links, sign_in
+from provisioning.models import User
+
+
+def masked(email: str) -> str:
+    """An address as it is shown to somebody who hasn't typed or proved it: m•••@contoso.com."""
+    name, _at, domain = email.rpartition("@")
+    return f"{name[:1]}•••@{domain}"
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def link(request: HttpRequest, token: str) -> HttpResponse:
+    """One link. GET and HEAD change nothing; POST sends a code, or the link once more, to the link's own address."""
+    found = links.find(token)
+    if found is None:
+        return render(request, "links/unknown.html", status=404)
+    number, email = found.order.number, found.part.user.email
+    state = links.state(found)
+    context: dict[str, Any] = {"number": number, "recipient": masked(email), "state": state}
+    if state is links.State.ENDED:
+        context["cancelled"] = found.order.state == found.order.State.CANCELLED
+        return render(request, "links/ended.html", context)
+    if state is not links.State.OPEN:
+        if request.method == "POST":
+            context["sent_at"] = links.send_again(link=found)
+        return render(request, f"links/{state}.html", context)
+    signed_in = request.user.is_authenticated
+    if signed_in and request.user == found.part.user:
+        if request.method == "POST":
+            return redirect("order", number)
+        return render(request, "links/open.html", context | {"mine": True})
+    if request.method == "POST":
+        if signed_in:
+            logout(request)
+        sign_in.start(request, email, order_number=number)
+        return redirect("account_confirm_login_code")
+    return render(request, "links/open.html", context | {"somebody_else": signed_in})
+
+
+class EmailForm(forms.Form):
+    """The address to send a code to."""
+
+    email = forms.CharField(
+        label=_("Your email address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+        validators=[EmailValidator(_("Enter an email address like name@example.com."))],
+        error_messages={"required": _("Enter your email address.")},
+    )
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def start_sign_in(request: HttpRequest) -> HttpResponse:
+    """Ask for an address and send a code to it; the same answer whether it has an account or not."""
+    destination = _safe_next(request)
+    if request.user.is_authenticated:
+        return redirect(destination or "my_orders")
+    form = EmailForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        sign_in.start(request, form.cleaned_data["email"])
+        confirm = reverse("account_confirm_login_code")
+        return redirect(f"{confirm}?{urlencode({'next': destination})}" if destination else confirm)
+    return render(request, "account/request_login_code.html", {"form": form, "next": destination})
+
+
+class CodeForm(ConfirmLoginCodeForm):
+    """The code that was mailed; capitals, spaces and hyphens don't matter."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters", "spellcheck": "false"}),
+        help_text=_("Eight letters, like BCDF-GHJK."),
+        error_messages={"required": _("Enter the code from the email.")},
+    )
+
+    def __init__(self, *args: Any, email: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email = email
+
+    def clean_code(self) -> str:
+        """Use the code up, or say what is expected."""
+        typed: str = self.cleaned_data["code"]
+        if not sign_in.use_code(self.email, typed):
+            raise forms.ValidationError(
+                _("Enter the code from the newest email. A code works once, in a browser that asked for it."),
+                code="incorrect_code",
+            )
+        return typed
+
+
+class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]
+    """Enter the code. allauth holds who waits for it in this browser, how often they tried and for how long."""
+
+    form_class = CodeForm
+
+    def get_form_class(self) -> type[forms.Form]:
+        """Ours; "send again" is a page of its own."""
+        return CodeForm
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """The form compares with the address's codes, not with one kept in the session."""
+        return {**super().get_form_kwargs(), "email": self._process.state["email"]}
+
+    def form_invalid(self, form: forms.Form) -> HttpResponse:
+        """After the last try: back to asking, with the reason."""
+        if not form.cleaned_data.get("code") and form.has_error("code", "required"):
+            return self.render_to_response(self.get_context_data(form=form))  # an empty field is no try
+        if self._process.record_invalid_attempt():
+            return self.render_to_response(self.get_context_data(form=form))
+        return render(self.request, "account/too_many_tries.html", {"email": self._shown_email()})
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """For the page: who it was sent to, when, and how many tries are left."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        email = self._process.state["email"]
+        context["email"] = self._shown_email()
+        context["sent_at"] = sign_in.last_asked_at(email)
+        context["tries_left"] = self._process.max_attempts - self._process.state["failed_attempts"]
+        context["number"] = self.request.session.get(sign_in.ORDER_IN_SESSION, "")
+        context["next"] = _safe_next(self.request)
+        return context
+
+    def _shown_email(self) -> str:
+        """In full where this browser typed it, masked where a link brought it here."""
+        email: str = self._process.state["email"]
+        return masked(email) if sign_in.ORDER_IN_SESSION in self.request.session else email
+
+
+confirm_code = ConfirmCodeView.as_view()
+
+
+@never_cache
+@require_http_methods(["POST"])
+def send_code_again(request: HttpRequest) -> HttpResponse:
+    """Ask for the code once more in a browser that waits for one; the page says when it was sent."""
+    waiting = (request.session.get("account_login") or {}).get("email")
+    if not waiting:
+        return redirect("account_login")
+    sign_in.start(request, waiting, order_number=request.session.get(sign_in.ORDER_IN_SESSION, ""))
+    destination = _safe_next(request)
+    confirm = reverse("account_confirm_login_code")
+    return redirect(f"{confirm}?{urlencode({'next': destination})}" if destination else confirm)
+
+
+class SignOutView(LogoutView):  # type: ignore[misc]
+    """Sign out by POST; GET asks."""
+
+
+sign_out = SignOutView.as_view()
+
+
+@never_cache
+def order_desk_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """The order desk's door: the same sign-in as everybody's, and only for operators."""
+    destination = _safe_next(request) or reverse("admin:index")
+    if not request.user.is_authenticated:
+        return HttpResponseRedirect(f"{reverse('account_login')}?{urlencode({'next': destination})}")
+    user = request.user
+    if not (isinstance(user, User) and user.is_active and user.is_staff):
+        raise PermissionDenied
+    return HttpResponseRedirect(destination)
+
+
+def _safe_next(request: HttpRequest) -> str:
+    """Where to go afterwards, if it is a page of this site."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return wanted if safe and "\x00" not in wanted else ""

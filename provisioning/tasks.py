@@ -1,0 +1,126 @@
+"""Background work, by id and safe to repeat. The truth is the rows; a job is only a wake-up.
+
+``send_mail`` and ``send_code`` are the first try of one row. What failed, and what a killed worker left, is found by
+``send_waiting`` every minute: the next try of a row follows from when it was made and how often it was tried, so no job
+has to survive for a mail to go out.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.core.mail import EmailMultiAlternatives
+from django.db import models, transaction
+from django.utils import timezone
+from procrastinate import JobContext
+from procrastinate.contrib.django import app
+
+from provisioning import emails, links, sign_in
+from provisioning.models import Mail, SignInCode
+
+log = logging.getLogger(__name__)
+
+# Tries after 0, 1, 3, 7, 15, 31, 63 minutes, then hourly: 30 tries are a little over a day.
+MAX_TRIES = 30
+# A row that nobody has tried after this long has lost its wake-up.
+GRACE = timedelta(seconds=30)
+
+
+@app.task(name="provisioning.tasks.send_mail")
+def send_mail(pk: int) -> None:
+    """Send one email, unless it has been sent or somebody else is at it."""
+    _try_one(Mail.objects.select_related("order__partner", "order__customer", "link"), pk, _compose_mail)
+
+
+@app.task(name="provisioning.tasks.send_code", priority=10)
+def send_code(pk: int) -> None:
+    """Send one sign-in code, unless it has been sent, used or has expired."""
+    now = timezone.now()
+    _try_one(
+        SignInCode.objects.filter(used_at=None, expires_at__gt=now, user__isnull=False), pk, _compose_code
+    )
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="provisioning.tasks.sweep", queueing_lock="sweep", pass_context=False)
+def sweep(timestamp: int) -> None:
+    """Send what waits, and forget codes and sessions that are over."""
+    send_waiting()
+    sign_in.forget_old_codes()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="provisioning.tasks.retry_stalled_jobs", queueing_lock="retry_stalled_jobs", pass_context=True)
+async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
+    """Give the jobs of killed workers to a living one (procrastinate leaves them in ``doing`` for good)."""
+    manager = context.app.job_manager
+    for job in await manager.get_stalled_jobs():
+        await manager.retry_job(job)
+
+
+def send_waiting(*, grace: timedelta = GRACE) -> int:
+    """Try everything that is due and older than ``grace``; returns how many emails went out."""
+    now = timezone.now()
+    sent = 0
+    for model, send in ((SignInCode, send_code), (Mail, send_mail)):
+        started = "asked_at" if model is SignInCode else "created_at"
+        rows = model._default_manager.filter(
+            **{"sent_at": None, "tries__lt": MAX_TRIES, f"{started}__lte": now - grace}
+        ).order_by("pk")
+        if model is SignInCode:
+            rows = rows.filter(user__isnull=False, used_at=None, expires_at__gt=now)
+        for pk, begin, tries in list(rows.values_list("pk", started, "tries")):
+            if _due(begin, tries) <= now:
+                send.func(pk=pk)
+                sent += model._default_manager.filter(pk=pk, sent_at__isnull=False).count()
+    return sent
+
+
+def _due(begin: datetime, tries: int) -> datetime:
+    """When the try after this many is due."""
+    quick = min(tries, 6)
+    return begin + timedelta(minutes=2**quick - 1) + timedelta(hours=tries - quick)
+
+
+def _compose_mail(mail: Mail) -> EmailMultiAlternatives:
+    return emails.compose(mail, links.url_for(mail.link) if mail.link else "")
+
+
+def _compose_code(row: SignInCode) -> EmailMultiAlternatives:
+    return emails.compose_code(row, sign_in.code_of(row))
+
+
+def _try_one[Row: (Mail, SignInCode)](
+    rows: models.QuerySet[Row], pk: int, compose: Callable[[Row], EmailMultiAlternatives]
+) -> None:
+    """Send the email of one row and note the outcome, the row locked meanwhile.
+
+    The note is written after the server took the mail: a worker killed between the two sends it once more, with the
+    same Message-ID; a mail is never lost.
+    """
+    with transaction.atomic():
+        row = rows.select_for_update(skip_locked=True, of=("self",)).filter(pk=pk, sent_at=None).first()
+        if row is None or row.tries >= MAX_TRIES:
+            return
+        row.tries += 1
+        try:
+            compose(row).send()
+        except Exception as problem:  # whatever went wrong is noted, and tried again later
+            log.warning("%s %s was not sent (try %s): %s", type(row).__name__, row.public_id, row.tries, problem)
+            row.problem = f"{type(problem).__name__}: {problem}"[:2000]
+            if _is_final(problem):
+                row.tries = MAX_TRIES
+        else:
+            row.sent_at = timezone.now()
+            row.problem = ""
+        row.save(update_fields=["tries", "problem", "sent_at"])
+
+
+def _is_final(problem: Exception) -> bool:
+    """The server will never take mail for this address (RFC 5321, 4.2.1: 5yz is a permanent negative answer)."""
+    return isinstance(problem, smtplib.SMTPRecipientsRefused) and all(
+        code >= 500 for code, _answer in problem.recipients.values()
+    )
