@@ -1,4 +1,4 @@
-"""Every write of an order's journey. Keyword-only; the caller gets the row; effects are rows of the same transaction."""
+"""The order desk's acts: place, correct, resend and cancel an order."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ from django.db import transaction
 from django.utils import timezone
 
 from orgs.normalize import email_key
-from provisioning import emails, links
+from provisioning import drafts, emails, links
 from provisioning.models import Event, Part, User
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
 from subscriptions.rules import Line, Problem, Refused
+
+
+def lock(order: Order) -> Order:
+    """Return the order as it is now, its row locked until the transaction ends."""
+    return Order.objects.select_for_update(no_key=True).get(pk=order.pk)
+
+
+def too_late(order: Order) -> Refused:
+    """Return the refusal of something that this order's state no longer (or not yet) allows."""
+    problems = {
+        Order.State.CANCELLED.value: Problem.CANCELLED,
+        Order.State.SET_UP.value: Problem.ALREADY_SET_UP,
+        Order.State.MAPPED.value: Problem.ALREADY_MAPPED,
+    }
+    return Refused(problems.get(order.state, Problem.NOT_MAPPED))
 
 
 @transaction.atomic
@@ -63,7 +78,7 @@ def correct_order(
 
     :raises Refused: CANCELLED, ALREADY_SET_UP or ALREADY_MAPPED where it is too late, or what the rules say.
     """
-    before = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+    before = lock(order)
     before_lines = _lines_of(before)
     order = subscriptions.correct_order(
         order=before,
@@ -89,6 +104,7 @@ def correct_order(
         if current.user.email != email_key(order.contact_email):
             current.ended_at = timezone.now()
             current.save(update_fields=["ended_at"])
+            drafts.begin_again(order=order, flow="find", but_for={"customer-details"})
             user = links.user_for(order.contact_email)
             part = Part.objects.create(order=order, user=user, role=Part.Role.CONTACT)
             _send_link(part=part, by=by)
@@ -101,7 +117,7 @@ def resend_link(*, order: Order, by: User | None) -> Order:
 
     :raises Refused: CANCELLED.
     """
-    order = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+    order = lock(order)
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
     parts = {part.role: part for part in order.parts.filter(ended_at=None).select_related("user", "order")}
@@ -116,7 +132,7 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
 
     :raises Refused: ALREADY_SET_UP.
     """
-    before = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+    before = lock(order)
     order = subscriptions.cancel_order(order=before)
     if before.state == Order.State.CANCELLED:
         return order

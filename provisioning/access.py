@@ -1,0 +1,137 @@
+"""Who may do what with an order: the one place where roles are read; everything else asks here."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Literal
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404
+
+from provisioning.models import Part, User
+from subscriptions.models import Order
+
+
+class Role(enum.StrEnum):
+    """A person's part in an order, as of now."""
+
+    CONTACT = "contact"
+    FORMER_CONTACT = "former_contact"
+    DELEGATE = "delegate"
+    FORMER_DELEGATE = "former_delegate"
+
+
+class May(enum.StrEnum):
+    """What somebody may do with an order."""
+
+    SEE = "see"  # that it exists, and who has it
+    FIND = "find"  # say who it is for, find and confirm the organizations
+    HAND_OVER = "hand_over"
+    TAKE_BACK = "take_back"
+    SET_UP = "set_up"
+    TAKE_OVER = "take_over"
+    READ_SUMMARY = "read_summary"
+
+
+State = Order.State
+UNMAPPED = frozenset({State.PLACED, State.HELD})
+
+# What each role may do, by the order's state. A row that is missing allows nothing but what SEE gives.
+RULES: dict[tuple[Role, str], frozenset[May]] = {
+    (Role.CONTACT, State.PLACED): frozenset({May.FIND, May.HAND_OVER}),
+    (Role.CONTACT, State.HELD): frozenset({May.FIND, May.HAND_OVER}),
+    (Role.CONTACT, State.MAPPED): frozenset({May.SET_UP, May.TAKE_OVER}),
+    (Role.CONTACT, State.SET_UP): frozenset({May.READ_SUMMARY}),
+    (Role.DELEGATE, State.MAPPED): frozenset({May.SET_UP}),
+    (Role.DELEGATE, State.SET_UP): frozenset({May.READ_SUMMARY}),
+    (Role.FORMER_CONTACT, State.PLACED): frozenset({May.TAKE_BACK}),
+    (Role.FORMER_CONTACT, State.HELD): frozenset({May.TAKE_BACK}),
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """One person's access to one order."""
+
+    order: Order
+    user: User
+    part: Part
+    role: Role
+
+    def may(self, what: May | str) -> bool:
+        """Say whether this person may do that, as the order is now."""
+        what = May(what)
+        if what is May.SEE:
+            return True
+        if what not in RULES.get((self.role, self.order.state), frozenset()):
+            return False
+        delegated = bool(self.order.delegated_to)
+        if self.role is Role.CONTACT and what is May.SET_UP:
+            return not delegated  # the customer has it; taking over comes first
+        if what is May.TAKE_OVER:
+            return delegated
+        if what is May.TAKE_BACK:
+            return may_take_back(order=self.order, user=self.user)
+        return True
+
+    def require(self, what: May | str) -> None:
+        """Raise Http404 unless this person may do that: what one may not do looks like what isn't there."""
+        if not self.may(what):
+            raise Http404
+
+
+def _role(part: Part) -> Role:
+    if part.role == Part.Role.CONTACT:
+        return Role.CONTACT if part.ended_at is None else Role.FORMER_CONTACT
+    return Role.DELEGATE if part.ended_at is None else Role.FORMER_DELEGATE
+
+
+def _strongest(parts: list[Part]) -> Part:
+    """Of several parts in one order the current one counts, then the contact's, then the latest."""
+    return max(parts, key=lambda part: (part.ended_at is None, part.role == Part.Role.CONTACT, part.pk))
+
+
+def access_to(user: AbstractBaseUser | AnonymousUser, number: str, *, lock: bool = False) -> Access:
+    """Return this person's access to the order with this number.
+
+    ``lock`` locks the order's row until the transaction ends. Raises Http404, alike for an order that
+    doesn't exist and for one that this person has no part in.
+    """
+    if not isinstance(user, User):
+        raise Http404
+    orders = Order.objects.filter(number=number, pk__in=Part.objects.filter(user=user).values("order"))
+    if lock:
+        orders = orders.select_for_update(no_key=True)
+    order = orders.first()
+    if order is None:
+        raise Http404
+    part = _strongest(list(Part.objects.filter(order=order, user=user)))
+    return Access(order=order, user=user, part=part, role=_role(part))
+
+
+def orders_of(user: User) -> list[Access]:
+    """Return this person's access to every order they have or had a part in, the latest order first."""
+    parts: dict[int, list[Part]] = {}
+    for part in Part.objects.filter(user=user).select_related("order__customer", "order__partner"):
+        parts.setdefault(part.order_id, []).append(part)
+    found = [_strongest(of_order) for of_order in parts.values()]
+    found.sort(key=lambda part: (part.order.placed_at, part.order_id), reverse=True)
+    return [Access(order=part.order, user=user, part=part, role=_role(part)) for part in found]
+
+
+def may_take_back(*, order: Order, user: User) -> bool:
+    """Say whether this person handed the order over, directly or through others, to whoever has it now."""
+    parts = {part.pk: part for part in Part.objects.filter(order=order, role=Part.Role.CONTACT)}
+    part = next((part for part in parts.values() if part.ended_at is None), None)
+    while part is not None and part.given_by_id:
+        part = parts[part.given_by_id]
+        if part.user_id == user.pk:
+            return True
+    return False
+
+
+def provisioner_of(order: Order, audience: str) -> Literal["partner", "customer"]:
+    """Say who provisions, as the administrators' rules name them: a partner where one bought it for a customer."""
+    return "partner" if order.customer_name or audience == Order.Audience.CUSTOMER else "customer"

@@ -1,0 +1,39 @@
+"""Every write of an order's journey: one module an act, all of them keyword-only, each one transaction."""
+
+from provisioning.actions.handing_over import hand_over, take_back
+from provisioning.actions.mapping import (
+    Choice,
+    Existing,
+    MappingRefused,
+    New,
+    NotAnAdministrator,
+    OrganizationGone,
+    ask_administrators,
+    is_full_administrator,
+    map_order,
+    release,
+)
+from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
+from provisioning.actions.setting_up import postpone, set_up, take_over
+
+__all__ = [
+    "Choice",
+    "Existing",
+    "MappingRefused",
+    "New",
+    "NotAnAdministrator",
+    "OrganizationGone",
+    "ask_administrators",
+    "cancel_order",
+    "correct_order",
+    "hand_over",
+    "is_full_administrator",
+    "map_order",
+    "place_order",
+    "postpone",
+    "release",
+    "resend_link",
+    "set_up",
+    "take_back",
+    "take_over",
+]

@@ -1,0 +1,194 @@
+"""Tying an order to its organizations: the point of no return, and what happens where an administrator must agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from orgs import policies
+from orgs.actions import create_organization
+from orgs.models import Member, Organization
+from orgs.normalize import email_key
+from provisioning import emails, links
+from provisioning.access import UNMAPPED, provisioner_of
+from provisioning.actions.orders import lock, too_late
+from provisioning.models import Event, Part, User
+from subscriptions.models import Order
+
+Audience = Literal["customer", "own"]
+
+
+@dataclass(frozen=True)
+class Existing:
+    """An organization of the directory, by its public id."""
+
+    public_id: UUID
+
+
+@dataclass(frozen=True)
+class New:
+    """An organization to be made; ``administrator_email`` becomes its first full administrator."""
+
+    name: str
+    vertical: str
+    country: str
+    administrator_email: str
+
+
+Choice = Existing | New
+
+
+class MappingRefused(Exception):
+    """An administrators' rule stands in the way; ``refusal`` says which."""
+
+    def __init__(self, refusal: policies.Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+
+
+class NotAnAdministrator(Exception):
+    """The set-up can be given to an administrator of the customer organization only."""
+
+
+class OrganizationGone(Exception):
+    """The organization that was chosen is no longer in the directory, or no longer what it was chosen as."""
+
+
+def is_full_administrator(*, email: str, public_id: UUID | str) -> bool:
+    """Say whether this address is a full administrator of that organization."""
+    return Member.objects.filter(
+        organization__public_id=public_id, email=email_key(email), role=Member.Role.FULL
+    ).exists()
+
+
+@transaction.atomic
+def map_order(
+    *,
+    order: Order,
+    by: User,
+    audience: Audience,
+    partner: Choice | None,
+    customer: Choice,
+    delegate_to: str = "",
+) -> Order:
+    """Tie the order to its organizations, making those that are new; once: a second call finds it done.
+
+    ``delegate_to`` is the customer's administrator who sets up the services, or "". Nobody becomes administrator of an
+    organization that exists. Raises MappingRefused, NotAnAdministrator, OrganizationGone, or Refused for an order
+    that was cancelled; then nothing is changed.
+    """
+    order = lock(order)
+    if order.state in {Order.State.MAPPED, Order.State.SET_UP}:
+        return order
+    if order.state not in UNMAPPED:
+        raise too_late(order)
+    existing = isinstance(customer, Existing)
+    administrator = isinstance(customer, Existing) and is_full_administrator(
+        email=by.email, public_id=customer.public_id
+    )
+    provisioner = provisioner_of(order, audience)
+    refusal = policies.may_provision(
+        provisioner=provisioner, audience=audience, existing=existing, is_administrator=administrator
+    )
+    if refusal:
+        raise MappingRefused(refusal)
+    if (
+        delegate_to
+        and isinstance(customer, Existing)
+        and not is_full_administrator(email=delegate_to, public_id=customer.public_id)
+    ):
+        raise NotAnAdministrator
+    order.audience = audience
+    order.partner = _organization(partner, origin="direct_order", is_partner=True) if partner else None
+    order.customer = _organization(
+        customer, origin="partner_order" if audience == "customer" else "direct_order", is_partner=False
+    )
+    order.provisioning_administrator = policies.must_ask_for_access(
+        provisioner=provisioner, audience=audience, existing=existing, is_administrator=administrator
+    )
+    order.state = Order.State.MAPPED
+    order.mapped_at = timezone.now()
+    order.delegated_to = email_key(delegate_to) if delegate_to else ""
+    order.save()
+    Event.objects.create(
+        order=order,
+        kind=Event.Kind.MAPPED,
+        by=by,
+        facts={
+            "partner": str(order.partner.public_id) if order.partner else None,
+            "customer": str(order.customer.public_id),
+            "new": [name for name, choice in (("partner", partner), ("customer", customer)) if isinstance(choice, New)],
+        },
+    )
+    if order.delegated_to:
+        _delegate(order=order, by=by)
+    return order
+
+
+def _organization(choice: Choice, *, origin: str, is_partner: bool) -> Organization:
+    if isinstance(choice, New):
+        return create_organization(
+            name=choice.name,
+            vertical=choice.vertical,
+            country=choice.country,
+            administrator_email=choice.administrator_email,
+            is_partner=is_partner,
+            origin=origin,
+        )
+    organizations = Organization.objects.filter(public_id=choice.public_id)
+    if is_partner:
+        organizations = organizations.filter(is_partner=True)
+    organization = organizations.first()
+    if organization is None:
+        raise OrganizationGone
+    return organization
+
+
+def _delegate(*, order: Order, by: User) -> None:
+    part = Part.objects.create(order=order, user=links.user_for(order.delegated_to), role=Part.Role.DELEGATE)
+    link = links.issue(part=part)
+    emails.queue(order=order, event="setup_delegated", to=part.user.email, link=link)
+    Event.objects.create(order=order, kind=Event.Kind.DELEGATED, by=by, facts={"to": part.user.email})
+
+
+@transaction.atomic
+def ask_administrators(*, order: Order, by: User, organization: UUID) -> Order:
+    """Hold the order and ask the full administrators of this organization to add the person; once per organization.
+
+    Says the same whether anybody could be asked: names and addresses are theirs. Raises Refused for an order that
+    is mapped or cancelled.
+    """
+    order = lock(order)
+    if order.state not in UNMAPPED:
+        raise too_late(order)
+    target = Organization.objects.filter(public_id=organization).first()
+    if target is None:
+        raise OrganizationGone
+    facts = {"organization": str(target.public_id), "name": target.name}
+    if order.state != Order.State.HELD:
+        order.state = Order.State.HELD
+        order.save(update_fields=["state"])
+        Event.objects.create(order=order, kind=Event.Kind.HELD, by=by, facts=facts)
+    asked = order.events.filter(kind=Event.Kind.ASKED, by=by, facts__organization=facts["organization"])
+    if not asked.exists():
+        Event.objects.create(order=order, kind=Event.Kind.ASKED, by=by, facts=facts)
+        for email in target.members.filter(role=Member.Role.FULL).values_list("email", flat=True):
+            emails.queue(
+                order=order, event="access_requested", to=email, requester=by.email, organization=target.name
+            )
+    return order
+
+
+@transaction.atomic
+def release(*, order: Order, by: User) -> Order:
+    """Let a held order go on, because the person chose differently."""
+    order = lock(order)
+    if order.state == Order.State.HELD:
+        order.state = Order.State.PLACED
+        order.save(update_fields=["state"])
+        Event.objects.create(order=order, kind=Event.Kind.RELEASED, by=by)
+    return order

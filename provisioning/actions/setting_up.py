@@ -1,0 +1,63 @@
+"""Setting up the services of a mapped order: who does it, when, and the one write that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from provisioning import emails
+from provisioning.actions.orders import lock, too_late
+from provisioning.models import Event, Part, User
+from subscriptions import actions as subscriptions
+from subscriptions.models import Order
+
+
+@transaction.atomic
+def postpone(*, order: Order, by: User) -> Order:
+    """Note that the set-up is to be done later; the order stays as it is."""
+    order = lock(order)
+    if order.state == Order.State.MAPPED:
+        Event.objects.create(order=order, kind=Event.Kind.POSTPONED, by=by)
+    return order
+
+
+@transaction.atomic
+def take_over(*, order: Order, by: User) -> Order:
+    """Take the set-up back from the customer; what they answered stays. Raises Refused when it is done already."""
+    order = lock(order)
+    if order.state != Order.State.MAPPED:
+        raise too_late(order)
+    if order.delegated_to:
+        Event.objects.create(order=order, kind=Event.Kind.TAKEN_OVER, by=by, facts={"from": order.delegated_to})
+        emails.queue(order=order, event="setup_taken_over", to=order.delegated_to)
+        order.parts.filter(role=Part.Role.DELEGATE, ended_at=None).update(ended_at=timezone.now())
+        order.delegated_to = ""
+        order.save(update_fields=["delegated_to"])
+    return order
+
+
+@transaction.atomic
+def set_up(
+    *,
+    order: Order,
+    by: User,
+    sites: Sequence[subscriptions.SitePlan],
+    location: subscriptions.LocationPlan | None,
+) -> Order:
+    """Make the sites and the location, all of them or nothing, and tell everybody; once: a second call finds it done.
+
+    Raises SiteNameTaken, subscriptions' Refused, or Refused for an order that isn't mapped.
+    """
+    order = lock(order)
+    if order.state == Order.State.SET_UP:
+        return order
+    if order.state != Order.State.MAPPED:
+        raise too_late(order)
+    order = subscriptions.set_up_order(order=order, sites=sites, location=location)
+    Event.objects.create(order=order, kind=Event.Kind.SET_UP, by=by)
+    told = {order.contact_email.lower(), by.email, *([order.customer_email.lower()] if order.customer_email else [])}
+    for email in sorted(told):
+        emails.queue(order=order, event="set_up_confirmation", to=email)
+    return order

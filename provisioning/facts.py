@@ -1,0 +1,235 @@
+"""What the wizards look up for their forms and pages: questions only, nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from orgs import matching, normalize, policies
+from orgs.cards import Viewer
+from orgs.models import Organization
+from provisioning.access import Access, provisioner_of
+from provisioning.actions import Choice, Existing, New, is_full_administrator
+from provisioning.forms import setup
+from provisioning.steps import chosen
+from subscriptions.actions import LocationPlan, SitePlan
+from subscriptions.models import Order, Service, Site
+
+Answers = Mapping[str, Any]
+
+
+class FinderFacts:
+    """What the first part looks up, for one person and order."""
+
+    def __init__(self, *, access: Access, query: Mapping[str, Any]) -> None:
+        self.access, self.order, self.email = access, access.order, access.user.email
+        self.query = query
+
+    def is_administrator(self, choice: Mapping[str, Any] | None) -> bool:
+        """Say whether this person is a full administrator of the organization chosen, as of now."""
+        if not choice or choice["organization"] == "new":
+            return False
+        return is_full_administrator(email=self.email, public_id=choice["organization"])
+
+    def of_step(self, step: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+        """Return the facts that this step's form needs; ``remembered`` are its fields as typed or kept."""
+        if step in {"partner", "customer"}:
+            return self._candidates(step, answers, remembered)
+        if step in {"partner-check", "customer-check"}:
+            which = step.removesuffix("-check")
+            entered = answers.get(f"{which}-new", {})
+            email, _name = self._asked_for(which, answers)
+            return {
+                "duplicates": matching.near_duplicates(
+                    name=entered.get("name", ""),
+                    country=entered.get("country", ""),
+                    email=email,
+                    viewer=self._viewer(which, answers),
+                )
+            }
+        if step == "administrator":
+            return {"refusal": self._refusal(answers), "customer": (chosen(answers, "customer") or {}).get("name", "")}
+        if step == "review":
+            return {"delegate_problem": self._delegate_problem(answers)}
+        return {}
+
+    def of_page(self, step: str, answers: Answers) -> dict[str, Any]:
+        """Return what the reviewing pages show of the organizations chosen."""
+        if step != "review":
+            return {}
+        partner, customer = self._shown("partner", answers), self._shown("customer", answers)
+        own = answers["intent"]["audience"] == "own"
+        existing = bool(customer and not customer["new"])
+        label = policies.must_ask_for_access(
+            provisioner=provisioner_of(self.order, answers["intent"]["audience"]),
+            audience=answers["intent"]["audience"],
+            existing=existing,
+            is_administrator=bool(answers["order"]["administrator"]),
+        )
+        return {
+            "partner": None if own else partner,
+            "customer": customer,
+            "own": own,
+            "provisioning_administrator": label,
+            "customer_email": self._asked_for("customer", answers)[0],
+        }
+
+    def mapping(self, answers: Answers) -> dict[str, Any]:
+        """Return the arguments of ``actions.map_order`` that these answers stand for."""
+        audience = answers["intent"]["audience"]
+        customer_email = self._asked_for("customer", answers)[0]
+        return {
+            "audience": audience,
+            "partner": self._choice("partner", answers, self.email) if audience == "customer" else None,
+            "customer": self._choice("customer", answers, customer_email),
+            "delegate_to": customer_email if answers["review"].get("delegate") else "",
+        }
+
+    # Who is looked for, and who looks
+
+    def _asked_for(self, which: str, answers: Answers) -> tuple[str, str]:
+        """Return the administrator's email and the company name that are matched."""
+        if which == "partner" or answers["intent"]["audience"] == "own":
+            return self.email, self.order.sold_to
+        details = answers.get("customer-details", {})
+        return details.get("administrator_email", ""), details.get("company_name", "")
+
+    def _viewer(self, which: str, answers: Answers) -> Viewer:
+        """A person sees the facts of a customer that the order itself names; what they type doesn't count."""
+        if which == "partner" or answers["intent"]["audience"] == "own":
+            return Viewer(proved_email=self.email)
+        email, name = self._asked_for(which, answers)
+        ordered = self.order.customer_name
+        named = bool(ordered) and normalize.name_key(name) == normalize.name_key(ordered)
+        if self.order.customer_email:
+            named = named and normalize.email_domain(email) == normalize.email_domain(self.order.customer_email)
+        return Viewer(proved_email=self.email, names_customer=named)
+
+    def _candidates(
+        self, which: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]
+    ) -> dict[str, Any]:
+        email, name = self._asked_for(which, answers)
+        viewer, partners = self._viewer(which, answers), which == "partner"
+        sources = [(self.query, "domain"), *((fields or {}, f"{which}-domain") for fields in (self.query, *remembered))]
+        domain = next((str(value) for fields, key in sources if (value := fields.get(key))), "").strip()[:253]
+        facts: dict[str, Any] = {
+            "match": matching.find_candidates(email=email, company_name=name, partners=partners, viewer=viewer),
+            "domain": domain,
+        }
+        if domain:
+            try:
+                facts["found"] = matching.search_by_domain(
+                    domain=domain, email=email, company_name=name, partners=partners, viewer=viewer
+                )
+                if not facts["found"]:
+                    facts["domain_problem"] = _("No organization has verified this domain.")
+            except matching.SharedDomain:
+                facts["domain_problem"] = _(
+                    "Anybody can have an address at this domain, so it can’t tell an organization. "
+                    "Enter a company’s own domain."
+                )
+        return facts
+
+    # What was chosen
+
+    def _choice(self, which: str, answers: Answers, administrator_email: str) -> Choice:
+        choice = chosen(answers, which) or {}
+        if choice["organization"] != "new":
+            return Existing(choice["organization"])
+        return New(
+            name=choice["name"],
+            vertical=choice["vertical"],
+            country=choice["country"],
+            administrator_email=administrator_email,
+        )
+
+    def _shown(self, which: str, answers: Answers) -> dict[str, Any] | None:
+        """Return an organization chosen as the review shows it: name, country, new or not, and its card."""
+        choice = chosen(answers, which)
+        if choice is None:
+            return None
+        if choice["organization"] == "new":
+            return {"new": True, **choice}
+        email, name = self._asked_for(which, answers)
+        candidate = matching.get_candidate(
+            public_id=choice["organization"], email=email, company_name=name, viewer=self._viewer(which, answers)
+        )
+        return {"new": False, "name": choice["name"], "candidate": candidate}
+
+    def _refusal(self, answers: Answers) -> policies.Refusal | None:
+        customer = chosen(answers, "customer") or {}
+        return policies.may_provision(
+            provisioner=provisioner_of(self.order, answers["intent"]["audience"]),
+            audience=answers["intent"]["audience"],
+            existing=customer.get("organization") != "new",
+            is_administrator=bool(answers["order"]["administrator"]),
+        )
+
+    def _delegate_problem(self, answers: Answers) -> str:
+        customer = chosen(answers, "customer") or {}
+        email = self._asked_for("customer", answers)[0]
+        if customer.get("organization") == "new" or is_full_administrator(
+            email=email, public_id=customer["organization"]
+        ):
+            return ""
+        return self.not_an_administrator(answers)
+
+    def not_an_administrator(self, answers: Answers) -> str:
+        """Return the sentence for a customer's administrator who isn't one."""
+        return _(
+            "%(email)s isn’t an administrator of %(organization)s, so they can’t set up its services. Leave this "
+            "unticked, or enter an administrator’s email address under Customer details."
+        ) % {
+            "email": self._asked_for("customer", answers)[0],
+            "organization": (chosen(answers, "customer") or {}).get("name", ""),
+        }
+
+
+class SetUpFacts:
+    """What the second part looks up, for one order."""
+
+    def __init__(self, *, order: Order) -> None:
+        self.order = order
+
+    @cached_property
+    def licenses(self) -> dict[str, int]:
+        """Licenses bought, by service."""
+        return {line.service: line.licenses for line in self.order.lines.all()}
+
+    @cached_property
+    def customer(self) -> Organization:
+        """The organization that the services are for."""
+        if self.order.customer is None:
+            raise LookupError(f"order {self.order.number} is not mapped")
+        return self.order.customer
+
+    def of_step(self, step: str) -> dict[str, Any]:
+        """Return the facts that this part's forms need."""
+        return {
+            "total_licenses": self.licenses.get(Service.MEETINGS, 0),
+            "site_name_taken": self.site_name_taken,
+            "customer_country": self.customer.country.code,
+            "customer_name": self.customer.name,
+            "base_domain": settings.MEETINGS_BASE_DOMAIN,
+        }
+
+    def of_page(self, step: str) -> dict[str, Any]:
+        """Return what the pages show of the subscription."""
+        return {"lines": list(self.order.lines.all()), "customer": self.customer, "partner": self.order.partner}
+
+    def site_name_taken(self, name: str) -> bool:
+        """Say whether a site has this name already."""
+        return Site.objects.filter(name=name).exists()
+
+    def plan(self, answers: Answers) -> dict[str, Any]:
+        """Return the arguments of ``actions.set_up`` that these answers stand for."""
+        sites = setup.planned_sites(answers, self.licenses.get(Service.MEETINGS, 0))
+        location = setup.planned_location(answers)
+        return {
+            "sites": [SitePlan(**site) for site in sites],
+            "location": LocationPlan(**location) if location else None,
+        }

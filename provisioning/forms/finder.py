@@ -1,0 +1,304 @@
+"""The forms of the first part: who the order is for, and which organizations it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from orgs.matching import Candidate, Match, Result
+from orgs.policies import Refusal
+from orgs.verticals import VERTICALS
+from provisioning.forms.base import ChoiceField, CountryField, EmailField, RadioField, StepForm, TextField, TickField
+
+NEW = "new"
+CREATE = _("Create a new organization")
+
+# The first sentences of the second seed, word for word.
+RESULT_SENTENCES = {
+    Result.EXACT: _("Based on your email address, we matched your order with your organization."),
+    Result.CANDIDATES: _("We found matching organizations based on your email address."),
+    Result.NONE: _("No matching organization found."),
+}
+RESULT_ADVICE = {
+    Result.EXACT: _("Review the organization information, then select Next."),
+    Result.CANDIDATES: _(
+        "Review the organizations carefully. One without a verified domain and without activity in the last year "
+        "is likely not the right one."
+    ),
+    Result.NONE: _("Search by domain if you think there is one, or create a new organization."),
+}
+REFUSAL_SENTENCES = {
+    Refusal.ASK_CUSTOMER_ADMINISTRATOR: _(
+        "You can’t set this order up for %(organization)s yet: an administrator there has to add you first."
+    ),
+    Refusal.ASK_CURRENT_ADMINISTRATOR: _(
+        "You can’t set this order up for %(organization)s yet: its current administrator has to add you first."
+    ),
+}
+
+
+class Intent(StepForm):
+    """*Who is this order for?*"""
+
+    step = "intent"
+    title = _("Who is this order for?")
+
+    audience = RadioField(
+        label=_("Who is this order for?"),
+        choices=[
+            ("customer", _("This order is for a customer")),
+            ("own", _("This order is for my company")),
+            ("other", _("I want someone else to complete this order")),
+        ],
+        expected=_("Select who this order is for"),
+    )
+    email = EmailField(
+        label=_("Email address of the person who will complete the order"),
+        help_text=_("We email them a link. You can take the order back until its organizations are confirmed."),
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the other person's address where the order is handed over, and only there."""
+        data = super().clean() or {}
+        if data.get("audience") != "other":
+            self.errors.pop("email", None)
+            data["email"] = ""
+        elif not data.get("email") and "email" not in self.errors:
+            self.add_error("email", _("Enter the email address of the person who will complete the order"))
+        elif data.get("email") and data["email"] == self.order.contact_email.lower():
+            self.add_error("email", _("Enter somebody else’s email address: this one already has the order"))
+        return data
+
+
+class OrganizationChoice(StepForm):
+    """Choose one of the organizations that were found, or to create a new one.
+
+    Facts: ``match`` (Match), ``found`` (candidates of the search by domain), ``domain`` (what was searched for),
+    ``domain_problem`` (a sentence, where the search was refused).
+    """
+
+    expected = _("Select an organization, or create a new one")
+    domain = forms.CharField(required=False, widget=forms.HiddenInput, max_length=253)
+
+    def prepare(self) -> None:
+        """Offer what was found; preselect nothing but a single exact match."""
+        self.match: Match = self.facts["match"]
+        self.searched: str = self.facts.get("domain", "")
+        self.domain_problem: str = self.facts.get("domain_problem", "")
+        matched = {candidate.organization.public_id for candidate in self.match.candidates}
+        self.found: tuple[Candidate, ...] = tuple(
+            candidate for candidate in self.facts.get("found", ()) if candidate.organization.public_id not in matched
+        )
+        self.candidates: tuple[Candidate, ...] = (*self.match.candidates, *self.found)
+        self.result = self.match.result
+        choices = [(str(c.organization.public_id), c.shown_name) for c in self.candidates]
+        self.fields["organization"] = RadioField(
+            label=_("Organization"), choices=[*choices, (NEW, CREATE)], expected=self.expected
+        )
+        self.initial.setdefault("domain", self.searched)
+        if not self.candidates:
+            self.fields["organization"].widget = forms.HiddenInput()
+            self.initial["organization"] = NEW
+            self.button = CREATE
+        elif self.result is Result.EXACT and len(self.match.candidates) == 1:
+            self.initial.setdefault("organization", choices[0][0])
+        self.first_sentence = RESULT_SENTENCES[self.result]
+        self.advice = RESULT_ADVICE[self.result]
+
+    def answers(self) -> dict[str, Any]:
+        """Return the organization chosen: its public id and name, or "new"."""
+        public_id = self.cleaned_data["organization"]
+        name = next((c.shown_name for c in self.candidates if str(c.organization.public_id) == public_id), "")
+        return {"organization": public_id, "name": name}
+
+    def summary(self) -> list[tuple[Any, str]]:
+        """Return what was chosen."""
+        return [(self.title, self.answers()["name"] or gettext("Create a new organization"))]
+
+
+class PartnerChoice(OrganizationChoice):
+    """The partner organization."""
+
+    step = "partner"
+    title = _("Which partner organization is yours?")
+
+
+class CustomerChoice(OrganizationChoice):
+    """The customer organization, or the person's own."""
+
+    step = "customer"
+    title = _("Which customer organization is this order for?")
+
+    def prepare(self) -> None:
+        """For the own company the question is another."""
+        super().prepare()
+        if self.earlier.get("intent", {}).get("audience") == "own":
+            self.title = _("Which organization is yours?")
+
+
+class CustomerDetails(StepForm):
+    """Whom to look for: the customer's name and administrator."""
+
+    step = "customer-details"
+    title = _("Who is the customer?")
+    lead = _("We use this to find the customer’s organization.")
+
+    company_name = TextField(
+        label=_("Company name"), expected=_("Enter the customer’s company name"), max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    administrator_email = EmailField(
+        label=_("Administrator email"),
+        expected=_("Enter the email address of the customer’s administrator"),
+        help_text=_("The person at the customer who administers, or will administer, the services."),
+        widget=forms.TextInput(attrs={"type": "email", "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def prepare(self) -> None:
+        """Fill in what the order says."""
+        self.initial.setdefault("company_name", self.order.customer_name)
+        self.initial.setdefault("administrator_email", self.order.customer_email)
+
+
+class NewOrganization(StepForm):
+    """An organization to be made."""
+
+    template = "steps/new-organization.html"
+    name = TextField(label=_("Company name"), expected=_("Enter the company name"), max_length=200)
+    vertical = ChoiceField(
+        label=_("Business vertical"),
+        expected=_("Select a business vertical"),
+        choices=[("", _("Select a business vertical")), *VERTICALS],
+    )
+    country = CountryField()
+
+
+class NewPartner(NewOrganization):
+    """The new partner organization."""
+
+    step = "partner-new"
+    template = NewOrganization.template
+    title = _("Create a new partner organization")
+
+    def prepare(self) -> None:
+        """Fill in who bought the order."""
+        self.initial.setdefault("name", self.order.sold_to)
+
+
+class NewCustomer(NewOrganization):
+    """The new customer organization."""
+
+    step = "customer-new"
+    template = NewOrganization.template
+    title = _("Create a new customer organization")
+
+    def prepare(self) -> None:
+        """Fill in the company that was looked for."""
+        if self.earlier.get("intent", {}).get("audience") == "own":
+            self.title = _("Create a new organization")
+            self.initial.setdefault("name", self.order.sold_to)
+        else:
+            self.initial.setdefault("name", self.earlier.get("customer-details", {}).get("company_name", ""))
+
+
+class CheckNewOrganization(StepForm):
+    """Check what was entered; organizations that are nearly the same are shown once more.
+
+    Facts: ``duplicates`` (candidates).
+    """
+
+    template = "steps/check-organization.html"
+    title = _("Check what you entered")
+    which = ""
+
+    def prepare(self) -> None:
+        """Offer the near-duplicates, if there are any, before a new organization is made."""
+        self.candidates: tuple[Candidate, ...] = self.facts.get("duplicates", ())
+        self.entered: dict[str, Any] = self.earlier.get(f"{self.which}-new", {})
+        self.rows = [
+            (_("Company name"), self.entered.get("name", "")),
+            (_("Business vertical"), str(dict(VERTICALS).get(self.entered.get("vertical", ""), ""))),
+            (_("Country or region"), _country_name(self.entered.get("country", ""))),
+        ]
+        if self.candidates:
+            choices = [(str(c.organization.public_id), c.shown_name) for c in self.candidates]
+            self.fields["duplicate"] = RadioField(
+                label=_("Is it one of these?"),
+                choices=[*choices, (NEW, _("None of these: create a new organization"))],
+                expected=_("Select one of these organizations, or that it is none of them"),
+            )
+
+    def answers(self) -> dict[str, Any]:
+        """Return the organization that it is after all, or "new"."""
+        duplicate = self.cleaned_data.get("duplicate", NEW)
+        name = next((c.shown_name for c in self.candidates if str(c.organization.public_id) == duplicate), "")
+        return {"duplicate": duplicate, "name": name}
+
+
+class PartnerCheck(CheckNewOrganization):
+    """Check the new partner organization."""
+
+    step = "partner-check"
+    template = CheckNewOrganization.template
+    which = "partner"
+
+
+class CustomerCheck(CheckNewOrganization):
+    """Check the new customer organization."""
+
+    step = "customer-check"
+    template = CheckNewOrganization.template
+    which = "customer"
+
+
+class AskAdministrator(StepForm):
+    """The person can't continue before an administrator has added them: ask, by a button.
+
+    Facts: ``refusal`` (orgs.policies.Refusal), ``customer`` (its name).
+    """
+
+    step = "administrator"
+    title = _("An administrator has to add you first")
+    button = _("Ask the administrators")
+
+    def prepare(self) -> None:
+        """Word the refusal."""
+        refusal: Refusal | None = self.facts.get("refusal")
+        sentence = REFUSAL_SENTENCES.get(refusal or Refusal.ASK_CUSTOMER_ADMINISTRATOR)
+        self.sentence = str(sentence) % {"organization": self.facts.get("customer", "")}
+
+
+class Review(StepForm):
+    """Review the organizations, then confirm the mapping.
+
+    Facts: ``partner``, ``customer`` (what was chosen), ``provisioning_administrator`` (the label is due), and
+    ``delegate_problem`` (why the customer can't be given the set-up, or "").
+    """
+
+    step = "review"
+    template = "steps/review.html"
+    title = _("Review the organizations")
+
+    delegate = TickField(label=_("My customer will set up their own services"))
+
+    def prepare(self) -> None:
+        """Only who maps a customer can let the customer set up the services."""
+        if self.earlier.get("intent", {}).get("audience") != "customer":
+            del self.fields["delegate"]
+
+    def clean_delegate(self) -> bool:
+        """The set-up goes to an administrator of the organization, and to nobody else."""
+        delegate = bool(self.cleaned_data["delegate"])
+        if delegate and (problem := self.facts.get("delegate_problem")):
+            raise forms.ValidationError(problem, code="not_an_administrator")
+        return delegate
+
+
+def _country_name(code: str) -> str:
+    from django_countries import countries
+
+    return str(countries.name(code))

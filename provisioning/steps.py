@@ -1,0 +1,158 @@
+"""THE FLOW: two tables, FINDER and SETUP. To know what comes next, read this file and nothing else.
+
+A condition is a pure function of the answers: a plain dict of the answers given so far by step name, and under
+``"order"`` the facts that come with the order (``services``, ``administrator``: is the person who provisions a full
+administrator of the organization that was chosen).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.forms import calling, finder, meetings, setup
+
+Answers = Mapping[str, Any]
+
+
+def always(answers: Answers) -> bool:
+    """Every order has this step."""
+    return True
+
+
+@dataclass(frozen=True)
+class Step:
+    """One page of a wizard.
+
+    ``applies`` says whether this order has the step; ``rests_on`` names the steps whose change makes this one be
+    asked again, with what was answered still filled in.
+    """
+
+    name: str
+    label: str | Promise
+    form: type[Any]
+    applies: Callable[[Answers], bool] = always
+    rests_on: tuple[str, ...] = field(default=())
+
+
+# What the answers say
+
+
+def for_customer(answers: Answers) -> bool:
+    """*This order is for a customer.*"""
+    return bool(answers.get("intent", {}).get("audience") == "customer")
+
+
+def for_own_company(answers: Answers) -> bool:
+    """*This order is for my company.*"""
+    return bool(answers.get("intent", {}).get("audience") == "own")
+
+
+def for_somebody(answers: Answers) -> bool:
+    """The order isn't handed over to somebody else."""
+    return for_customer(answers) or for_own_company(answers)
+
+
+def new_partner(answers: Answers) -> bool:
+    """The partner organization is to be made."""
+    return for_customer(answers) and answers.get("partner", {}).get("organization") == "new"
+
+
+def new_customer(answers: Answers) -> bool:
+    """The customer organization is to be made."""
+    return for_somebody(answers) and answers.get("customer", {}).get("organization") == "new"
+
+
+def chosen(answers: Answers, which: str) -> dict[str, Any] | None:
+    """Return the organization chosen for ``which`` ("partner" or "customer").
+
+    ``{"organization": public id, "name": …}`` for one that exists, ``{"organization": "new", "name": …, "vertical": …,
+    "country": …}`` for one to be made; None where nothing is chosen yet.
+    """
+    choice = answers.get(which)
+    if not choice:
+        return None
+    if choice["organization"] != "new":
+        return dict(choice)
+    check = answers.get(f"{which}-check") or {}
+    if check.get("duplicate") not in {None, "", "new"}:
+        return {"organization": check["duplicate"], "name": check["name"]}
+    new = answers.get(f"{which}-new")
+    return {"organization": "new", **new} if new else None
+
+
+def existing_customer(answers: Answers) -> bool:
+    """The customer organization is one that exists."""
+    customer = chosen(answers, "customer")
+    return customer is not None and customer["organization"] != "new"
+
+
+def must_ask(answers: Answers) -> bool:
+    """The order is for the own company, and an administrator there has to add this person first."""
+    return for_own_company(answers) and existing_customer(answers) and not answers["order"]["administrator"]
+
+
+def may_review(answers: Answers) -> bool:
+    """Nothing stands between the choice and the mapping."""
+    return for_somebody(answers) and not must_ask(answers)
+
+
+def has_meetings(answers: Answers) -> bool:
+    """Meetings was bought."""
+    return "meetings" in answers["order"]["services"]
+
+
+def has_calling(answers: Answers) -> bool:
+    """Calling was bought."""
+    return "calling" in answers["order"]["services"]
+
+
+def has_additional_urls(answers: Answers) -> bool:
+    """*I need additional URLs* is ticked."""
+    return has_meetings(answers) and bool(answers.get("meetings", {}).get("additional_urls"))
+
+
+_PARTNER = ("intent", "partner", "partner-new", "partner-check")
+_CUSTOMER = ("customer-details", "customer", "customer-new", "customer-check")
+
+FINDER: tuple[Step, ...] = (
+    Step("intent", _("Who it is for"), finder.Intent),
+    Step("partner", _("Partner organization"), finder.PartnerChoice, for_customer, ("intent",)),
+    Step("partner-new", _("New partner organization"), finder.NewPartner, new_partner, ("intent",)),
+    Step("partner-check", _("Check the new partner"), finder.PartnerCheck, new_partner, ("partner-new",)),
+    Step("customer-details", _("Customer details"), finder.CustomerDetails, for_customer),
+    Step("customer", _("Customer organization"), finder.CustomerChoice, for_somebody, ("intent", "customer-details")),
+    Step("customer-new", _("New organization"), finder.NewCustomer, new_customer, ("intent", "customer-details")),
+    Step("customer-check", _("Check the new organization"), finder.CustomerCheck, new_customer, ("customer-new",)),
+    Step("administrator", _("Ask an administrator"), finder.AskAdministrator, must_ask, ("intent", *_CUSTOMER)),
+    Step("review", _("Review the organizations"), finder.Review, may_review, (*_PARTNER, *_CUSTOMER)),
+)
+
+SETUP: tuple[Step, ...] = (
+    Step("subscription", _("Review your subscription"), setup.SubscriptionReview),
+    Step("meetings", _("Meeting setup"), meetings.MeetingSetup, has_meetings),
+    Step("additional", _("Additional URLs"), meetings.AdditionalSites, has_additional_urls),
+    Step("licenses", _("Licenses"), meetings.LicenseDistribution, has_additional_urls, ("meetings", "additional")),
+    Step("location", _("Main headquarters"), calling.LocationStart, has_calling),
+    Step("address", _("Address"), calling.LocationAddress, has_calling, ("location",)),
+    Step(
+        "review",
+        _("Review the set-up"),
+        setup.SetupReview,
+        rests_on=("meetings", "additional", "licenses", "location", "address"),
+    ),
+)
+
+
+def applicable(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
+    """Return the steps that this order has, in order, under these answers."""
+    return [step for step in flow if step.applies(answers)]
+
+
+def resting_on(flow: tuple[Step, ...], name: str) -> list[str]:
+    """Return the steps that have to be asked again when this step's answer changes."""
+    return [step.name for step in flow if name in step.rests_on]

@@ -1,0 +1,358 @@
+"""The two wizards: formtools' SessionWizardView behind one thin base class. The only file that imports its views.
+
+What the base class changes, and why: answers belong to the order, not to a session (two orders in one browser, a
+second device, a second person); each step has an address, a GET changes nothing, every POST redirects; whoever comes
+later is told what changed; what was typed is kept whatever happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from formtools.wizard.views import SessionWizardView
+
+from provisioning import access, actions, journey, steps
+from provisioning.access import Access, May
+from provisioning.drafts import DraftStorage, changed_at
+from provisioning.facts import FinderFacts, SetUpFacts
+from subscriptions.actions import SiteNameTaken
+
+PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
+
+
+class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
+    """One order's way through the steps of one table."""
+
+    http_method_names: ClassVar[list[str]] = ["get", "head", "post"]
+    storage_name = "provisioning.drafts.DraftStorage"
+    flow: str  # the name of the table in the draft and of the address
+    table: tuple[steps.Step, ...]
+    capability: May
+    access: Access
+    storage: DraftStorage
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Ask who may, lock the order where something may be written, and send on who has nothing to do here."""
+        if not request.user.is_authenticated:
+            return self.handle_no_permission()
+        writing = request.method == "POST"
+        with transaction.atomic() if writing else contextlib.nullcontext():
+            self.access = access.access_to(request.user, kwargs["number"], lock=writing)
+            self.order = self.access.order
+            if not self.access.may(self.capability):
+                return redirect("order", number=self.order.number)
+            response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+            return response
+
+    def get_prefix(self, request: HttpRequest, *args: Any, **kwargs: Any) -> str:
+        """Answers are kept per order and table."""
+        return f"{self.flow}.{self.order.pk}"
+
+    # Which steps there are
+
+    @cached_property
+    def answers(self) -> dict[str, Any]:
+        """The answers of the steps that apply, by step name, and the order's own facts under "order"."""
+        answers: dict[str, Any] = {"order": self.order_facts()}
+        kept = self.storage.answers()
+        for step in self.table:
+            if step.name in kept and step.applies(answers):
+                answers[step.name] = kept[step.name]
+        return answers
+
+    def order_facts(self) -> dict[str, Any]:
+        """Return what the conditions have to know of the order itself."""
+        return {"services": [line.service for line in self.order.lines.all()], "administrator": False}
+
+    def get_form_list(self) -> dict[str, Any]:
+        """Return the form classes of the steps that apply, by name, in order."""
+        return {step.name: step.form for step in steps.applicable(self.table, self.answers)}
+
+    @property
+    def frontier(self) -> str:
+        """The first step that isn't answered: as far as somebody may go."""
+        names = list(self.get_form_list())
+        return next((name for name in names if name not in self.answers), names[-1])
+
+    def reachable(self, step: str) -> bool:
+        """Say whether this step applies and everything before it is answered."""
+        names = list(self.get_form_list())
+        return step in names and names.index(step) <= names.index(self.frontier)
+
+    def url(self, step: str, why: str = "") -> str:
+        """Return the address of a step."""
+        return reverse(self.flow, args=[self.order.number, step]) + (f"?{why}" if why else "")
+
+    # A page is shown
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Show a step; a step that isn't due yet leads to the one that is."""
+        at = kwargs.get("at")
+        if at is None:
+            return redirect(self.url(self.frontier))
+        if at not in self.form_list:
+            raise Http404
+        if not self.reachable(at):
+            return redirect(self.url(self.frontier))
+        self.storage.current_step = at
+        typed = None if KEPT in request.GET else self.storage.typed(at)
+        data = typed if typed is not None else self.storage.get_step_data(at)
+        form = self.get_form(at, data=data)
+        if data is not None and (typed is None or PROBLEM not in request.GET):
+            form.show_without_problems()
+        response: HttpResponseBase = self.render(form)
+        return response
+
+    def get_form_kwargs(self, step: str | None = None) -> dict[str, Any]:
+        """Give the form values, never the request: the order, the earlier answers, and the facts of this step."""
+        step = step or self.steps.current
+        return {"order": self.order, "answers": self.answers, **self.step_facts(step)}
+
+    def step_facts(self, step: str) -> dict[str, Any]:
+        """Return what the wizard looks up for the form of a step."""
+        raise NotImplementedError
+
+    def get_template_names(self) -> list[str]:
+        """Return the template that the step's form names."""
+        return [self.form_list[self.steps.current].template]
+
+    def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what the page shows besides the form."""
+        at = self.steps.current
+        names = list(self.get_form_list())
+        return {
+            "form": form,
+            "step": {"name": at, "title": form.title, "lead": form.lead, "button": form.button},
+            "order": self.order,
+            "access": self.access,
+            "revision": self.revision(at),
+            "back": names.index(at) > 0,
+            "changed": self.changed(at) if CHANGED in self.request.GET else None,
+            "rail": journey.rail(
+                order=self.order, flow=self.flow, answers=self.answers, current=at, frontier=self.frontier
+            ),
+            "position": journey.position(names, self.table, at),
+            **self.page_facts(at, form),
+        }
+
+    def page_facts(self, step: str, form: Any) -> dict[str, Any]:
+        """Return what the page of a step shows besides what every step shows."""
+        return {}
+
+    def revision(self, step: str) -> str:
+        """Return the mark that the page carries: what it was made from."""
+        return self.storage.revision(step, self._rests_on(step))
+
+    def _rests_on(self, step: str) -> tuple[str, ...]:
+        return next(each.rests_on for each in self.table if each.name == step)
+
+    def changed(self, step: str) -> dict[str, Any] | None:
+        """Return who changed this step, or one that it rests on, and to what."""
+        entries = [(name, self.storage.entry(name)) for name in (step, *self._rests_on(step))]
+        found = [(name, entry) for name, entry in entries if entry]
+        if not found:
+            return None
+        own = self.storage.entry(step)
+        name, entry = (step, own) if own else max(found, key=lambda each: changed_at(each[1]))
+        return {
+            "by": entry["by"],
+            "yourself": entry["by"] == self.access.user.email,
+            "at": changed_at(entry),
+            "step": next(each.label for each in self.table if each.name == name),
+            "same_step": name == step,
+            "answers": entry["display"],
+        }
+
+    # Something is posted
+
+    def post(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Take an answer, or a row more or less, or just keep what was typed; always redirect."""
+        request, at = self.request, self.kwargs.get("at")
+        if at is None:
+            return redirect(self.url(self.frontier))
+        if at not in self.form_list:
+            raise Http404
+        if not self.reachable(at):
+            messages.info(request, _("This step isn’t due: an earlier answer changed. Go on from here."))
+            return redirect(self.url(self.frontier))
+        self.storage.current_step = at
+        if "back" in request.POST:
+            self.storage.keep_typed(at, request.POST)
+            return redirect(self.url(self.get_prev_step(at) or at))
+        if edited := self.edited(at, request.POST):
+            self.storage.keep_typed(at, edited)
+            return redirect(self.url(at) + "#rows")
+        form = self.get_form(at, data=request.POST)
+        if not form.is_valid():
+            self.storage.keep_typed(at, request.POST)
+            return redirect(self.url(at, PROBLEM))
+        answer = form.answers()
+        if self.is_stale(at, answer):
+            self.storage.keep_typed(at, request.POST)
+            return redirect(self.url(at, CHANGED))
+        if elsewhere := self.instead(at, answer):
+            self.storage.forget_typed(at)
+            return elsewhere
+        return self._accept(at, form, answer)
+
+    def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
+        display = [[str(label), str(value)] for label, value in form.summary()]
+        if self.storage.keep(at, self.request.POST, answer, display, by=self.access.user.email):
+            self.storage.reopen(steps.resting_on(self.table, at))
+            self.answer_changed(at)
+        del self.answers
+        names = list(self.get_form_list())
+        if at == names[-1]:
+            if (frontier := self.frontier) != at or at not in self.answers:
+                return redirect(self.url(frontier))
+            response: HttpResponseBase = self.render_done(form)
+            return response
+        return redirect(self.url(names[names.index(at) + 1]))
+
+    def edited(self, step: str, posted: QueryDict) -> Any:
+        """Return the posted fields with a row more or less, where that was asked for; else None."""
+        edit = getattr(self.form_list[step], "edited", None)
+        return edit(posted, self.get_form_prefix(step), self.get_form_kwargs(step)) if edit else None
+
+    def is_stale(self, step: str, answer: Any) -> bool:
+        """Say whether the page was made from answers that have changed since, so that taking it would undo them."""
+        own, _dot, basis = self.request.POST.get("revision", "").partition(".")
+        entry = self.storage.entry(step)
+        if basis != self.storage.mark(self._rests_on(step)) and (basis or entry):
+            return True
+        return entry is not None and entry["answer"] != answer and own != str(entry["revision"])
+
+    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
+        """Return where an answer leads that isn't kept (handing over, setting up later); else None."""
+        return None
+
+    def answer_changed(self, step: str) -> None:
+        """Do what a changed answer asks for besides being kept."""
+
+    # The last step is answered
+
+    def render_revalidation_failure(self, step: str, form: Any, **kwargs: Any) -> HttpResponseBase:
+        """An earlier answer no longer holds (a name was taken meanwhile): back to it, with the reason."""
+        self.storage.keep_typed(step, form.data)
+        return redirect(self.url(step, PROBLEM))
+
+    def refuse(self, step: str, sentence: str) -> HttpResponseBase:
+        """Go back to a step with a sentence that says why."""
+        messages.error(self.request, sentence)
+        return redirect(self.url(step))
+
+
+class FinderWizard(OrderWizard):
+    """Part one: who the order is for, and which organizations it belongs to."""
+
+    flow = "find"
+    table = steps.FINDER
+    capability = May.FIND
+    form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.FINDER]
+
+    @cached_property
+    def facts(self) -> FinderFacts:
+        """What this part looks up."""
+        return FinderFacts(access=self.access, query=self.request.POST or self.request.GET)
+
+    def order_facts(self) -> dict[str, Any]:
+        """Add whether the person is an administrator of the organization that was chosen, as of now."""
+        return {
+            **super().order_facts(),
+            "administrator": self.facts.is_administrator(steps.chosen(self.storage.answers(), "customer")),
+        }
+
+    def step_facts(self, step: str) -> dict[str, Any]:
+        """Return candidates and the like."""
+        remembered = (self.storage.typed(step), self.storage.get_step_data(step))
+        return self.facts.of_step(step, self.answers, remembered)
+
+    def page_facts(self, step: str, form: Any) -> dict[str, Any]:
+        """Return what was chosen, for the page that reviews it."""
+        return self.facts.of_page(step, self.answers)
+
+    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
+        """*I want someone else to complete this order* hands it over at once; it can be taken back."""
+        if step != "intent" or answer["audience"] != "other":
+            return None
+        actions.hand_over(order=self.order, by=self.access.user, email=answer["email"])
+        return redirect("order", number=self.order.number)
+
+    def answer_changed(self, step: str) -> None:
+        """A held order whose person chooses differently isn't held any more."""
+        if step not in {"administrator", "review"}:
+            actions.release(order=self.order, by=self.access.user)
+
+    def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
+        """Confirm the mapping, or ask the administrators who have to agree first."""
+        answers = self.answers
+        if steps.must_ask(answers):
+            chosen = steps.chosen(answers, "customer")
+            actions.ask_administrators(
+                order=self.order, by=self.access.user, organization=(chosen or {})["organization"]
+            )
+            return redirect("order", number=self.order.number)
+        try:
+            actions.map_order(order=self.order, by=self.access.user, **self.facts.mapping(answers))
+        except actions.MappingRefused:
+            return self.refuse("customer", _("An administrator of this organization has to add you first."))
+        except actions.NotAnAdministrator:
+            return self.refuse("review", self.facts.not_an_administrator(answers))
+        except actions.OrganizationGone:
+            return self.refuse("customer", _("This organization is no longer there. Choose again."))
+        return redirect("order", number=self.order.number)
+
+
+class SetUpWizard(OrderWizard):
+    """Part two: setting up what was bought."""
+
+    flow = "set_up"
+    table = steps.SETUP
+    capability = May.SET_UP
+    form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.SETUP]
+
+    @cached_property
+    def facts(self) -> SetUpFacts:
+        """What this part looks up."""
+        return SetUpFacts(order=self.order)
+
+    def step_facts(self, step: str) -> dict[str, Any]:
+        """Return licenses bought, names taken and the like."""
+        return self.facts.of_step(step)
+
+    def page_facts(self, step: str, form: Any) -> dict[str, Any]:
+        """Return the answers to check, each with its *Change*."""
+        if step != "review":
+            return self.facts.of_page(step)
+        groups = [
+            {"title": each.label, "url": self.url(each.name), "rows": (self.storage.entry(each.name) or {})["display"]}
+            for each in steps.applicable(self.table, self.answers)
+            if each.name not in {"subscription", "review"} and each.name in self.answers
+        ]
+        return {**self.facts.of_page(step), "groups": groups}
+
+    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
+        """*Set up later* leaves everything as it is."""
+        if step != "subscription" or answer["choice"] != "later":
+            return None
+        actions.postpone(order=self.order, by=self.access.user)
+        return redirect("postponed", number=self.order.number)
+
+    def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
+        """Set the services up, all of them or nothing."""
+        try:
+            actions.set_up(order=self.order, by=self.access.user, **self.facts.plan(self.answers))
+        except SiteNameTaken as taken:
+            step = "meetings" if self.answers["meetings"]["site_name"] == taken.name else "additional"
+            self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
+            return redirect(self.url(step, PROBLEM))
+        return redirect("summary", number=self.order.number)
