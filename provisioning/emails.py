@@ -88,7 +88,10 @@ def order_placed(mail: Mail, url: str) -> Message:
         subject=_("Provisioning information required for order %(number)s") % {"number": number},
         title=_("Set up order %(number)s") % {"number": number},
         paragraphs=(
-            _("%(company)s ordered a subscription. Before it can be used, we need to know which organization it is for and how its services are set up.")
+            _(
+                "%(company)s ordered a subscription. Before it can be used, we need to know which "
+                "organization it is for and how its services are set up."
+            )
             % {"company": mail.order.sold_to},
             _("It takes a few minutes. You can stop at any time and go on later, on any device."),
         ),
@@ -100,7 +103,8 @@ def order_placed(mail: Mail, url: str) -> Message:
             _("You are not the right person? Open the link all the same: you can say who should complete the order."),
             _("Nothing is set up before somebody has completed these steps."),
         ),
-        why=_("You get this email because you were named as the provisioning contact of order %(number)s.") % {"number": number},
+        why=_("You get this email because you were named as the provisioning contact of order %(number)s.")
+        % {"number": number},
     )
 
 
@@ -115,7 +119,10 @@ def order_handed_over(mail: Mail, url: str) -> Message:
             _("%(person)s asked you to complete this order.") % {"person": by}
             if by
             else _("The contact of this order asked you to complete it."),
-            _("We need to know which organization the order is for and how its services are set up. It takes a few minutes, and you can stop at any time and go on later."),
+            _(
+                "We need to know which organization the order is for and how its services are set up. It "
+                "takes a few minutes, and you can stop at any time and go on later."
+            ),
         ),
         facts=_order_facts(mail.order),
         button=_("Set Up Your Service"),
@@ -125,7 +132,11 @@ def order_handed_over(mail: Mail, url: str) -> Message:
             _("Until the organizations are confirmed, the person who handed it over can take it back."),
             _("Nothing is set up before somebody has completed these steps."),
         ),
-        why=_("You get this email because somebody gave your address as the one of the person who completes order %(number)s.") % {"number": number},
+        why=_(
+            "You get this email because somebody gave your address as the one of the person who completes "
+            "order %(number)s."
+        )
+        % {"number": number},
     )
 
 
@@ -153,7 +164,10 @@ def setup_delegated(mail: Mail, url: str) -> Message:
         paragraphs=(
             _("%(partner)s ordered a subscription for %(customer)s and asks you to set up its services.")
             % {"partner": partner, "customer": mail.order.customer or mail.order.customer_name},
-            _("You choose the names of your sites and the location of your calling service. It takes a few minutes, and you can stop at any time and go on later."),
+            _(
+                "You choose the names of your sites and the location of your calling service. It takes a "
+                "few minutes, and you can stop at any time and go on later."
+            ),
         ),
         facts=_order_facts(mail.order),
         button=_("Set Up Your Service"),
@@ -191,14 +205,20 @@ def access_requested(mail: Mail, url: str) -> Message:
     who = mail.facts.get("who", "")
     organization = mail.facts.get("organization", "")
     return Message(
-        subject=_("%(who)s asks to be an administrator of %(organization)s") % {"who": who, "organization": organization},
+        subject=_("%(who)s asks to be an administrator of %(organization)s")
+        % {"who": who, "organization": organization},
         title=_("Somebody asks for access to %(organization)s") % {"organization": organization},
         paragraphs=(
-            _("%(who)s is setting up order %(number)s and is not an administrator of %(organization)s. Only its administrators can add one.")
+            _(
+                "%(who)s is setting up order %(number)s and is not an administrator of %(organization)s. "
+                "Only its administrators can add one."
+            )
             % {"who": who, "number": number, "organization": organization},
-            _("If you know this person and agree, add %(who)s as an administrator. The order is held until then.") % {"who": who}
+            _("If you know this person and agree, add %(who)s as an administrator. The order is held until then.")
+            % {"who": who}
             if mail.facts.get("held")
-            else _("If you know this person and agree, add %(who)s as an administrator. The order goes on meanwhile.") % {"who": who},
+            else _("If you know this person and agree, add %(who)s as an administrator. The order goes on meanwhile.")
+            % {"who": who},
             _("If you don't agree, or have a question, answer this email."),
         ),
         facts=(
@@ -208,7 +228,8 @@ def access_requested(mail: Mail, url: str) -> Message:
             (_("Rights"), mail.facts.get("role", "") or _("Full administrator")),
         ),
         after=(_("If you do nothing, nobody gets any rights."),),
-        why=_("You get this email because you are a full administrator of %(organization)s.") % {"organization": organization},
+        why=_("You get this email because you are a full administrator of %(organization)s.")
+        % {"organization": organization},
     )
 
 
@@ -249,7 +270,10 @@ def _sign_in_code(row: SignInCode, code: str) -> Message:
         code=code,
         after=(
             _("It works once, until %(time)s.") % {"time": clock(row.expires_at)},
-            _("Nobody who works for us asks you for it. If you didn't ask for a code, you can ignore this email: without the code, nobody gets in."),
+            _(
+                "Nobody who works for us asks you for it. If you didn't ask for a code, you can ignore "
+                "this email: without the code, nobody gets in."
+            ),
         ),
         why=_("You get this email because somebody, most likely you, asked to sign in with this address."),
     )
@@ -260,7 +284,11 @@ def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
     if order.customer_name:
         facts.append((_("Customer"), order.customer_name))
     facts.extend(
-        (line.get_service_display(), _("%(licenses)s licenses") % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)})
+        (
+            line.get_service_display(),
+            _("%(licenses)s licenses")
+            % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)},
+        )
         for line in order.lines.all()
     )
     return tuple(facts)

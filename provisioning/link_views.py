@@ -91,7 +91,7 @@ class CodeForm(ConfirmLoginCodeForm):
     code = forms.CharField(
         label=_("Code"),
         max_length=40,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters"}),
         help_text=_("Eight letters, like BCDF-GHJK."),
         error_messages={"required": _("Enter the code from the email.")},
     )
@@ -111,14 +111,22 @@ class CodeForm(ConfirmLoginCodeForm):
         return typed
 
 
-class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]
+class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth has no types
     """Enter the code. allauth holds who waits for it in this browser, how often they tried and for how long."""
 
     form_class = CodeForm
 
     def get_form_class(self) -> type[forms.Form]:
-        """Ours; "send again" is a page of its own."""
+        """Ours, with no other for sending it again."""
         return CodeForm
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Check the code, or with the button named "action" and "resend" send it again."""
+        if request.POST.get("action") != "resend":
+            return super().post(request, *args, **kwargs)
+        sign_in.send_again(request, self._process)
+        destination = _safe_next(request)
+        return redirect(request.path + (f"?{urlencode({'next': destination})}" if destination else ""))
 
     def get_form_kwargs(self) -> dict[str, Any]:
         """The form compares with the address's codes, not with one kept in the session."""
@@ -130,13 +138,14 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]
             return self.render_to_response(self.get_context_data(form=form))  # an empty field is no try
         if self._process.record_invalid_attempt():
             return self.render_to_response(self.get_context_data(form=form))
-        return render(self.request, "account/too_many_tries.html", {"email": self._shown_email()})
+        return render(self.request, "links/too_many_tries.html")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """For the page: who it was sent to, when, and how many tries are left."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         email = self._process.state["email"]
         context["email"] = self._shown_email()
+        context["can_resend"] = True
         context["sent_at"] = sign_in.last_asked_at(email)
         context["tries_left"] = self._process.max_attempts - self._process.state["failed_attempts"]
         context["number"] = self.request.session.get(sign_in.ORDER_IN_SESSION, "")
@@ -146,30 +155,13 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]
     def _shown_email(self) -> str:
         """In full where this browser typed it, masked where a link brought it here."""
         email: str = self._process.state["email"]
-        return masked(email) if sign_in.ORDER_IN_SESSION in self.request.session else email
+        return email if self._process.state["typed"] else masked(email)
 
 
 confirm_code = ConfirmCodeView.as_view()
 
 
-@never_cache
-@require_http_methods(["POST"])
-def send_code_again(request: HttpRequest) -> HttpResponse:
-    """Ask for the code once more in a browser that waits for one; the page says when it was sent."""
-    waiting = (request.session.get("account_login") or {}).get("email")
-    if not waiting:
-        return redirect("account_login")
-    sign_in.start(request, waiting, order_number=request.session.get(sign_in.ORDER_IN_SESSION, ""))
-    destination = _safe_next(request)
-    confirm = reverse("account_confirm_login_code")
-    return redirect(f"{confirm}?{urlencode({'next': destination})}" if destination else confirm)
-
-
-class SignOutView(LogoutView):  # type: ignore[misc]
-    """Sign out by POST; GET asks."""
-
-
-sign_out = SignOutView.as_view()
+sign_out = LogoutView.as_view()  # by POST; GET asks
 
 
 @never_cache
@@ -187,5 +179,6 @@ def order_desk_sign_in(request: HttpRequest) -> HttpResponseBase:
 def _safe_next(request: HttpRequest) -> str:
     """Where to go afterwards, if it is a page of this site."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
-    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    hosts = {request.get_host()}
+    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=hosts, require_https=request.is_secure())
     return wanted if safe and "\x00" not in wanted else ""

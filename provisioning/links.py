@@ -81,11 +81,7 @@ def url_for(link: Link) -> str:
 
 def find(token: str) -> Link | None:
     """The link of a token, or None."""
-    return (
-        Link.objects.select_related("order", "part__user")
-        .filter(token_hash=_hash(token))
-        .first()
-    )
+    return Link.objects.select_related("order", "part__user").filter(token_hash=_hash(token)).first()
 
 
 def state(link: Link) -> State:
@@ -123,7 +119,8 @@ def send_again(*, link: Link) -> datetime:
         if current is None or current.expires_at <= now:
             current = issue(part=part)
         mail = emails.queue(order=part.order, event="link_again", to=part.user.email, link=current)
-        Event.objects.create(order=part.order, kind=Event.Kind.LINK_SENT, facts={"to": part.user.email, "asked": "link"})
+        facts = {"to": part.user.email, "asked": "link"}
+        Event.objects.create(order=part.order, kind=Event.Kind.LINK_SENT, facts=facts)
         return mail.created_at
 
 

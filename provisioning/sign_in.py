@@ -39,7 +39,7 @@ from django.utils.crypto import salted_hmac
 
 from orgs.normalize import email_key
 from provisioning import emails
-from provisioning.models import SignInCode, User
+from provisioning.models import Part, SignInCode, User
 
 # Letters that aren't taken for one another and make no words (RFC 8628, 6.1).
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
@@ -65,9 +65,11 @@ class AccountAdapter(DefaultAccountAdapter):
         """allauth's notices are said by our pages, in our words."""
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        """The order whose link was opened, or the list of orders."""
-        number = request.session.get(ORDER_IN_SESSION)
-        return reverse("order", args=[number]) if number else str(super().get_login_redirect_url(request))
+        """The order whose link was opened, if this person has a part in it, or the list of orders."""
+        number = request.session.pop(ORDER_IN_SESSION, "")
+        if number and Part.objects.filter(order__number=number, user=request.user.pk).exists():
+            return reverse("order", args=[number])
+        return str(super().get_login_redirect_url(request))
 
 
 def ask_for_code(email: str) -> SignInCode:
@@ -139,7 +141,7 @@ def last_asked_at(email: str) -> datetime | None:
 
 
 def start(request: HttpRequest, email: str, *, order_number: str = "") -> None:
-    """Send a code to this address and let this browser wait for it."""
+    """Send a code to this address and let this browser wait for it; ``order_number`` of the link that was opened."""
     email = email_key(email)
     user = User.objects.filter(email=email, is_active=True).first()
     clear_login(request)
@@ -147,12 +149,18 @@ def start(request: HttpRequest, email: str, *, order_number: str = "") -> None:
     login.state["stages"] = {"current": LoginByCodeStage.key}
     stage = LoginByCodeStage(LoginStageController(request, login), request, login)
     stage.state.update(LoginCodeVerificationProcess.initial_state(user=user, email=email), initiated_by_user=True)
+    # Shown in full only to somebody who typed it.
+    stage.state["typed"] = not order_number
     ask_for_code(email)
     LoginCodeVerificationProcess(stage=stage).persist()
     if order_number:
         request.session[ORDER_IN_SESSION] = order_number
-    else:
-        request.session.pop(ORDER_IN_SESSION, None)
+
+
+def send_again(request: HttpRequest, process: LoginCodeVerificationProcess) -> None:
+    """Send the code once more, if it is time, to the address that this browser waits for; its tries start again."""
+    number = "" if process.state["typed"] else request.session.get(ORDER_IN_SESSION, "")
+    start(request, process.state["email"], order_number=number)
 
 
 def forget_old_codes() -> None:

@@ -39,9 +39,7 @@ def send_mail(pk: int) -> None:
 def send_code(pk: int) -> None:
     """Send one sign-in code, unless it has been sent, used or has expired."""
     now = timezone.now()
-    _try_one(
-        SignInCode.objects.filter(used_at=None, expires_at__gt=now, user__isnull=False), pk, _compose_code
-    )
+    _try_one(SignInCode.objects.filter(used_at=None, expires_at__gt=now, user__isnull=False), pk, _compose_code)
 
 
 @app.periodic(cron="* * * * *")

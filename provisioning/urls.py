@@ -15,7 +15,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("l/<str:token>/", link_views.link, name="link"),
     path("sign-in/", link_views.start_sign_in, name="account_login"),
     path("sign-in/code/", link_views.confirm_code, name="account_confirm_login_code"),
-    path("sign-in/code/again/", link_views.send_code_again, name="send_code_again"),
     path("sign-in/sign-out/", link_views.sign_out, name="account_logout"),
     # allauth goes to these names where nobody waits for a code, or an account was closed a moment ago.
     path("sign-in/start/", link_views.start_sign_in, name="account_request_login_code"),

@@ -1,0 +1,71 @@
+"""Place an order from the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from provisioning import actions, refusals
+from subscriptions.models import Service
+from subscriptions.rules import Line, Problem, Refused
+
+
+class Command(BaseCommand):
+    """``place_order --contact EMAIL --company NAME …``: the contact gets the welcome email."""
+
+    help = "Place an order; its provisioning contact gets the welcome email."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The facts of an order."""
+        parser.add_argument("--contact", default="", metavar="EMAIL", help="the provisioning contact's email")
+        parser.add_argument("--company", default="", metavar="NAME", help="who bought it")
+        parser.add_argument("--customer", default="", metavar="NAME", help="the end customer of a partner's order")
+        parser.add_argument("--customer-email", default="", metavar="EMAIL", help="the customer's administrator")
+        parser.add_argument("--meetings", metavar="LICENSES", help="licenses for Meetings")
+        parser.add_argument("--calling", metavar="LICENSES", help="licenses for Calling")
+        parser.add_argument("--term", default="12", metavar="MONTHS", help="term in months (12)")
+        parser.add_argument("--number", metavar="N", help="order number; the same twice is one order")
+        parser.add_argument("--json", action="store_true", help="print number and state as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Place it, or say in one sentence why not."""
+        licenses = {Service.MEETINGS: options["meetings"], Service.CALLING: options["calling"]}
+        try:
+            term = _whole(options["term"], Problem.TERM)
+            lines = [
+                Line(service=service.value, licenses=_whole(number, Problem.LICENSES), term_months=term)
+                for service, number in licenses.items()
+                if number is not None
+            ]
+            order, created = actions.place_order(
+                number=options["number"],
+                sold_to=options["company"],
+                contact_email=options["contact"],
+                customer_name=options["customer"],
+                customer_email=options["customer_email"],
+                lines=lines,
+            )
+        except Refused as refused:
+            raise CommandError(refusals.sentence(refused)) from refused
+        if options["json"]:
+            self.stdout.write(json.dumps({"number": order.number, "state": order.state, "created": created}))
+        elif created:
+            self.stdout.write(
+                f"Order {order.number} is placed. {order.contact_email} gets the welcome email"
+                " as soon as a worker runs."
+            )
+        else:
+            self.stdout.write(
+                f"Order {order.number} was already there ({order.get_state_display().lower()});"
+                " nothing was changed and no email was sent."
+            )
+
+
+def _whole(text: object, problem: Problem) -> int:
+    """The number that was typed; a refusal, like for one out of range, where it is none."""
+    try:
+        return int(str(text))
+    except ValueError as error:
+        raise Refused(problem) from error
