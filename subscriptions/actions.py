@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
 from django.utils import timezone
 from django_countries import countries
 
+from orgs.actions import record_subscription
 from orgs.models import Organization
 from subscriptions import rules
 from subscriptions.models import Location, Order, OrderLine, Service, Site, Subscription
@@ -154,7 +154,7 @@ def set_up_order(*, order: Order, sites: Sequence[SitePlan], location: LocationP
         rules.check_sites(sites, meetings.licenses if meetings else None)
         rules.check_location(location, asked=calling is not None, countries=frozenset(countries.countries))
         now = timezone.now()
-        made = {service: _subscribe(order, line, now) for service, line in lines.items()}
+        made = {service: _subscribe(order.customer, line, now) for service, line in lines.items()}
         if meetings:
             _make_sites(made[Service.MEETINGS], sites)
         if location:
@@ -162,9 +162,7 @@ def set_up_order(*, order: Order, sites: Sequence[SitePlan], location: LocationP
         order.state = Order.State.SET_UP
         order.set_up_at = now
         order.save(update_fields=["state", "set_up_at"])
-        Organization.objects.filter(pk=order.customer.pk).update(
-            active_subscription_count=F("active_subscription_count") + len(made)
-        )
+        record_subscription(order.customer, len(made))
         return order
 
 
@@ -206,10 +204,10 @@ def _replace_lines(order: Order, lines: Sequence[Line]) -> None:
     )
 
 
-def _subscribe(order: Order, line: OrderLine, now: datetime) -> Subscription:
+def _subscribe(customer: Organization, line: OrderLine, now: datetime) -> Subscription:
     return Subscription.objects.create(
         line=line,
-        organization=order.customer,
+        organization=customer,
         starts_at=now,
         ends_at=rules.add_months(now, line.term_months),
     )

