@@ -1,4 +1,4 @@
-"""What templates need to show forms and facts: problems of a form, masked addresses, moments, rough numbers."""
+"""What templates need to show forms and facts: problems of a form, masked addresses, moments, numbers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms, template
-from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.forms.formsets import BaseFormSet
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 register = template.Library()
 
@@ -58,31 +56,6 @@ def masked(email: object) -> str:
 
 
 @register.filter
-def band(count: int | None) -> str:
-    """A count as a rough range, for facts of an organization that the person has no proven tie to."""
-    if not count:
-        return _("None")
-    for top in (10, 100, 1_000, 10_000):
-        if count < top:
-            low, high = (1, 9) if top == 10 else (top // 10, top - 1)
-            return f"{formats.number_format(low, force_grouping=True)}–{formats.number_format(high, force_grouping=True)}"
-    return _("10,000 or more")
-
-
-@register.filter
-def rough_time(moment: dt.datetime | None) -> str:
-    """A time as a rough range, for the same reason as ``band``."""
-    if moment is None:
-        return pgettext("last activity", "None")
-    days = (timezone.now() - moment).days
-    if days < 31:
-        return _("In the last month")
-    if days < 366:
-        return _("In the last year")
-    return _("More than a year ago")
-
-
-@register.filter
 def number(count: int | None) -> str:
     """A whole number with the language's thousands separator; an en dash where there is none."""
     return "–" if count is None else formats.number_format(count, force_grouping=True)
@@ -91,24 +64,31 @@ def number(count: int | None) -> str:
 def absolute(moment: dt.datetime) -> str:
     """``21 November 2026, 14:05 CET`` in the current time zone and language."""
     local = timezone.localtime(moment)
-    return f"{formats.date_format(local, 'j F Y, H:i')} {local.strftime('%Z')}"
+    return f"{formats.date_format(local, _('j F Y, H:i'))} {local.strftime('%Z')}"
+
+
+def relative(at: dt.datetime) -> str:
+    """``today at 14:05``, ``yesterday at 14:05``, else the date; reads well in the middle of a sentence."""
+    local, today = timezone.localtime(at), timezone.localdate()
+    clock = formats.date_format(local, "H:i")
+    if local.date() == today:
+        return _("today at %(time)s") % {"time": clock}
+    if local.date() == today - dt.timedelta(days=1):
+        return _("yesterday at %(time)s") % {"time": clock}
+    return _("on %(date)s") % {"date": formats.date_format(local, _("j F Y"))}
 
 
 @register.simple_tag
-def moment(at: dt.datetime | None, relative: bool = True) -> SafeString | str:
-    """A point in time, relative with the absolute in its title (or absolute alone)."""
+def moment(at: dt.datetime | None) -> SafeString | str:
+    """A point in time as ``relative`` words it, with the absolute in its title."""
     if at is None:
         return "–"
-    text = naturaltime(at) if relative else absolute(at)
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), absolute(at), text)
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), absolute(at), relative(at))
 
 
 @register.simple_tag
-def month(at: dt.datetime | None) -> SafeString | str:
-    """The month and year of a point in time, ``March 2023``, with the absolute in its title."""
+def full_moment(at: dt.datetime | None) -> SafeString | str:
+    """A point in time with its zone: ``21 November 2026, 14:05 CET``."""
     if at is None:
         return "–"
-    local = timezone.localtime(at)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), absolute(at), formats.date_format(local, "F Y")
-    )
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), absolute(at))
