@@ -49,7 +49,11 @@ _JOINED_CJK: Final = re.compile(
     r"[\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0002ffff]"
 )
 _DROPPED: Final = frozenset({"the", "and", "of", "und", "et"})
-_PHRASES: Final = tuple(sorted((tuple(p.split()) for p in legal_forms.PHRASES), key=lambda words: (-len(words), words)))
+# Phrases by their last word, so that one look-up decides whether any can end a name.
+_PHRASES: Final[dict[str, list[tuple[str, ...]]]] = {}
+for _phrase in sorted((tuple(phrase.split()) for phrase in legal_forms.PHRASES), key=len, reverse=True):
+    _PHRASES.setdefault(_phrase[-1], []).append(_phrase)
+_NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 
 def email_key(email: str) -> str:
@@ -138,16 +142,19 @@ def words(name: str, *, legal: bool = False) -> tuple[str, ...]:
     word. Never empty for a name with a letter or digit in it.
     """
     text = unicodedata.normalize("NFKC", name).casefold().translate(_LATIN_EXTRA).translate(_ARABIC)
-    if not legal:
+    if not legal and not text.isascii():
         for form in legal_forms.CJK:
             if form in text and text.replace(form, "").strip():
                 text = text.replace(form, " ")
     text = _SLASHED.sub(r"\1\2", _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found[0]) + " ", text))
     text = text.replace("'", "").replace("&", " and ").replace("+", " plus ")
-    text = "".join(
-        char if char.isalnum() or unicodedata.category(char)[0] == "M" else " "
-        for char in unicodedata.normalize("NFC", text)
-    )
+    if text.isascii():
+        text = _NOT_A_LETTER.sub(" ", text)
+    else:
+        text = "".join(
+            char if char.isalnum() or unicodedata.category(char)[0] == "M" else " "
+            for char in unicodedata.normalize("NFC", text)
+        )
     found = text.split()
     if not legal:
         found = [word for word in found if word not in legal_forms.NATIVE_WORDS] or found
@@ -159,17 +166,16 @@ def words(name: str, *, legal: bool = False) -> tuple[str, ...]:
 
 def _without_legal_forms(found: list[str]) -> list[str]:
     """Take legal forms off the end, then off the beginning, and never the whole name."""
-    changed = True
-    while changed and len(found) > 1:
-        changed = False
-        for phrase in _PHRASES:
+    while len(found) > 1:
+        for phrase in _PHRASES.get(found[-1], ()):
             size = len(phrase)
             if len(found) > size and tuple(found[-size:]) == phrase:
-                found, changed = found[:-size], True
+                found = found[:-size]
                 break
         else:
-            if found[-1] in legal_forms.WORDS or (found[-1] == "and" and len(found) > 2):
-                found, changed = found[:-1], True
+            if found[-1] not in legal_forms.WORDS and not (found[-1] == "and" and len(found) > 2):
+                break
+            found = found[:-1]
     while len(found) > 1 and found[0] in legal_forms.WORDS and len(found[0]) <= 5 and found[0] not in {"public"}:
         found = found[1:]
     return found

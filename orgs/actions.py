@@ -1,0 +1,80 @@
+"""Every write of the directory: new organizations, and statistics of use kept right by what changes them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from django.db.models import Count, F, Max, Q
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from orgs.models import Member, Organization
+from orgs.verticals import VERTICALS
+
+__all__ = ["ACTIVE_FOR", "VERTICALS", "create_organization", "record_activity", "record_subscription", "recount"]
+
+# A user is active who did something in this time.
+ACTIVE_FOR: Final = timedelta(days=90)
+
+
+def create_organization(
+    *, name: str, vertical: str, country: str, administrator_email: str, is_partner: bool, origin: str
+) -> Organization:
+    """Make an organization with its first full administrator, and no domain: nobody has verified one yet."""
+    organization = Organization(
+        name=name.strip(), vertical=vertical, country=country, is_partner=is_partner, origin=origin, user_count=1
+    )
+    organization.save()
+    Member(organization=organization, email=administrator_email, role=Member.Role.FULL).save()
+    return organization
+
+
+def add_member(*, organization: Organization, email: str, role: str = Member.Role.USER) -> Member:
+    """Add a person to an organization, or give a member this role; the number of users follows."""
+    member, created = Member.objects.get_or_create(
+        organization=organization,
+        email=email.strip().lower(),
+        defaults={"role": role},
+    )
+    if created:
+        Organization.objects.filter(pk=organization.pk).update(user_count=F("user_count") + 1)
+    elif member.role != role:
+        member.role = role
+        member.save(update_fields=["role"])
+    return member
+
+
+def record_activity(*, member: Member) -> Member:
+    """Note that a member did something just now; the organization's statistics follow."""
+    now = timezone.now()
+    was_active = member.last_active_at is not None and now - member.last_active_at <= ACTIVE_FOR
+    Member.objects.filter(pk=member.pk).update(last_active_at=now)
+    Organization.objects.filter(pk=member.organization_id).update(
+        last_activity_at=Greatest(F("last_activity_at"), now),
+        active_user_count=F("active_user_count") + (0 if was_active else 1),
+    )
+    member.last_active_at = now
+    return member
+
+
+def record_subscription(organization: Organization, delta: int) -> Organization:
+    """Count subscriptions that began (positive) or ended (negative) for an organization."""
+    Organization.objects.filter(pk=organization.pk).update(
+        active_subscription_count=Greatest(F("active_subscription_count") + delta, 0)
+    )
+    organization.refresh_from_db(fields=["active_subscription_count"])
+    return organization
+
+
+def recount(organization: Organization) -> Organization:
+    """Count users and activity again from the members; subscriptions are recounted by who knows them."""
+    since = timezone.now() - ACTIVE_FOR
+    counted = Member.objects.filter(organization=organization).aggregate(
+        users=Count("pk"), active=Count("pk", filter=Q(last_active_at__gte=since)), last=Max("last_active_at")
+    )
+    organization.user_count = counted["users"]
+    organization.active_user_count = counted["active"]
+    organization.last_activity_at = counted["last"]
+    organization.save(update_fields=["user_count", "active_user_count", "last_activity_at"])
+    return organization

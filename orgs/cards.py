@@ -1,0 +1,165 @@
+"""A candidate as a card, and how much of it the person who asks may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Self
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from orgs import normalize, ranking, wording
+from orgs.models import Domain, Organization
+from orgs.ranking import Code, Evidence, Use
+
+
+def is_shared(domain: str) -> bool:
+    """Whether a domain is never evidence: free and disposable mail, and the operator's own ``SHARED_DOMAINS``."""
+    return normalize.is_shared_domain(domain, frozenset(getattr(settings, "SHARED_DOMAINS", ())))
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who reads the answer, and what they have proved.
+
+    ``proved_email``: an address whose mailbox they proved with a code. ``names_customer``: the order itself, as the
+    vendor placed it, names the company they ask for (what a person types doesn't count). ``partner_of``: primary keys
+    of the organizations they are partner of record of.
+    """
+
+    proved_email: str = ""
+    names_customer: bool = False
+    partner_of: frozenset[int] = frozenset()
+
+    def knows(self, organization: Organization, domains: Sequence[Domain], is_member: bool) -> bool:
+        """Whether this person may see the organization's facts."""
+        if self.names_customer or organization.pk in self.partner_of or is_member:
+            return True
+        domain = normalize.email_domain(self.proved_email)
+        if is_shared(domain):
+            return False
+        return any(domain == each.name or domain.endswith(f".{each.name}") for each in domains)
+
+
+FULL: Final = Viewer(names_customer=True)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An organization that may be the right one, with the evidence, and what the card shows of it.
+
+    Templates read the ``shown_…`` fields, ``tie``, ``reasons``, ``warnings`` and ``domains``, which are masked where
+    they have to be; ``organization`` is for the actions that follow.
+    """
+
+    organization: Organization
+    evidence: tuple[Evidence, ...]
+    score: float
+    best: bool
+    masked: bool
+    tie: str
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    domains: tuple[tuple[str, str], ...]
+    shown_name: str
+    shown_country: str
+    shown_users: str
+    shown_activity: str
+    shown_subscriptions: str
+    shown_created: str
+    shown_origin: str
+
+    @classmethod
+    def of(
+        cls, organization: Organization, evidence: tuple[Evidence, ...], score: float, use: Use, now: datetime
+    ) -> Self:
+        """The full card."""
+        return cls(
+            organization=organization,
+            evidence=evidence,
+            score=score,
+            best=False,
+            masked=False,
+            tie=wording.tie(evidence),
+            reasons=wording.reasons(evidence),
+            warnings=wording.warnings(use, now),
+            domains=tuple((each.name, str(each.get_status_display())) for each in organization.domains.all()),
+            shown_name=organization.name,
+            shown_country=str(organization.country.name) if organization.country else "",
+            shown_users=wording.users(organization.user_count, organization.active_user_count),
+            shown_activity=wording.activity(organization.last_activity_at),
+            shown_subscriptions=wording.number(organization.active_subscription_count),
+            shown_created=wording.date(organization.account_created_at),
+            shown_origin=str(organization.get_origin_display()),
+        )
+
+    @property
+    def exact(self) -> bool:
+        """Whether the email address belongs to a member of the organization."""
+        return any(each.code in ranking.EXACT for each in self.evidence)
+
+    @property
+    def is_member(self) -> bool:
+        """The same, by the name that the rules use."""
+        return self.exact
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the email address belongs to an administrator of the organization."""
+        return any(each.code == Code.ADMINISTRATOR for each in self.evidence)
+
+    @property
+    def domain_tie(self) -> bool:
+        """Whether the email's domain ties it to the organization."""
+        return any(each.code in ranking.DOMAIN_TIES for each in self.evidence)
+
+    @property
+    def name_tie(self) -> bool:
+        """Whether one of the organization's names is the same or near."""
+        return any(each.code in ranking.NAME_TIES for each in self.evidence)
+
+    @property
+    def strong_name_tie(self) -> bool:
+        """Whether one of the organization's names is the same."""
+        return any(each.code in ranking.NAME_TIES - {Code.NEAR_NAME} for each in self.evidence)
+
+    def marked_best(self) -> Self:
+        """The same card with the mark *Best match*."""
+        return replace(self, best=True)
+
+
+def as_seen_by(
+    viewer: Viewer,
+    organization: Organization,
+    evidence: tuple[Evidence, ...],
+    score: float,
+    use: Use,
+    typed_name: str,
+    asked_domain: str,
+    now: datetime,
+) -> Candidate | None:
+    """The card with what the viewer may know; None where they may not even know that it is there (names alone)."""
+    card = Candidate.of(organization, evidence, score, use, now)
+    domains = list(organization.domains.all())
+    if viewer.knows(organization, domains, card.exact):
+        return card
+    if not card.domain_tie:
+        return None
+    known = tuple(pair for pair in card.domains if pair[0] == asked_domain)
+    shown = typed_name if card.strong_name_tie and typed_name else ""
+    return replace(
+        card,
+        masked=True,
+        reasons=wording.reasons(evidence, masked=True),
+        warnings=wording.warnings(use, now, masked=True),
+        domains=known,
+        shown_name=shown or (_("An organization at %(domain)s") % {"domain": asked_domain}),
+        shown_country="",
+        shown_users=wording.band(organization.user_count),
+        shown_activity=wording.activity_band(organization.last_activity_at, now),
+        shown_subscriptions=wording.band(organization.active_subscription_count),
+        shown_created="",
+        shown_origin="",
+    )
