@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import UUID
 
 from django import forms
@@ -35,6 +35,11 @@ from provisioning.forms.fields import (
     storable,
 )
 from subscriptions.models import Order
+
+if TYPE_CHECKING:
+    Rows = BaseFormSet[Any]
+else:
+    Rows = BaseFormSet
 
 # A part's module finds all that it builds with here.
 __all__ = [
@@ -127,6 +132,10 @@ class Step:
     order: Order
     earlier: dict[str, Any]
     facts: dict[str, Any]
+
+    def edited(self, posted: Any) -> Any:
+        """Return the posted fields as a button other than Next changes them (a row more, shares split); else None."""
+        return None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -235,7 +244,7 @@ def _with_rows(data: Any, prefix: str, rows: list[dict[str, list[Any]]]) -> Mult
     return kept
 
 
-class StepFormSet(Step, BaseFormSet[Any]):
+class StepFormSet(Step, Rows):
     """A step that is rows of one form, between ``min_num`` and ``max_num`` of them, each filled in."""
 
     form: type[FieldsForm]

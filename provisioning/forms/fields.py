@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import email_validator
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.utils import flatatt
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
@@ -216,8 +220,37 @@ AREAS = {
 }
 
 
+@functools.lru_cache(maxsize=32)
+def _options(choices: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> str:
+    return format_html_join(
+        "",
+        '<optgroup label="{}">{}</optgroup>',
+        ((heading, format_html_join("", '<option value="{}">{}</option>', group)) for heading, group in choices),
+    )
+
+
+class ZoneSelect(forms.Select):
+    """A select of all zones. Fifty of them on one page took seconds by way of a template for each option."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Return the select, with the value selected where it is one of the zones."""
+        (_empty, prompt), *groups = list(self.choices)
+        options = _options(tuple((heading, tuple(group)) for heading, group in groups))
+        if value and zones.is_zone(str(value)):
+            options = options.replace(f'value="{value}"', f'value="{value}" selected', 1)
+        return format_html(
+            '<select name="{}"{}><option value="">{}</option>{}</select>',
+            name,
+            flatatt(self.build_attrs(self.attrs, attrs)),
+            prompt,
+            mark_safe(options),  # noqa: S308 - made by format_html_join, and a zone's name has no markup
+        )
+
+
 class ZoneField(ChoiceField):
     """A time zone; ``offer`` lists those of a country first."""
+
+    widget = ZoneSelect
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("label", _("Time zone"))
@@ -230,6 +263,6 @@ class ZoneField(ChoiceField):
         choices: list[Any] = [("", gettext("Select a time zone"))]
         for group in zones.groups(country, at, get_language() or "en"):
             heading = str(countries.name(group.country)) if group.country else str(AREAS.get(group.area, group.area))
-            choices.append((heading, list(group.zones)))
+            choices.append((heading, group.zones))
         self.choices = choices
         self.initial = zones.likely_zone(country, at) or self.initial
