@@ -51,6 +51,13 @@ def queue(*, order: Order, event: str, to: str, link: Link | None = None, **fact
     return mail
 
 
+def try_again(mail: Mail) -> None:
+    """Begin once more with the tries of an email that didn't go out."""
+    with transaction.atomic():
+        if Mail.objects.filter(pk=mail.pk, sent_at=None).update(tries=0):
+            wake("send_mail", mail.pk)
+
+
 def wake(task: str, pk: int) -> None:
     """Wake a worker for one row, in this transaction; the row is the truth, the job a wake-up (provisioning.tasks)."""
     app.configure_task(f"provisioning.tasks.{task}", allow_unknown=False).defer(pk=pk)

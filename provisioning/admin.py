@@ -1,0 +1,313 @@
+"""The order desk: place, correct, resend and cancel orders, and see what happened to them. Every write is an action."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from provisioning import actions, emails, link_views, refusals
+from provisioning.models import Mail, User
+from subscriptions import rules
+from subscriptions.models import Order, Service
+from subscriptions.rules import Line, Problem, Refused
+
+CLOSED = (Order.State.SET_UP, Order.State.CANCELLED)
+
+
+class OrderDesk(admin.AdminSite):
+    """The admin site with the order desk's tables only, behind the same sign-in as everything."""
+
+    site_header = site_title = gettext_lazy("Order desk")
+    index_title = gettext_lazy("Orders")
+    enable_nav_sidebar = False
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """An operator proves the mailbox with a code, like everybody."""
+        return link_views.order_desk_sign_in(request)
+
+
+site = OrderDesk(name="admin")
+
+
+class OrderForm(forms.ModelForm[Order]):
+    """An order as the desk writes it; what its state no longer allows is shown and can't be typed in."""
+
+    meetings = forms.IntegerField(label=gettext_lazy("Meetings licenses"), required=False)
+    calling = forms.IntegerField(label=gettext_lazy("Calling licenses"), required=False)
+    term_months = forms.IntegerField(label=gettext_lazy("Term in months"), initial=12)
+
+    class Meta:
+        model = Order
+        fields = ("number", "sold_to", "contact_email", "customer_name", "customer_email")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lines = {line.service: line for line in self.instance.lines.all()} if self.instance.pk else {}
+        for service, line in self.lines.items():
+            self.initial.setdefault(service, line.licenses)
+            self.initial.setdefault("term_months", line.term_months)
+        if not self.instance.pk:
+            self.fields["number"].required = False
+            self.fields["number"].help_text = _("Leave empty for the next one of ours.")
+            return
+        closed = {"number"}
+        if self.instance.state == Order.State.MAPPED:
+            closed |= {"contact_email", "customer_name", "customer_email"}
+        if self.instance.state in CLOSED:
+            closed = set(self.fields)
+        for name in closed:
+            self.fields[name].disabled = True
+
+    def clean(self) -> dict[str, Any]:
+        """Say at the field what the rules would refuse."""
+        data = super().clean() or {}
+        checks = {
+            "number": lambda value: rules.clean_number(value) if value else value,
+            "sold_to": lambda value: rules.clean_text(value, Problem.SOLD_TO, longest=rules.MAX_NAME),
+            "contact_email": lambda value: rules.clean_email(value, Problem.CONTACT_EMAIL),
+            "customer_name": lambda value: rules.clean_text(
+                value, Problem.CUSTOMER_NAME, longest=rules.MAX_NAME, required=False
+            ),
+            "customer_email": lambda value: rules.clean_email(value, Problem.CUSTOMER_EMAIL, required=False),
+        }
+        for name, check in checks.items():
+            if name in data and not self.fields[name].disabled:
+                try:
+                    check(data[name] or "")
+                except Refused as refused:
+                    self.add_error(name, refusals.sentence(refused))
+        if not self.errors:
+            try:
+                rules.clean_lines(self.wanted_lines(data), dict(Service.choices))
+            except Refused as refused:
+                where = {Problem.TERM: "term_months", Problem.NO_LINES: "meetings"}.get(refused.problem)
+                if where is None:
+                    asked = [service for service in Service.values if data.get(service) is not None]
+                    where = asked[refused.at or 0]
+                self.add_error(where, refusals.sentence(refused))
+        return data
+
+    def wanted_lines(self, data: dict[str, Any]) -> list[Line]:
+        """The lines as typed; a product that is there stays, and so does its term unless the term was changed."""
+        lines = []
+        for service in Service.values:
+            if (licenses := data.get(service)) is None:
+                continue
+            old = self.lines.get(service)
+            term = old.term_months if old and "term_months" not in self.changed_data else data["term_months"]
+            lines.append(Line(service, licenses, term, old.product if old else ""))
+        return lines
+
+    def facts(self) -> dict[str, Any]:
+        """The keyword arguments of an action: everything for a new order, what was changed for one that is there."""
+        typed = {name: self.cleaned_data[name] for name in self.Meta.fields if name != "number"}
+        if not self.instance.pk:
+            number = self.cleaned_data["number"] or None
+            return {"number": number, **typed, "lines": self.wanted_lines(self.cleaned_data)}
+        facts = {name: value for name, value in typed.items() if name in self.changed_data}
+        if {*Service.values, "term_months"} & set(self.changed_data):
+            facts["lines"] = self.wanted_lines(self.cleaned_data)
+        return facts
+
+
+class MailProblem(admin.SimpleListFilter):
+    """Orders with an email that did not go out."""
+
+    title = gettext_lazy("emails")
+    parameter_name = "emails"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """One choice."""
+        return [("problem", _("An email was not sent"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        """Those orders, or all."""
+        return queryset.filter(mail_problem=True) if self.value() == "problem" else queryset
+
+
+@admin.register(Order, site=site)
+class OrderAdmin(admin.ModelAdmin[Order]):
+    """One order: its facts, its history, its emails, and what can be done with it."""
+
+    form = OrderForm
+    list_display = ("number", "state", "sold_to", "customer_name", "contact_email", "placed_at", "emails_went_out")
+    list_filter = ("state", MailProblem, "placed_at")
+    search_fields = ("number", "sold_to", "customer_name", "contact_email", "customer_email")
+    search_help_text = gettext_lazy("Order number, company, customer or email address")
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+    fieldsets = (
+        (None, {"fields": ("number", "sold_to", "contact_email")}),
+        (gettext_lazy("End customer"), {"fields": ("customer_name", "customer_email")}),
+        (gettext_lazy("What was ordered"), {"fields": ("meetings", "calling", "term_months")}),
+    )
+
+    @admin.display(description=gettext_lazy("Emails sent"), boolean=True)
+    def emails_went_out(self, order: Order) -> bool:
+        """Whether no email of this order has a problem."""
+        return not getattr(order, "mail_problem", False)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        """With a note where an email has a problem."""
+        unsent = Mail.objects.filter(order=OuterRef("pk"), sent_at=None).exclude(problem="")
+        return super().get_queryset(request).annotate(mail_problem=Exists(unsent))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Orders are cancelled, never deleted."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """The two buttons, each with a page that asks first."""
+        own = [
+            path(
+                f"<int:pk>/{name}/",
+                self.admin_site.admin_view(self.button),
+                {"name": name},
+                name=f"subscriptions_order_{name}",
+            )
+            for name in BUTTONS
+        ]
+        return own + super().get_urls()
+
+    def button(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """GET asks, POST does it."""
+        order = get_object_or_404(Order, pk=pk)
+        back = redirect("admin:subscriptions_order_change", order.pk)
+        words = BUTTONS[name]
+        if request.method != "POST":
+            context = {
+                **self.admin_site.each_context(request),
+                "title": words.title % {"number": order.number},
+                "order": order,
+                "explanation": words.explanation,
+                "button": words.button,
+                "dangerous": name == "cancel",
+                "opts": self.opts,
+            }
+            return TemplateResponse(request, "admin/subscriptions/order/confirm.html", context)
+        action = {"resend": actions.resend_link, "cancel": actions.cancel_order}[name]
+        try:
+            action(order=order, by=operator(request))
+        except Refused as refused:
+            messages.error(request, refusals.sentence(refused))
+        else:
+            messages.success(request, words.done % {"number": order.number})
+        return back
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponseBase:
+        """The form with the order's history and emails under it; a refusal of the action is said on the page."""
+        context = dict(extra_context or {})
+        order = self.get_object(request, object_id) if object_id else None
+        if order is not None:
+            closed = order.state in CLOSED
+            context |= {
+                "title": _("Order %(number)s") % {"number": order.number},
+                "order": order,
+                "events": order.events.select_related("by").order_by("-pk"),
+                "mails": order.mails.order_by("-pk"),
+                "people": order.parts.select_related("user").order_by("-pk"),
+                "may_resend": order.state != Order.State.CANCELLED,
+                "may_cancel": not closed,
+                "show_save": not closed,
+            }
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        try:
+            return super().changeform_view(request, object_id, form_url, context)
+        except Refused as refused:
+            # The order went on between the page and the button.
+            messages.error(request, refusals.sentence(refused))
+            return redirect(request.path)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The history is on the order's own page."""
+        return redirect(reverse("admin:subscriptions_order_change", args=[object_id]) + "#history")
+
+    def save_model(self, request: HttpRequest, obj: Order, form: Any, change: bool) -> None:
+        """Through the actions, never by the row."""
+        by = operator(request)
+        facts = form.facts()
+        if change:
+            actions.correct_order(order=obj, by=by, **facts)
+        else:
+            order, created = actions.place_order(by=by, **facts)
+            if not created:
+                raise Refused(Problem.NUMBER)
+            obj.pk = order.pk
+        obj.refresh_from_db()
+
+
+@admin.register(Mail, site=site)
+class MailAdmin(admin.ModelAdmin[Mail]):
+    """The emails, to be read; one that was given up can be tried again."""
+
+    list_display = ("created_at", "order", "event", "to", "sent_at", "tries", "problem")
+    list_filter = (("sent_at", admin.EmptyFieldListFilter), "event")
+    search_fields = ("to", "order__number")
+    list_select_related = ("order",)
+    list_display_links = None
+    show_full_result_count = False
+    actions = ("try_again",)
+
+    @admin.action(description=gettext_lazy("Try to send again"))
+    def try_again(self, request: HttpRequest, chosen: QuerySet[Mail]) -> None:
+        """Wake a worker for those that were not sent."""
+        waiting = list(chosen.filter(sent_at=None))
+        for mail in waiting:
+            emails.try_again(mail)
+        messages.success(request, _("Emails that are sent again in a moment: %(count)s.") % {"count": len(waiting)})
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Emails follow from what happens to an order."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """They stay."""
+        return False
+
+
+class Words(NamedTuple):
+    """What a button of the desk says (translated when it is shown)."""
+
+    title: Any
+    explanation: Any
+    button: Any
+    done: Any
+
+
+BUTTONS = {
+    "resend": Words(
+        gettext_lazy("Send the link of order %(number)s again?"),
+        gettext_lazy("Whoever has to act now gets an email with a new link; the link before it stops working."),
+        gettext_lazy("Send the link again"),
+        gettext_lazy("The link of order %(number)s is on its way."),
+    ),
+    "cancel": Words(
+        gettext_lazy("Cancel order %(number)s?"),
+        gettext_lazy("Nobody can complete it any more, and its links say that it was cancelled. This can't be undone."),
+        gettext_lazy("Cancel the order"),
+        gettext_lazy("Order %(number)s is cancelled."),
+    ),
+}
+
+
+def operator(request: HttpRequest) -> User:
+    """Who is at the desk; the site lets nobody else in."""
+    return cast(User, request.user)
