@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -19,6 +19,14 @@ from provisioning.models import Mail, User
 from subscriptions import rules
 from subscriptions.models import Order, Service
 from subscriptions.rules import Line, Problem, Refused
+
+if TYPE_CHECKING:  # Django's own classes take no type at run time
+    ModelFormOfOrder = forms.ModelForm[Order]
+    AdminOfOrder = admin.ModelAdmin[Order]
+    AdminOfMail = admin.ModelAdmin[Mail]
+else:
+    ModelFormOfOrder = forms.ModelForm
+    AdminOfOrder = AdminOfMail = admin.ModelAdmin
 
 CLOSED = (Order.State.SET_UP, Order.State.CANCELLED)
 
@@ -38,7 +46,7 @@ class OrderDesk(admin.AdminSite):
 site = OrderDesk(name="admin")
 
 
-class OrderForm(forms.ModelForm[Order]):
+class OrderForm(ModelFormOfOrder):
     """An order as the desk writes it; what its state no longer allows is shown and can't be typed in."""
 
     meetings = forms.IntegerField(label=gettext_lazy("Meetings licenses"), required=False)
@@ -135,7 +143,7 @@ class MailProblem(admin.SimpleListFilter):
 
 
 @admin.register(Order, site=site)
-class OrderAdmin(admin.ModelAdmin[Order]):
+class OrderAdmin(AdminOfOrder):
     """One order: its facts, its history, its emails, and what can be done with it."""
 
     form = OrderForm
@@ -255,7 +263,7 @@ class OrderAdmin(admin.ModelAdmin[Order]):
 
 
 @admin.register(Mail, site=site)
-class MailAdmin(admin.ModelAdmin[Mail]):
+class MailAdmin(AdminOfMail):
     """The emails, to be read; one that was given up can be tried again."""
 
     list_display = ("created_at", "order", "event", "to", "sent_at", "tries", "problem")
