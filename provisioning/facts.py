@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.utils.functional import cached_property
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django_countries import countries
 
 from orgs import matching, normalize, policies
 from orgs.cards import Viewer
 from orgs.models import Organization
+from orgs.verticals import VERTICALS
 from provisioning.access import Access, provisioner_of
 from provisioning.actions import Choice, Existing, New, is_full_administrator
-from provisioning.forms import setup
+from provisioning.forms import calling, meetings
 from provisioning.steps import chosen
 from subscriptions.actions import LocationPlan, SitePlan
 from subscriptions.models import Order, Service, Site
@@ -75,6 +79,7 @@ class FinderFacts:
             "customer": customer,
             "own": own,
             "provisioning_administrator": label,
+            "asks_for_access": label,
             "customer_email": self._asked_for("customer", answers)[0],
         }
 
@@ -139,7 +144,7 @@ class FinderFacts:
     def _choice(self, which: str, answers: Answers, administrator_email: str) -> Choice:
         choice = chosen(answers, which) or {}
         if choice["organization"] != "new":
-            return Existing(choice["organization"])
+            return Existing(UUID(choice["organization"]))
         return New(
             name=choice["name"],
             vertical=choice["vertical"],
@@ -152,13 +157,28 @@ class FinderFacts:
         choice = chosen(answers, which)
         if choice is None:
             return None
+        url = reverse("find", args=[self.order.number, which])
         if choice["organization"] == "new":
-            return {"new": True, **choice}
+            country, vertical = str(countries.name(choice["country"])), dict(VERTICALS).get(choice["vertical"], "")
+            return {"new": True, "name": choice["name"], "country": country, "vertical": vertical, "url": url}
         email, name = self._asked_for(which, answers)
         candidate = matching.get_candidate(
-            public_id=choice["organization"], email=email, company_name=name, viewer=self._viewer(which, answers)
+            public_id=UUID(choice["organization"]), email=email, company_name=name, viewer=self._viewer(which, answers)
         )
-        return {"new": False, "name": choice["name"], "candidate": candidate}
+        if candidate is None:
+            return {"new": False, "name": choice["name"], "url": url}
+        return {
+            "new": False,
+            "name": candidate.shown_name,
+            "country": candidate.shown_country,
+            "url": url,
+            "rows": [
+                (_("Domains"), ", ".join(name for name, _status in candidate.domains)),
+                (_("Users"), candidate.shown_users),
+                (_("Last activity"), candidate.shown_activity),
+                (_("Active subscriptions"), candidate.shown_subscriptions),
+            ],
+        }
 
     def _refusal(self, answers: Answers) -> policies.Refusal | None:
         customer = chosen(answers, "customer") or {}
@@ -212,14 +232,17 @@ class SetUpFacts:
         return {
             "total_licenses": self.licenses.get(Service.MEETINGS, 0),
             "site_name_taken": self.site_name_taken,
-            "customer_country": self.customer.country.code,
-            "customer_name": self.customer.name,
+            "country": self.customer.country.code,
             "base_domain": settings.MEETINGS_BASE_DOMAIN,
         }
 
     def of_page(self, step: str) -> dict[str, Any]:
         """Return what the pages show of the subscription."""
-        return {"lines": list(self.order.lines.all()), "customer": self.customer, "partner": self.order.partner}
+        return {
+            "lines": list(self.order.lines.all()),
+            "customer_organization": self.customer.name,
+            "meetings_domain": settings.MEETINGS_BASE_DOMAIN,
+        }
 
     def site_name_taken(self, name: str) -> bool:
         """Say whether a site has this name already."""
@@ -227,8 +250,8 @@ class SetUpFacts:
 
     def plan(self, answers: Answers) -> dict[str, Any]:
         """Return the arguments of ``actions.set_up`` that these answers stand for."""
-        sites = setup.planned_sites(answers, self.licenses.get(Service.MEETINGS, 0))
-        location = setup.planned_location(answers)
+        sites = meetings.planned_sites(answers, self.licenses.get(Service.MEETINGS, 0))
+        location = calling.planned_location(answers)
         return {
             "sites": [SitePlan(**site) for site in sites],
             "location": LocationPlan(**location) if location else None,

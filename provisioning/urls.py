@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 
-from provisioning import link_views
+from provisioning import link_views, views
+from provisioning.admin import site as order_desk
 from provisioning.brand import brand_css
+from provisioning.wizard import FinderWizard, SetUpWizard
+
+
+
+class NumberConverter(StringConverter):
+    """An order number: what subscriptions.rules lets one be."""
+
+    regex = "[A-Za-z0-9._-]{1,40}"
+
+
+register_converter(NumberConverter, "number")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("brand.css", brand_css, name="brand_css"),
@@ -19,6 +32,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # allauth goes to these names where nobody waits for a code, or an account was closed a moment ago.
     path("sign-in/start/", link_views.start_sign_in, name="account_request_login_code"),
     path("sign-in/again/", link_views.start_sign_in, name="account_inactive"),
-    path("admin/login/", link_views.order_desk_sign_in),
-    path("admin/", admin.site.urls),
+    path("", views.home, name="home"),
+    path("orders/", views.my_orders, name="my_orders"),
+    path("orders/<number:number>/", views.order, name="order"),
+    path("orders/<number:number>/organizations/", FinderWizard.as_view(), name="find"),
+    path("orders/<number:number>/organizations/<slug:at>/", FinderWizard.as_view(), name="find"),
+    path("orders/<number:number>/services/", SetUpWizard.as_view(), name="set_up"),
+    path("orders/<number:number>/services/<slug:at>/", SetUpWizard.as_view(), name="set_up"),
+    path("orders/<number:number>/handed-over/", views.handed_over, name="handed_over"),
+    path("orders/<number:number>/held/", views.held, name="held"),
+    path("orders/<number:number>/delegated/", views.delegated, name="delegated"),
+    path("orders/<number:number>/taken-over/", views.taken_over, name="taken_over"),
+    path("orders/<number:number>/later/", views.postponed, name="postponed"),
+    path("orders/<number:number>/cancelled/", views.cancelled, name="cancelled"),
+    path("orders/<number:number>/summary/", views.order_summary, name="summary"),
+    path("orders/<number:number>/summary.pdf", views.order_summary_pdf, name="summary_pdf"),
+    path("admin/", order_desk.urls),
 ]

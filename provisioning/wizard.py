@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -108,7 +108,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         data = typed if typed is not None else self.storage.get_step_data(at)
         form = self.get_form(at, data=data)
         if data is not None and (typed is None or PROBLEM not in request.GET):
-            form.show_without_problems()
+            form.quiet()
         response: HttpResponseBase = self.render(form)
         return response
 
@@ -188,10 +188,10 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         if "back" in request.POST:
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(self.get_prev_step(at) or at))
-        if edited := self.edited(at, request.POST):
-            self.storage.keep_typed(at, edited)
-            return redirect(self.url(at) + "#rows")
         form = self.get_form(at, data=request.POST)
+        if (edited := form.edited(request.POST)) is not None:
+            self.storage.keep_typed(at, edited)
+            return redirect(self.url(at))
         if not form.is_valid():
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(at, PROBLEM))
@@ -217,11 +217,6 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             response: HttpResponseBase = self.render_done(form)
             return response
         return redirect(self.url(names[names.index(at) + 1]))
-
-    def edited(self, step: str, posted: QueryDict) -> Any:
-        """Return the posted fields with a row more or less, where that was asked for; else None."""
-        edit = getattr(self.form_list[step], "edited", None)
-        return edit(posted, self.get_form_prefix(step), self.get_form_kwargs(step)) if edit else None
 
     def is_stale(self, step: str, answer: Any) -> bool:
         """Say whether the page was made from answers that have changed since, so that taking it would undo them."""

@@ -87,6 +87,8 @@ class FieldsForm(forms.Form):
     """A form in this product's manner: no browser bubbles, no colon after a label, no error in a list of its own."""
 
     use_required_attribute = False
+    # Shorter labels for the check-your-answers list, by field name.
+    summary_labels: ClassVar[dict[str, Words]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["label_suffix"] = ""
@@ -105,8 +107,9 @@ class FieldsForm(forms.Form):
 
     def summary(self) -> Summary:
         """Return (label, what was answered) of each visible field that has an answer, in order."""
-        rows = [(field.label, self.display(field.name)) for field in self.visible_fields()]
-        return [(label or "", value) for label, value in rows if value]
+        fields = self.visible_fields()
+        rows = [(self.summary_labels.get(field.name, field.label or ""), self.display(field.name)) for field in fields]
+        return [(label, value) for label, value in rows if value]
 
 
 def _chosen(choices: Iterable[Any], value: Any) -> str:
@@ -276,7 +279,7 @@ class StepFormSet(Step, Rows):
         self.order, self.earlier, self.facts = order, dict(answers or {}), facts
         prefix = prefix or self.step
         if data is not None:
-            data = with_row_count(data, prefix, row_count(data, prefix))
+            data = with_row_count(data, prefix, max(1, row_count(data, prefix)))
         super().__init__(data, prefix=prefix, initial=initial or None)
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:

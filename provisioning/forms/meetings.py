@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.forms import BoundField
 from django.utils.datastructures import MultiValueDict
+from django.utils.formats import number_format
 from django.utils.text import get_text_list
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.forms.base import (
@@ -21,6 +22,7 @@ from provisioning.forms.base import (
     TextField,
     TickField,
     WholeNumberField,
+    Words,
     YesNoField,
     ZoneField,
     with_row_added,
@@ -38,6 +40,10 @@ _SENTENCES = {
     SiteNameProblem.LONG: _("Enter a site name of at most 63 characters"),
     SiteNameProblem.START: _("Start the site name with a letter from a to z"),
     SiteNameProblem.HYPHENS: _("Use single hyphens, and none at the end of the site name"),
+}
+_SUMMARY_LABELS: dict[str, Words] = {
+    "early_release": _("Early release schedule"),
+    "additional_urls": _("Additional URLs"),
 }
 _EARLY_RELEASE = _("Do you want this site to be on an early release schedule?")
 # The first sentence is the second seed's, word for word.
@@ -109,6 +115,7 @@ class MeetingSetup(StepForm):
     """The first (often the only) site."""
 
     step = "meetings"
+    summary_labels = _SUMMARY_LABELS
     title = _("Meeting setup")
     lead = _("Choose the name of your meetings site, its time zone and when it gets new features.")
 
@@ -156,6 +163,8 @@ class MeetingSetup(StepForm):
 class SiteRow(FieldsForm):
     """One additional site."""
 
+    summary_labels = _SUMMARY_LABELS
+
     name = SiteNameField()
     time_zone = ZoneField()
     early_release = YesNoField(
@@ -190,6 +199,9 @@ class AdditionalSites(StepFormSet):
     lead = _("Add each site that you need besides the first one.")
     form = SiteRow
     max_num = MAX_ADDITIONAL
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "too_many_forms": ngettext_lazy("Add at most %(num)d site", "Add at most %(num)d sites", "num"),
+    }
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         """Each row knows what the step knows."""
@@ -234,10 +246,10 @@ class AdditionalSites(StepFormSet):
     def summary(self) -> Summary:
         """Return three rows a site, the name as its URL."""
         rows: Summary = []
-        for form in self.forms:
-            name, *rest = form.summary()
-            domain = form.base_domain
-            rows += [(name[0], f"{name[1]}.{domain}" if domain else name[1]), *rest]
+        for number, form in enumerate(self.forms, start=1):
+            (_label, name), *rest = form.summary()
+            label = gettext("Additional URL %(number)d") % {"number": number}
+            rows += [(label, f"{name}.{form.base_domain}" if form.base_domain else name), *rest]
         return rows
 
 
@@ -252,11 +264,12 @@ class LicenseDistribution(StepForm):
         """Make a field for each site; it goes by the site's name, so that a share stays with its site."""
         self.site_names = site_names(self.earlier)
         self.total: int = self.facts.get("total_licenses", 0)
+        domain = self.facts.get("base_domain", "")
         for name in self.site_names:
             self.fields[_share(name)] = WholeNumberField(
-                label=name,
-                expected=gettext("Enter how many licenses %(site)s gets, a number from 1 to %(most)d")
-                % {"site": name, "most": self.total},
+                label=f"{name}.{domain}" if domain else name,
+                expected=gettext("Enter how many licenses %(site)s gets, a number from 1 to %(most)s")
+                % {"site": name, "most": _number(self.total)},
                 min_value=1,
                 max_value=self.total,
             )
@@ -268,16 +281,13 @@ class LicenseDistribution(StepForm):
         return with_even_split(posted, str(self.prefix), self.site_names, self.total)
 
     @property
-    def rows(self) -> list[tuple[str, BoundField]]:
-        """The sites in order: (URL, field)."""
-        domain = self.facts.get("base_domain", "")
-        return [(f"{name}.{domain}" if domain else name, self[_share(name)]) for name in self.site_names]
-
-    @property
     def remainder(self) -> int:
         """How many licenses are left to distribute of what is typed now; negative where it is too many."""
-        typed = [self[_share(name)].value() for name in self.site_names]
-        return self.total - sum(int(value) for value in map(str, typed) if value.isdecimal() and len(value) < 10)
+        typed = 0
+        for name in self.site_names:
+            with contextlib.suppress(ValidationError):
+                typed += self.fields[_share(name)].to_python(self[_share(name)].value()) or 0
+        return self.total - typed
 
     @property
     def remainder_text(self) -> str:
@@ -300,15 +310,18 @@ def remainder_sentence(left: int, total: int) -> str:
     """Say how many of the licenses are left to distribute, or how many are too many (``left`` below 0)."""
     if left < 0:
         words = ngettext(
-            "%(more)d more than the %(total)d license bought", "%(more)d more than the %(total)d licenses bought", total
+            "%(more)s more than the %(total)s license bought", "%(more)s more than the %(total)s licenses bought", total
         )
-        return words % {"more": -left, "total": total}
-    return gettext("%(left)d of %(total)d left to distribute") % {"left": left, "total": total}
+        return words % {"more": _number(-left), "total": _number(total)}
+    if left == 0:
+        return gettext("All %(total)s are distributed") % {"total": _number(total)}
+    return gettext("%(left)s of %(total)s left to distribute") % {"left": _number(left), "total": _number(total)}
 
 
-def with_even_split(data: Any, prefix: str, names: list[str], total: int) -> MultiValueDict[str, str]:
+def with_even_split(posted: Any, prefix: str, names: list[str], total: int) -> MultiValueDict[str, str]:
     """Return a copy of the posted data with the licenses split evenly between the sites."""
-    copied = MultiValueDict(dict(data.lists())) if isinstance(data, MultiValueDict) else MultiValueDict()
+    lists = posted.lists() if isinstance(posted, MultiValueDict) else ((name, [one]) for name, one in posted.items())
+    copied: MultiValueDict[str, str] = MultiValueDict(dict(lists))
     for name, share in zip(names, sites.split_evenly(total, len(names)), strict=True):
         copied[f"{prefix}-{_share(name)}"] = str(share)
     return copied
@@ -350,6 +363,10 @@ def _answered_sites(answers: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"name": row["name"], "time_zone": row["time_zone"], "early_release": row["early_release"] == "yes"}
         for row in rows
     ]
+
+
+def _number(number: int) -> str:
+    return number_format(number, force_grouping=True)
 
 
 def _share(name: str) -> str:

@@ -1,0 +1,79 @@
+"""Where an order stands for one person: the page that fits, and its line in *My orders*."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from provisioning.access import Access, May, Role
+from provisioning.models import Draft
+from provisioning.steps import SETUP, applicable
+from subscriptions.models import Order
+
+State = Order.State
+
+
+def page_of(access: Access) -> str:
+    """Return the address of the page that fits the order's state and the person's part in it."""
+    order = access.order
+    if access.may(May.READ_SUMMARY):
+        return reverse("summary", args=[order.number])
+    if order.state == State.CANCELLED:
+        return reverse("cancelled", args=[order.number])
+    if access.role in {Role.FORMER_CONTACT, Role.FORMER_DELEGATE}:
+        name = "handed_over" if access.role is Role.FORMER_CONTACT else "taken_over"
+        return reverse(name, args=[order.number])
+    if access.may(May.TAKE_OVER):
+        return reverse("delegated", args=[order.number])
+    if access.may(May.SET_UP):
+        return reverse("set_up", args=[order.number])
+    if order.state == State.HELD:
+        return reverse("held", args=[order.number])
+    return reverse("find", args=[order.number])
+
+
+def progress(order: Order) -> dict[str, int]:
+    """Return how many steps of the set-up are answered, of how many."""
+    draft = Draft.objects.filter(order=order).first()
+    kept = draft.steps.get("set_up", {}) if draft else {}
+    answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}}
+    answers |= {name: entry["answer"] for name, entry in kept.items()}
+    names = [step.name for step in applicable(SETUP, answers)]
+    return {"done": sum(name in kept for name in names), "of": len(names)}
+
+
+def task(access: Access) -> dict[str, Any]:
+    """Return an order's line in *My orders*: what is to be done, by whom, and the button."""
+    order = access.order
+    words = _words(access)
+    title = order.customer.name if order.customer else order.customer_name or order.sold_to
+    return {"order": order, "title": title, "url": page_of(access), **words}
+
+
+def _words(access: Access) -> dict[str, str]:
+    order = access.order
+    if order.state == State.CANCELLED:
+        return _line("ended", _("Cancelled"), "", _("See what to do"))
+    if order.state == State.SET_UP:
+        if access.may(May.READ_SUMMARY):
+            return _line("done", _("Completed"), "", _("Open the order summary"))
+        return _line("done", _("Completed"), "", _("Open"))
+    if access.role is Role.FORMER_CONTACT:
+        return _line("waiting", _("Handed over"), _("somebody else"), _("See who has it"))
+    if access.role is Role.FORMER_DELEGATE:
+        return _line("waiting", _("In progress"), _("the partner"), _("Open"))
+    if order.state == State.HELD:
+        return _line("waiting", _("Waiting for an administrator"), _("an administrator"), _("Open"))
+    if access.may(May.TAKE_OVER):
+        return _line("waiting", _("Waiting for the customer"), order.delegated_to, _("See progress"))
+    if order.state == State.MAPPED:
+        return _line("next", _("In progress"), "", _("Set up the services"))
+    started = Draft.objects.filter(order=order).exclude(steps={}).exists()
+    status = _("In progress") if started else _("Not started")
+    return _line("next", status, "", _("Continue") if started else _("Start"))
+
+
+def _line(state: str, status: str, owner: str, button: str) -> dict[str, str]:
+    return {"state": state, "status": status, "owner": owner, "button": button}

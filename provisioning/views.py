@@ -1,0 +1,181 @@
+"""The pages around the wizard: my orders, where an order stands, and its summary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from provisioning import actions, standing
+from provisioning.access import Access, May, Role, access_to, orders_of
+from provisioning.models import Event, Part, User
+from subscriptions import pdf, summary
+from subscriptions.models import Order
+
+READ_OR_POST = ["GET", "HEAD", "POST"]
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Lead to the person's orders; who isn't signed in is asked to sign in there."""
+    return redirect("my_orders")
+
+
+@never_cache
+@login_required
+@require_safe
+def my_orders(request: HttpRequest) -> HttpResponse:
+    """The orders a person has a part in, each with what is to be done and who does it."""
+    user = _person(request)
+    tasks = [standing.task(access) for access in orders_of(user)]
+    return render(request, "my_orders.html", {"tasks": tasks})
+
+
+@never_cache
+@login_required
+@require_safe
+def order(request: HttpRequest, number: str) -> HttpResponse:
+    """Lead to the page that fits the order's state and the person's part in it."""
+    return redirect(standing.page_of(access_to(request.user, number)))
+
+
+@never_cache
+@login_required
+@require_http_methods(READ_OR_POST)
+def handed_over(request: HttpRequest, number: str) -> HttpResponse:
+    """Who has the order now, and taking it back."""
+    access = access_to(request.user, number)
+    if access.role is not Role.FORMER_CONTACT:
+        return redirect("order", number=number)
+    if request.method == "POST":
+        if access.may(May.TAKE_BACK):
+            actions.take_back(order=access.order, by=access.user)
+        return redirect("order", number=number)
+    current = access.order.parts.select_related("user").filter(role=Part.Role.CONTACT, ended_at=None).first()
+    own = Part.objects.filter(given_by=access.part).select_related("user").order_by("pk").last()
+    context = {
+        "to": own.user.email if own else (current.user.email if current else ""),
+        "typed": own is not None,
+        "since": access.part.ended_at,
+        "may_take_back": access.may(May.TAKE_BACK),
+    }
+    return render(request, "handed_over.html", _with(access, context))
+
+
+@never_cache
+@login_required
+@require_safe
+def held(request: HttpRequest, number: str) -> HttpResponse:
+    """What happens while the administrators decide, and what else one can do."""
+    access = access_to(request.user, number)
+    if access.role is not Role.CONTACT or access.order.state != Order.State.HELD:
+        return redirect("order", number=number)
+    asked = access.order.events.filter(kind=Event.Kind.ASKED).last()
+    facts: dict[str, Any] = asked.facts if asked else {}
+    added = bool(facts) and actions.is_full_administrator(
+        email=access.user.email, public_id=facts["organization"]
+    )
+    context = {
+        "organization": facts.get("name", ""),
+        "asked_at": asked.at if asked else None,
+        "added": added,
+        "continue_url": reverse("find", args=[number]),
+        "change_url": reverse("find", args=[number, "customer"]),
+        "hand_over_url": reverse("find", args=[number, "intent"]),
+    }
+    return render(request, "held.html", _with(access, context))
+
+
+@never_cache
+@login_required
+@require_http_methods(READ_OR_POST)
+def delegated(request: HttpRequest, number: str) -> HttpResponse:
+    """Where the customer's set-up stands, and taking it over."""
+    with transaction.atomic():
+        access = access_to(request.user, number, lock=request.method == "POST")
+        if not access.may(May.TAKE_OVER):
+            return redirect("order", number=number)
+        if request.method == "POST":
+            actions.take_over(order=access.order, by=access.user)
+            return redirect("order", number=number)
+    event = access.order.events.filter(kind=Event.Kind.DELEGATED).last()
+    context = {
+        "delegate": access.order.delegated_to,
+        "since": event.at if event else access.order.mapped_at,
+        "customer": access.order.customer.name if access.order.customer else "",
+        "may_take_over": True,
+        "progress": standing.progress(access.order),
+    }
+    return render(request, "delegated.html", _with(access, context))
+
+
+@never_cache
+@login_required
+@require_safe
+def taken_over(request: HttpRequest, number: str) -> HttpResponse:
+    """The partner took the set-up over from the customer's administrator."""
+    access = access_to(request.user, number)
+    if access.role is not Role.FORMER_DELEGATE:
+        return redirect("order", number=number)
+    return render(request, "taken_over.html", _with(access, {"since": access.part.ended_at}))
+
+
+@never_cache
+@login_required
+@require_safe
+def postponed(request: HttpRequest, number: str) -> HttpResponse:
+    """*Set up later*: nothing is provisioned, everything is kept."""
+    access = access_to(request.user, number)
+    if not access.may(May.SET_UP):
+        return redirect("order", number=number)
+    return render(request, "postponed.html", _with(access, {"url": reverse("set_up", args=[number])}))
+
+
+@never_cache
+@login_required
+@require_safe
+def cancelled(request: HttpRequest, number: str) -> HttpResponse:
+    """The order was cancelled: whom to ask."""
+    access = access_to(request.user, number)
+    if access.order.state != Order.State.CANCELLED:
+        return redirect("order", number=number)
+    return render(request, "cancelled.html", _with(access, {}))
+
+
+@never_cache
+@login_required
+@require_safe
+def order_summary(request: HttpRequest, number: str) -> HttpResponse:
+    """What was set up, with the download."""
+    access = access_to(request.user, number)
+    if not access.may(May.READ_SUMMARY):
+        return redirect("order", number=number)
+    return render(request, "summary.html", _with(access, {"summary": summary.build(access.order)}))
+
+
+@never_cache
+@login_required
+@require_safe
+def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponse:
+    """*Download order summary (PDF)*."""
+    access = access_to(request.user, number)
+    access.require(May.READ_SUMMARY)
+    response = HttpResponse(pdf.render(summary.build(access.order)), content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="order-summary-{access.order.number}.pdf"'
+    return response
+
+
+def _person(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
+
+
+def _with(access: Access, context: dict[str, Any]) -> dict[str, Any]:
+    return {"order": access.order, "access": access, **context}

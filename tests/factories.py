@@ -1,0 +1,82 @@
+"""Rows that tests start from, made by the product's own actions wherever there is one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from django.test import Client
+
+from orgs.models import Domain, Member, Organization, OtherName
+from provisioning import actions, links
+from provisioning.models import User
+from subscriptions.models import Order
+from subscriptions.rules import Line
+
+_numbers = itertools.count(1)
+
+
+def an_organization(
+    name: str = "Contoso",
+    *,
+    domains: Sequence[str] = (),
+    administrators: Sequence[str] = (),
+    members: Sequence[str] = (),
+    other_names: Sequence[str] = (),
+    partner: bool = False,
+    country: str = "US",
+    **fields: Any,
+) -> Organization:
+    """Return an organization with verified domains, full administrators and plain members."""
+    people = len(administrators) + len(members)
+    fields = {"user_count": people, **fields}
+    organization = Organization(name=name, is_partner=partner, country=country, **fields)
+    organization.save()
+    for domain in domains:
+        Domain(organization=organization, name=domain).save()
+    for email in administrators:
+        Member(organization=organization, email=email, role=Member.Role.FULL).save()
+    for email in members:
+        Member(organization=organization, email=email).save()
+    for other in other_names:
+        OtherName(organization=organization, name=other).save()
+    return organization
+
+
+def an_order(
+    *,
+    contact: str = "sam@partner.example.net",
+    sold_to: str = "Partner Networks",
+    customer: str = "Contoso",
+    customer_email: str = "it@contoso.example.org",
+    meetings: int = 0,
+    calling: int = 0,
+    number: str | None = None,
+) -> Order:
+    """Return an order that was placed: 250 Meetings licenses unless said otherwise."""
+    if not meetings and not calling:
+        meetings = 250
+    lines = [Line(service, count) for service, count in (("meetings", meetings), ("calling", calling)) if count]
+    order, _created = actions.place_order(
+        number=number or f"T-{next(_numbers):06d}",
+        sold_to=sold_to,
+        contact_email=contact,
+        customer_name=customer,
+        customer_email=customer_email if customer else "",
+        lines=lines,
+    )
+    return order
+
+
+def an_own_order(*, contact: str = "kim@contoso.example.org", sold_to: str = "Contoso", **fields: Any) -> Order:
+    """Return an order that a company placed for itself."""
+    return an_order(contact=contact, sold_to=sold_to, customer="", **fields)
+
+
+def signed_in(email: str) -> Client:
+    """Return a browser in which this person is signed in. (Signing in itself is tested in test_sign_in.)"""
+    client = Client()
+    user: User = links.user_for(email)
+    client.force_login(user)
+    return client
