@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -17,7 +17,7 @@ from babel import Locale, UnknownLocaleError
 from babel.lists import format_list
 from django.conf import settings
 from django.utils import formats
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 from django_countries import countries
 
@@ -27,7 +27,7 @@ from subscriptions.models import Order, Service
 if TYPE_CHECKING:
     from subscriptions.summary import BoughtLine, Company, OrderSummary
 
-Kind = Literal["text", "number", "email", "url", "time"]
+Kind = Literal["text", "number", "email", "url", "time", "flag"]
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
@@ -44,6 +44,19 @@ class Row:
         """The value, line by line."""
         return tuple(self.value.split("\n"))
 
+    @property
+    def parts(self) -> tuple[str, str]:
+        """An email address in two parts, between which a line may end."""
+        local, at, domain = self.value.rpartition("@")
+        return local + at, domain
+
+
+class Cell(NamedTuple):
+    """One value of a table and what its column holds."""
+
+    value: str
+    kind: Kind
+
 
 @dataclass(frozen=True)
 class Table:
@@ -54,6 +67,24 @@ class Table:
     kinds: tuple[Kind, ...]
     rows: tuple[tuple[str, ...], ...]
     total: tuple[str, ...] = ()
+
+    @property
+    def head_cells(self) -> tuple[Cell, ...]:
+        """The head, each cell with its kind."""
+        return self._cells(self.head)
+
+    @property
+    def cells(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows, each cell with its kind."""
+        return tuple(self._cells(row) for row in self.rows)
+
+    @property
+    def total_cells(self) -> tuple[Cell, ...]:
+        """The last row, each cell with its kind."""
+        return self._cells(self.total)
+
+    def _cells(self, row: tuple[str, ...]) -> tuple[Cell, ...]:
+        return tuple(Cell(value, kind) for value, kind in zip(row, self.kinds, strict=bool(row)))
 
 
 @dataclass(frozen=True)
@@ -119,7 +150,7 @@ def _order(summary: OrderSummary) -> Section:
     ):
         if at:
             rows.append(Row(term, moment(at, summary.time_zone), "time"))
-    return Section("order", _("Order"), tuple(rows))
+    return Section("order", pgettext("what was bought", "Order"), tuple(rows))
 
 
 def _organizations(summary: OrderSummary) -> Section:
@@ -153,8 +184,7 @@ def _service(summary: OrderSummary, line: BoughtLine) -> Section:
     if line.ends_at:
         rows.append(Row(_("Runs until"), day(line.ends_at, summary.time_zone), "time"))
     if line.service == Service.MEETINGS and summary.sites:
-        count = len(summary.sites)
-        rows.append(Row(_("Sites"), ngettext("%(n)s, listed below", "%(n)s, listed below", count) % {"n": count}))
+        rows.append(Row(_("Sites"), _number(len(summary.sites)), "number"))
     if line.service == Service.CALLING and summary.location:
         rows += _location(summary)
     return Section(line.service, str(Service(line.service).label), tuple(rows))
@@ -183,7 +213,7 @@ def _sites(summary: OrderSummary) -> Table:
     return Table(
         caption=_("Meetings sites with their licenses"),
         head=(_("Site URL"), _("Time zone"), _("Early release"), _("Licenses")),
-        kinds=("url", "text", "text", "number"),
+        kinds=("url", "text", "flag", "number"),
         rows=rows,
         total=total,
     )

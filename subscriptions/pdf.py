@@ -1,0 +1,184 @@
+"""The order summary as a PDF: one file that is PDF/UA-1 and PDF/A-3a. The only file that imports WeasyPrint.
+
+Needs Pango (Debian: libpango-1.0-0 and libpangoft2-1.0-0; libharfbuzz-subset0 makes it three times faster). Nothing is
+fetched: the template refers to nothing but the vendor's own mark, read from the static files. The same summary gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext as _
+from weasyprint import CSS, HTML, Attachment
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
+
+from subscriptions.sections import Section
+from subscriptions.summary import OrderSummary
+
+_ACCENT = "#0b5d6e"  # the light accent of static/css/app.css
+_MARK = "favicon.svg"
+# Debian: fonts-noto-core, fonts-noto-cjk, fonts-dejavu-core. The country decides which of the Han forms are used.
+_SCRIPTS = ("Arabic", "Hebrew", "Thai", "Devanagari", "Bengali", "Tamil", "Georgian", "Armenian", "Ethiopic")
+_HAN = {"JP": "JP", "KR": "KR", "TW": "TC", "HK": "HK", "MO": "HK"}
+
+_WHO = frozenset({"order", "organizations", "people"})
+
+# Pango's font map is one for all threads, and WeasyPrint doesn't guard it: one page at a time in a process.
+_one_at_a_time = threading.Lock()
+_fonts = FontConfiguration()
+
+# XMP of PDF/UA-1, which WeasyPrint writes instead of PDF/A's, not beside it; with the description of its schema that
+# PDF/A asks for (ISO 19005-3, 6.6.2.3; PDF Association TechNote 0010).
+_UA_METADATA = b"""
+<rdf:Description rdf:about="" xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/"><pdfuaid:part>1</pdfuaid:part>\
+</rdf:Description>
+<rdf:Description rdf:about="" xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/" \
+xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#" xmlns:pdfaProperty="http://www.aiim.org/pdfa/ns/property#">\
+<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource">\
+<pdfaSchema:schema>PDF/UA Universal Accessibility Schema</pdfaSchema:schema>\
+<pdfaSchema:namespaceURI>http://www.aiim.org/pdfua/ns/id/</pdfaSchema:namespaceURI>\
+<pdfaSchema:prefix>pdfuaid</pdfaSchema:prefix><pdfaSchema:property><rdf:Seq><rdf:li rdf:parseType="Resource">\
+<pdfaProperty:name>part</pdfaProperty:name><pdfaProperty:valueType>Integer</pdfaProperty:valueType>\
+<pdfaProperty:category>internal</pdfaProperty:category>\
+<pdfaProperty:description>Indicates, which part of ISO 14289 standard is followed</pdfaProperty:description>\
+</rdf:li></rdf:Seq></pdfaSchema:property></rdf:li></rdf:Bag></pdfaExtension:schemas></rdf:Description>
+"""
+
+
+class _Part(NamedTuple):
+    """Sections that stand together; ``kind`` is their class in the stylesheet."""
+
+    kind: str
+    sections: list[Section]
+
+
+class _OwnFilesOnly(URLFetcher):  # type: ignore[misc] # WeasyPrint has no types
+    """Reads the vendor's mark from the static files; any other address stops the rendering."""
+
+    def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
+        name = url.removeprefix("static:")
+        found = finders.find(name) if name != url else None
+        if not found:
+            raise FatalURLFetchingError(f"A PDF refers to something that isn't ours: {url[:200]}")
+        return URLFetcherResponse(url, Path(found).read_bytes(), {"Content-Type": _media_type(name)})
+
+
+def render(summary: OrderSummary, language: str | None = None) -> bytes:
+    """Return the PDF of a summary in a language (default: the active one), on the paper of the customer's country."""
+    with override(language or get_language() or settings.LANGUAGE_CODE):
+        html = page(summary)
+        style = _style(summary.paper, summary.country, _accent(), settings.BRAND_FONT, _("Page %(page)s of %(pages)s"))
+        written = summary.as_of.astimezone(UTC)
+        facts = Attachment(
+            string=json.dumps(summary.as_dict(), ensure_ascii=False, indent=1, sort_keys=True),
+            name=f"order-{summary.number}.json",
+            description=_("The facts of this order summary, for programs"),
+            created=written,
+            modified=written,
+            relationship="Data",
+        )
+        with _one_at_a_time:
+            document = HTML(string=html, base_url="static:", url_fetcher=_OwnFilesOnly())
+            pdf: bytes = document.write_pdf(
+                font_config=_fonts,
+                finisher=_also_accessible,
+                stylesheets=[style],
+                attachments=[facts],
+                pdf_variant="pdf/a-3a",
+                pdf_tags=True,
+            )
+        return pdf
+
+
+def page(summary: OrderSummary) -> str:
+    """Return the HTML that the PDF is made from, in the active language."""
+    logo, mark = _static_name(settings.BRAND_LOGO_URL), "" if settings.BRAND_LOGO_URL else _MARK
+    return render_to_string(
+        "subscriptions/order_summary_pdf.html",
+        {
+            "summary": summary,
+            "parts": _parts(summary.sections),
+            "language": get_language() or settings.LANGUAGE_CODE,
+            "title": _("Order summary %(number)s") % {"number": summary.number},
+            "written": summary.as_of.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "brand": {
+                "name": settings.BRAND_NAME,
+                "logo": f"static:{logo}" if logo else "",
+                "mark": f"static:{mark}" if mark else "",
+            },
+        },
+    )
+
+
+def _parts(sections: tuple[Section, ...]) -> tuple[_Part, ...]:
+    """Who on the left, what and where on the right; below them the sites, and what is next where the right is full."""
+    who = [section for section in sections if section.key in _WHO]
+    what = [section for section in sections if section.rows and section.key not in _WHO]
+    below = [section for section in sections if not section.rows]
+    if len(what) < 2:
+        what += [section for section in below if section.sentences]
+        below = [section for section in below if not section.sentences]
+    return _Part("who", who), _Part("what", what), _Part("whole", below)
+
+
+@lru_cache(maxsize=32)
+def _style(paper: str, country: str, accent: str, own_font: str, page_of: str) -> CSS:
+    """The parsed stylesheet: parsing takes longer than a small page's layout."""
+    before, _page, rest = page_of.partition("%(page)s")
+    between, _pages, after = rest.partition("%(pages)s")
+    css = render_to_string(
+        "subscriptions/order_summary_pdf.css",
+        {
+            "paper": "letter" if paper == "letter" else "A4",
+            "accent": accent,
+            "fonts": _font_stack(country, own_font),
+            "page_of": " ".join(
+                (_css_text(before), "counter(page)", _css_text(between), "counter(pages)", _css_text(after))
+            ),
+        },
+    )
+    return CSS(string=css, font_config=_fonts, url_fetcher=_OwnFilesOnly())
+
+
+def _font_stack(country: str, own_font: str) -> str:
+    first = _HAN.get(country, "SC")
+    han = [first, *(form for form in ("SC", "JP", "KR", "TC") if form != first)]
+    names = ["Noto Sans", *(f"Noto Sans {script}" for script in _SCRIPTS), *(f"Noto Sans CJK {form}" for form in han)]
+    stack = ", ".join(f'"{name}"' for name in (*names, "DejaVu Sans", "Liberation Sans"))
+    return f"{own_font}, {stack}, sans-serif" if own_font else f"{stack}, sans-serif"
+
+
+def _css_text(text: str) -> str:
+    escaped = "".join(f"\\{ord(char):x} " if char in '"\\\n<' else char for char in text)
+    return f'"{escaped}"'
+
+
+def _accent() -> str:
+    return settings.BRAND_ACCENT or _ACCENT
+
+
+def _static_name(url: str) -> str:
+    """The name of an own static file by its address, or "": nothing from elsewhere is fetched for a PDF."""
+    prefix = settings.STATIC_URL
+    return url.removeprefix(prefix) if url.startswith(prefix) else ""
+
+
+def _media_type(name: str) -> str:
+    return "image/svg+xml" if name.endswith(".svg") else "image/png" if name.endswith(".png") else "image/jpeg"
+
+
+def _also_accessible(document: Any, pdf: Any) -> None:
+    """Say in the metadata of a PDF/A that it is PDF/UA as well."""
+    metadata = pdf.objects[int(pdf.catalog["Metadata"].split()[0])]
+    metadata.stream = [part.replace(b"</rdf:RDF>", _UA_METADATA + b"</rdf:RDF>") for part in metadata.stream]
