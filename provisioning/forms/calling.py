@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import phonenumbers
 from django import forms
@@ -71,6 +71,8 @@ class LocationStart(StepForm):
     title = _("Where is your main headquarters?")
     lead = _("Calling starts with one location. You can change it or add more after the setup.")
 
+    summary_labels: ClassVar[dict[str, Words]] = {"country": _("Country or region")}
+
     name = TextField(
         label=_("Location name"),
         help_text=_("Such as Headquarters, or the name of the town."),
@@ -117,7 +119,7 @@ class LocationAddress(StepForm):
         expected=_("Select the language of announcements"),
     )
     main_number = TextField(
-        label=_("Main number (optional)"),
+        label=_("Main number"),
         expected=_("Enter a phone number"),
         required=False,
         max_length=40,
@@ -155,8 +157,6 @@ class LocationAddress(StepForm):
 
     def _address_field(self, field: addresses.Field) -> forms.Field:
         label, expected = self._words(field)
-        if not field.required:
-            label = gettext("%(label)s (optional)") % {"label": label}
         attrs = {"autocomplete": _AUTOCOMPLETE[field.key]} if field.key in _AUTOCOMPLETE else {}
         if field.choices:
             prompt = gettext("Select one")
