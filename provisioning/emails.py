@@ -170,7 +170,7 @@ def setup_delegated(mail: Mail, url: str) -> Message:
         title=_("Your services are ready to be set up"),
         paragraphs=(
             _("%(partner)s ordered a subscription for %(customer)s and asks you to set up its services.")
-            % {"partner": partner, "customer": mail.order.customer or mail.order.customer_name},
+            % {"partner": partner, "customer": _customer_of(mail.order)},
             _(
                 "You choose the names of your sites and the location of your calling service. It takes a "
                 "few minutes, and you can stop at any time and go on later."
@@ -185,7 +185,7 @@ def setup_delegated(mail: Mail, url: str) -> Message:
             _("Nothing is set up before somebody has completed these steps."),
         ),
         why=_("You get this email because your address was given as the one of the administrator of %(customer)s.")
-        % {"customer": mail.order.customer or mail.order.customer_name},
+        % {"customer": _customer_of(mail.order)},
     )
 
 
@@ -196,7 +196,7 @@ def set_up_confirmation(mail: Mail, url: str) -> Message:
         subject=_("Order %(number)s is set up") % {"number": number},
         title=_("Order %(number)s is set up") % {"number": number},
         paragraphs=(
-            _("The services of this order are set up for %(customer)s.") % {"customer": mail.order.customer},
+            _("The services of this order are set up for %(customer)s.") % {"customer": _customer_of(mail.order)},
             _("The order summary says what was set up, and can be downloaded as a PDF."),
         ),
         facts=_order_facts(mail.order),
@@ -299,6 +299,10 @@ def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
         for line in order.lines.all()
     )
     return tuple(facts)
+
+
+def _customer_of(order: Order) -> str:
+    return order.customer.name if order.customer else order.customer_name or order.sold_to
 
 
 def _until(link: Link | None) -> tuple[str, ...]:
