@@ -28,6 +28,7 @@ else:
     ModelFormOfOrder = forms.ModelForm
     AdminOfOrder = AdminOfMail = admin.ModelAdmin
 
+FACTS = ("sold_to", "contact_email", "customer_name", "customer_email")
 CLOSED = (Order.State.SET_UP, Order.State.CANCELLED)
 
 
@@ -55,7 +56,7 @@ class OrderForm(ModelFormOfOrder):
 
     class Meta:
         model = Order
-        fields = ("number", "sold_to", "contact_email", "customer_name", "customer_email")
+        fields = ("number", *FACTS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -95,7 +96,7 @@ class OrderForm(ModelFormOfOrder):
                     self.add_error(name, refusals.sentence(refused))
         if not self.errors:
             try:
-                rules.clean_lines(self.wanted_lines(data), dict(Service.choices))
+                rules.clean_lines(self.wanted_lines(data), {value: value for value in Service.values})
             except Refused as refused:
                 where = {Problem.TERM: "term_months", Problem.NO_LINES: "meetings"}.get(refused.problem)
                 if where is None:
@@ -117,7 +118,7 @@ class OrderForm(ModelFormOfOrder):
 
     def facts(self) -> dict[str, Any]:
         """The keyword arguments of an action: everything for a new order, what was changed for one that is there."""
-        typed = {name: self.cleaned_data[name] for name in self.Meta.fields if name != "number"}
+        typed = {name: self.cleaned_data[name] for name in FACTS}
         if not self.instance.pk:
             number = self.cleaned_data["number"] or None
             return {"number": number, **typed, "lines": self.wanted_lines(self.cleaned_data)}

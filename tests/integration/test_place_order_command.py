@@ -1,0 +1,94 @@
+"""Orders from the command line."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from provisioning.models import Link, User
+from subscriptions.models import Order
+from tests.mailbox import newest
+
+pytestmark = pytest.mark.django_db
+
+BASE = ["--contact", "carol@partner.example", "--company", "Initech Resale"]
+
+
+def place_order(*arguments: str) -> str:
+    out = StringIO()
+    call_command("place_order", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_json_says_number_state_and_created_and_nothing_else() -> None:
+    said = json.loads(place_order(*BASE, "--meetings", "25", "--number", "A-1", "--json"))
+    assert said == {"number": "A-1", "state": "placed", "created": True}
+
+
+def test_every_option_arrives_in_the_order() -> None:
+    place_order(
+        *BASE,
+        *("--customer", "Contoso Bakery", "--customer-email", "admin@contoso.example"),
+        *("--meetings", "25", "--calling", "10", "--term", "36", "--number", "A-1"),
+    )
+    order = Order.objects.get(number="A-1")
+    assert (order.sold_to, order.customer_name) == ("Initech Resale", "Contoso Bakery")
+    assert order.customer_email == "admin@contoso.example"
+    lines = [(line.service, line.licenses, line.term_months) for line in order.lines.all()]
+    assert lines == [("meetings", 25, 36), ("calling", 10, 36)]
+
+
+def test_the_contact_gets_the_welcome_email() -> None:
+    said = place_order(*BASE, "--calling", "5")
+    number = Order.objects.get().number
+    assert number in said
+    assert newest("carol@partner.example").subject == f"Provisioning information required for order {number}"
+
+
+def test_the_same_number_twice_is_one_order_and_one_email() -> None:
+    place_order(*BASE, "--meetings", "25", "--number", "A-1")
+    assert json.loads(place_order(*BASE, "--meetings", "99", "--number", "A-1", "--json"))["created"] is False
+    assert "already there" in place_order(*BASE, "--meetings", "99", "--number", "A-1")
+    assert Order.objects.get().lines.get().licenses == 25
+    assert Link.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--company", "X", "--meetings", "1"], "Enter the provisioning contact's email address"),
+        (["--contact", "a@b.example", "--meetings", "1"], "Enter the name of the company"),
+        (["--contact", "nobody", "--company", "X", "--meetings", "1"], "Enter the provisioning contact's email"),
+        (BASE, "Say what was ordered"),
+        ([*BASE, "--meetings", "0"], "Enter a number of licenses between 1 and 1,000,000."),
+        ([*BASE, "--meetings", "many"], "Enter a number of licenses between 1 and 1,000,000."),
+        ([*BASE, "--meetings", "1000001"], "Enter a number of licenses between 1 and 1,000,000."),
+        ([*BASE, "--meetings", "1", "--term", "0"], "Enter a term of 1 to 120 months."),
+        ([*BASE, "--meetings", "1", "--term", "x"], "Enter a term of 1 to 120 months."),
+        ([*BASE, "--meetings", "1", "--number", "a/b"], "Enter an order number"),
+        ([*BASE, "--meetings", "1", "--number", "a" * 41], "Enter an order number"),
+        ([*BASE, "--meetings", "1", "--customer-email", "x"], "Enter the customer's email address"),
+        ([*BASE, "--meetings", "1", "--customer", "a\x00b"], "Enter the customer's name"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_places_nothing(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence) as caught:
+        place_order(*arguments)
+    assert caught.value.returncode == 1
+    assert "\n" not in str(caught.value)
+    assert not Order.objects.exists()
+
+
+def test_an_operator_is_added_and_removed() -> None:
+    out = StringIO()
+    call_command("add_operator", "Olga@Vendor.example", stdout=out)
+    user = User.objects.get(email="olga@vendor.example")
+    assert (user.is_staff, user.has_usable_password()) == (True, False)
+    call_command("add_operator", "olga@vendor.example", "--remove", stdout=out)
+    user.refresh_from_db()
+    assert (user.is_staff, user.is_superuser) == (False, False)
+    with pytest.raises(CommandError, match="Enter an email address"):
+        call_command("add_operator", "olga", stdout=out)
