@@ -39,7 +39,7 @@ RESERVED = frozenset(
     """.split()
 )
 # Digits that pass for letters: adm1n, l0gin.
-_PASSES_FOR = (str.maketrans("0135", "oies"), str.maketrans("0135", "oles"))
+_PASSES_FOR = (str.maketrans("01", "oi"), str.maketrans("01", "ol"))
 
 
 class SiteNameProblem(enum.StrEnum):

@@ -71,7 +71,7 @@ def groups(country: str, at: datetime.datetime, locale: str = "en") -> tuple[Zon
     return _groups(country.upper(), hour, locale)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _groups(country: str, at: datetime.datetime, locale: str) -> tuple[ZoneGroup, ...]:
     own = zones_of(country)
     areas: dict[str, list[str]] = {}
@@ -84,11 +84,15 @@ def _groups(country: str, at: datetime.datetime, locale: str) -> tuple[ZoneGroup
 
 
 def _labelled(names: list[str], at: datetime.datetime, locale: str) -> tuple[tuple[str, str], ...]:
-    def order(name: str) -> tuple[float, str]:
-        delta = at.astimezone(ZoneInfo(name)).utcoffset() or datetime.timedelta()
-        return delta.total_seconds(), _place(name, locale)
+    rows = sorted((*_shown(name, at, locale), name) for name in names)
+    return tuple((name, f"({shown}) {place}") for _seconds, place, shown, name in rows)
 
-    return tuple((name, label(name, at, locale)) for name in sorted(names, key=order))
+
+# All of the zones in a few languages and hours: made once, not for every country.
+@functools.lru_cache(maxsize=8192)
+def _shown(name: str, at: datetime.datetime, locale: str) -> tuple[float, str, str]:
+    delta = at.astimezone(ZoneInfo(name)).utcoffset() or datetime.timedelta()
+    return delta.total_seconds(), _place(name, locale), offset(name, at)
 
 
 @functools.lru_cache(maxsize=4096)

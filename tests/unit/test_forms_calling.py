@@ -1,0 +1,144 @@
+"""The Calling pack's forms: the main headquarters, in the words of its country."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.utils import translation
+from django_countries import countries
+
+from provisioning.forms.calling import LocationAddress, LocationStart, planned_location
+from provisioning.forms.setup import SetupReview, SubscriptionReview
+from subscriptions import addresses
+from subscriptions.models import Order
+
+BERLIN = {
+    "street_address": "Hauptstr. 1",
+    "postal_code": "10115",
+    "city": "Berlin",
+    "time_zone": "Europe/Berlin",
+    "language": "de",
+    "announcement_language": "en-GB",
+    "main_number": "030 123456",
+}
+
+
+def address(country: str, fields: dict[str, str] | None) -> LocationAddress:
+    data = None if fields is None else {f"address-{name}": value for name, value in fields.items()}
+    answers: dict[str, Any] = {"location": {"name": "HQ", "country": country}}
+    return LocationAddress(data, prefix="address", order=Order(), answers=answers)
+
+
+def test_the_customers_country_is_preselected() -> None:
+    form = LocationStart(order=Order(), answers={}, country="JP")
+    assert form["country"].value() == "JP"
+    assert form["country"].label == "Country or region where most of the users are located"
+
+
+def test_a_location_name_is_unique_in_its_organization() -> None:
+    data = {"name": "HQ", "country": "DE"}
+    form = LocationStart(data, order=Order(), answers={}, location_name_taken=lambda name: name == "HQ")
+    assert form.errors["name"] == ["Enter another location name: your organization has this one already"]
+
+
+def test_an_address_is_answered_and_planned() -> None:
+    form = address("DE", BERLIN)
+    assert form.is_valid(), form.errors
+    plan = planned_location({"location": {"name": "HQ", "country": "DE"}, "address": form.answers()})
+    assert plan == {
+        "name": "HQ",
+        "country": "DE",
+        "address": {"street_address": "Hauptstr. 1", "postal_code": "10115", "city": "Berlin"},
+        "time_zone": "Europe/Berlin",
+        "language": "de",
+        "announcement_language": "en-GB",
+        "main_number": "+4930123456",
+    }
+    shown = {str(label): value for label, value in form.summary()}
+    assert shown["Address"] == "Hauptstr. 1\n10115 Berlin\nGermany"
+    assert shown["Main number"] == "030 123456"
+
+
+def test_an_order_without_calling_has_no_location() -> None:
+    assert planned_location({}) is None
+
+
+@pytest.mark.parametrize(
+    ("country", "labels"),
+    [
+        ("US", ["Street address", "Town or city", "State", "ZIP code"]),
+        ("JP", ["Postal code", "Prefecture", "Street address"]),
+        ("IE", ["Street address", "Townland", "Town or city", "County", "Eircode"]),
+        ("AE", ["Street address", "Emirate"]),
+        ("GB", ["Street address", "Post town", "Postal code"]),
+    ],
+)
+def test_the_fields_have_the_countrys_own_labels_in_its_order(country: str, labels: list[str]) -> None:
+    form = address(country, None)
+    assert [str(form[field.key].label) for field in form.address_fields] == labels
+
+
+def test_a_postal_code_is_refused_with_an_example_of_the_country() -> None:
+    assert address("DE", {**BERLIN, "postal_code": "1"}).errors["postal_code"] == ["Enter a postal code like 26133"]
+
+
+def test_a_postal_code_of_another_state_names_the_state() -> None:
+    fields = {"country_area": "NY", "postal_code": "90210"}
+    assert "of New York" in str(address("US", fields).errors["postal_code"])
+
+
+def test_what_still_fits_stays_when_the_country_is_changed() -> None:
+    form = address("AT", BERLIN)
+    assert form["street_address"].value() == "Hauptstr. 1"
+    assert form["city"].value() == "Berlin"
+    assert list(form.errors) == ["main_number", "postal_code"]
+
+
+@pytest.mark.parametrize("typed", ["+49 30 123456", "030/123456", "0049 30 123456"])
+def test_a_main_number_is_kept_in_one_form(typed: str) -> None:
+    form = address("DE", {**BERLIN, "main_number": typed})
+    assert form.is_valid(), form.errors
+    assert form.answers()["main_number"] == "+4930123456"
+
+
+@pytest.mark.parametrize("typed", ["12", "030 123456 ext. 5", "call me", "+1 555", "1" * 40])
+def test_what_is_no_number_gets_an_example(typed: str) -> None:
+    assert "Enter a phone number like 030 123456" in str(
+        address("DE", {**BERLIN, "main_number": typed}).errors["main_number"]
+    )
+
+
+def test_a_location_may_have_no_main_number() -> None:
+    form = address("DE", {**BERLIN, "main_number": ""})
+    assert form.is_valid()
+    assert "Main number" not in [str(label) for label, _value in form.summary()]
+
+
+def test_every_countrys_form_can_be_shown_and_says_what_it_expects() -> None:
+    for code, _name in countries:
+        str(address(code, None))
+        form = address(code, {})
+        required = {field.key for field in addresses.fields(code) if field.required}
+        assert required <= set(form.errors), code
+        assert "required" not in str(form.errors)
+
+
+def test_the_form_speaks_the_readers_language_where_it_can() -> None:
+    with translation.override("de"):
+        page = str(address("IT", None)["time_zone"])
+    assert ") Rom<" in page
+
+
+@pytest.mark.parametrize("choice", ["now", "later"])
+def test_the_pressed_button_is_the_answer(choice: str) -> None:
+    form = SubscriptionReview({"subscription-choice": choice}, prefix="subscription", order=Order(), answers={})
+    assert form.is_valid()
+    assert form.answers() == {"choice": choice}
+    assert form.summary() == []
+
+
+def test_the_review_has_nothing_to_fill_in_and_says_what_it_does() -> None:
+    form = SetupReview({}, prefix="review", order=Order(), answers={})
+    assert form.is_valid()
+    assert str(form.button) == "Confirm and set up"
