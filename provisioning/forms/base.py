@@ -127,9 +127,10 @@ class Step:
 
     # The step's name in the address and in the draft. (Not `name`: that is a field of several forms.)
     step: ClassVar[str] = ""
-    title: ClassVar[Words] = ""
-    lead: ClassVar[Words] = ""
-    button: ClassVar[Words] = _("Next")
+    # A form may set these three for itself, from what was answered before.
+    title: Words = ""
+    lead: Words = ""
+    button: Words = _("Next")
     template: ClassVar[str] = ""
 
     order: Order
