@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Exists, Model, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -29,6 +30,7 @@ else:
     AdminOfOrder = AdminOfMail = admin.ModelAdmin
 
 FACTS = ("sold_to", "contact_email", "customer_name", "customer_email")
+UNSENT = Mail.objects.filter(order=OuterRef("pk"), sent_at=None).exclude(problem="")
 CLOSED = (Order.State.SET_UP, Order.State.CANCELLED)
 
 
@@ -78,8 +80,9 @@ class OrderForm(ModelFormOfOrder):
 
     def clean(self) -> dict[str, Any]:
         """Say at the field what the rules would refuse."""
-        data = super().clean() or {}
-        checks = {
+        super().clean()
+        data = self.cleaned_data
+        checks: dict[str, Callable[[str], str]] = {
             "number": lambda value: rules.clean_number(value) if value else value,
             "sold_to": lambda value: rules.clean_text(value, Problem.SOLD_TO, longest=rules.MAX_NAME),
             "contact_email": lambda value: rules.clean_email(value, Problem.CONTACT_EMAIL),
@@ -140,7 +143,7 @@ class MailProblem(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         """Those orders, or all."""
-        return queryset.filter(mail_problem=True) if self.value() == "problem" else queryset
+        return queryset.filter(Exists(UNSENT)) if self.value() == "problem" else queryset
 
 
 @admin.register(Order, site=site)
@@ -168,8 +171,7 @@ class OrderAdmin(AdminOfOrder):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         """With a note where an email has a problem."""
-        unsent = Mail.objects.filter(order=OuterRef("pk"), sent_at=None).exclude(problem="")
-        return super().get_queryset(request).annotate(mail_problem=Exists(unsent))
+        return super().get_queryset(request).annotate(mail_problem=Exists(UNSENT))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Orders are cancelled, never deleted."""
@@ -219,7 +221,7 @@ class OrderAdmin(AdminOfOrder):
         object_id: str | None = None,
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponseBase:
+    ) -> HttpResponse:
         """The form with the order's history and emails under it; a refusal of the action is said on the page."""
         context = dict(extra_context or {})
         order = self.get_object(request, object_id) if object_id else None

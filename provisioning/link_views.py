@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.forms import ConfirmLoginCodeForm
 from allauth.account.views import ConfirmLoginCodeView, LogoutView
@@ -10,7 +10,7 @@ from django import forms
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.core.validators import EmailValidator
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -85,7 +85,7 @@ def start_sign_in(request: HttpRequest) -> HttpResponse:
     return render(request, "account/request_login_code.html", {"form": form, "next": destination})
 
 
-class CodeForm(ConfirmLoginCodeForm):
+class CodeForm(ConfirmLoginCodeForm):  # type: ignore[misc]  # allauth has no types
     """The code that was mailed; capitals, spaces and hyphens don't matter."""
 
     code = forms.CharField(
@@ -123,7 +123,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the code, or with the button named "action" and "resend" send it again."""
         if request.POST.get("action") != "resend":
-            return super().post(request, *args, **kwargs)
+            return cast(HttpResponse, super().post(request, *args, **kwargs))
         sign_in.send_again(request, self._process)
         destination = _safe_next(request)
         return redirect(request.path + (f"?{urlencode({'next': destination})}" if destination else ""))
@@ -135,10 +135,13 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
     def form_invalid(self, form: forms.Form) -> HttpResponse:
         """After the last try: back to asking, with the reason."""
         if not form.cleaned_data.get("code") and form.has_error("code", "required"):
-            return self.render_to_response(self.get_context_data(form=form))  # an empty field is no try
+            return self._again(form)  # an empty field is no try
         if self._process.record_invalid_attempt():
-            return self.render_to_response(self.get_context_data(form=form))
+            return self._again(form)
         return render(self.request, "links/too_many_tries.html")
+
+    def _again(self, form: forms.Form) -> HttpResponse:
+        return cast(HttpResponse, self.render_to_response(self.get_context_data(form=form)))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """For the page: who it was sent to, when, and how many tries are left."""
@@ -165,7 +168,7 @@ sign_out = LogoutView.as_view()  # by POST; GET asks
 
 
 @never_cache
-def order_desk_sign_in(request: HttpRequest) -> HttpResponseBase:
+def order_desk_sign_in(request: HttpRequest) -> HttpResponse:
     """The order desk's door: the same sign-in as everybody's, and only for operators."""
     destination = _safe_next(request) or reverse("admin:index")
     if not request.user.is_authenticated:

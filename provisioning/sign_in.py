@@ -54,7 +54,7 @@ KEPT = timedelta(days=2)
 ORDER_IN_SESSION = "opened_order"
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Accounts are made when a link is issued, never by signing up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

@@ -62,19 +62,19 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
 def send_waiting(*, grace: timedelta = GRACE) -> int:
     """Try everything that is due and older than ``grace``; returns how many emails went out."""
     now = timezone.now()
-    sent = 0
-    for model, send in ((SignInCode, send_code), (Mail, send_mail)):
-        started = "asked_at" if model is SignInCode else "created_at"
-        rows = model._default_manager.filter(
-            **{"sent_at": None, "tries__lt": MAX_TRIES, f"{started}__lte": now - grace}
-        ).order_by("pk")
-        if model is SignInCode:
-            rows = rows.filter(user__isnull=False, used_at=None, expires_at__gt=now)
-        for pk, begin, tries in list(rows.values_list("pk", started, "tries")):
-            if _due(begin, tries) <= now:
-                send.func(pk=pk)
-                sent += model._default_manager.filter(pk=pk, sent_at__isnull=False).count()
-    return sent
+    codes = SignInCode.objects.filter(sent_at=None, tries__lt=MAX_TRIES, asked_at__lte=now - grace)
+    codes = codes.filter(user__isnull=False, used_at=None, expires_at__gt=now).order_by("pk")
+    mails = Mail.objects.filter(sent_at=None, tries__lt=MAX_TRIES, created_at__lte=now - grace).order_by("pk")
+    due_codes = [pk for pk, begin, tries in codes.values_list("pk", "asked_at", "tries") if _due(begin, tries) <= now]
+    due_mails = [pk for pk, begin, tries in mails.values_list("pk", "created_at", "tries") if _due(begin, tries) <= now]
+    for pk in due_codes:
+        send_code.func(pk=pk)
+    for pk in due_mails:
+        send_mail.func(pk=pk)
+    return (
+        SignInCode.objects.filter(pk__in=due_codes, sent_at__isnull=False).count()
+        + Mail.objects.filter(pk__in=due_mails, sent_at__isnull=False).count()
+    )
 
 
 def _due(begin: datetime, tries: int) -> datetime:

@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
 from django.core import mail
+from django.core.mail import EmailMessage as DjangoMessage
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection, transaction
 from django.test import override_settings
@@ -52,6 +53,11 @@ def jobs() -> list[tuple[str, dict[str, int]]]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT task_name, args::text FROM procrastinate_jobs ORDER BY id")
         return [(name, json.loads(args)) for name, args in cursor.fetchall()]
+
+
+def html_of(message: DjangoMessage) -> str:
+    assert isinstance(message, EmailMultiAlternatives)
+    return str(message.alternatives[0][0])
 
 
 class Inbox:
@@ -97,6 +103,7 @@ def test_a_real_smtp_server_receives_the_welcome_email(smtp: Inbox) -> None:
     tasks.send_waiting(grace=timedelta(0))
     [message] = smtp.got
     row = Mail.objects.get()
+    assert row.link
     assert message["Subject"] == "Provisioning information required for order PO-7"
     assert message["To"] == CONTACT
     assert message["Reply-To"] == settings.HELP_CONTACT
@@ -214,8 +221,7 @@ def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> Non
     link = order.links.get()
     emails.queue(order=order, event=event, to="someone@contoso.example", link=link, who="pat@partner.example")
     message = newest("someone@contoso.example")
-    assert isinstance(message, EmailMultiAlternatives)
-    html = str(message.alternatives[0].content)
+    html = html_of(message)
     assert "PO-7" in message.subject or event == "access_requested"
     assert "\n" not in message.subject
     assert message.reply_to == [settings.HELP_CONTACT]
@@ -234,8 +240,7 @@ def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> Non
 def test_names_can_not_break_an_email() -> None:
     order = place(sold_to="<b>Tom & “Jerry”</b> % {{ x }} ☃ 株式会社", customer_name="O'Neil <script>")
     message = newest(CONTACT)
-    assert isinstance(message, EmailMultiAlternatives)
-    html = str(message.alternatives[0].content)
+    html = html_of(message)
     assert order.sold_to in message.body
     assert "<script>" not in html
     assert "株式会社" in html
@@ -246,10 +251,9 @@ def test_the_code_s_email_has_the_code_in_subject_and_both_parts() -> None:
     row = sign_in.ask_for_code(CONTACT)
     code = sign_in.code_of(row)
     message = newest(CONTACT)
-    assert isinstance(message, EmailMultiAlternatives)
     assert message.subject == f"Your sign-in code: {code}"
     assert code in message.body
-    assert code in str(message.alternatives[0].content)
+    assert code in html_of(message)
 
 
 def test_a_mail_that_waits_is_found_when_its_job_was_lost() -> None:
