@@ -74,6 +74,10 @@ class _OwnFilesOnly(URLFetcher):  # type: ignore[misc] # WeasyPrint has no types
         return URLFetcherResponse(url, Path(found).read_bytes(), {"Content-Type": _media_type(name)})
 
 
+# One for all: making one sets up TLS, which takes longer than a small page's layout.
+_files = _OwnFilesOnly()
+
+
 def render(summary: OrderSummary, language: str | None = None) -> bytes:
     """Return the PDF of a summary in a language (default: the active one), on the paper of the customer's country."""
     with override(language or get_language() or settings.LANGUAGE_CODE):
@@ -87,12 +91,13 @@ def render(summary: OrderSummary, language: str | None = None) -> bytes:
             created=written,
             modified=written,
             relationship="Data",
+            url_fetcher=_files,
         )
         with _one_at_a_time:
-            document = HTML(string=html, base_url="static:", url_fetcher=_OwnFilesOnly())
+            document = HTML(string=html, base_url="static:", url_fetcher=_files)
             pdf: bytes = document.write_pdf(
                 font_config=_fonts,
-                finisher=_also_accessible,
+                finisher=_finish,
                 stylesheets=[style],
                 attachments=[facts],
                 pdf_variant="pdf/a-3a",
@@ -148,7 +153,7 @@ def _style(paper: str, country: str, accent: str, own_font: str, page_of: str) -
             ),
         },
     )
-    return CSS(string=css, font_config=_fonts, url_fetcher=_OwnFilesOnly())
+    return CSS(string=css, font_config=_fonts, url_fetcher=_files)
 
 
 def _font_stack(country: str, own_font: str) -> str:
@@ -178,7 +183,13 @@ def _media_type(name: str) -> str:
     return "image/svg+xml" if name.endswith(".svg") else "image/png" if name.endswith(".png") else "image/jpeg"
 
 
-def _also_accessible(document: Any, pdf: Any) -> None:
-    """Say in the metadata of a PDF/A that it is PDF/UA as well."""
+def _finish(document: Any, pdf: Any) -> None:
+    """Mend what WeasyPrint 70 leaves open: that a PDF/A is PDF/UA as well, and glyphs that stand for no character."""
     metadata = pdf.objects[int(pdf.catalog["Metadata"].split()[0])]
+    metadata.compress = False  # ISO 19005-3, 6.6.2.1: no filter
     metadata.stream = [part.replace(b"</rdf:RDF>", _UA_METADATA + b"</rdf:RDF>") for part in metadata.stream]
+    for thing in pdf.objects:
+        lines = getattr(thing, "stream", None)
+        if lines and b"begincmap" in lines:
+            # Half of a Thai SARA AM, say: both standards want every glyph to have a character (here a word joiner).
+            thing.stream = [line.replace(b" <>", b" <2060>") if line.endswith(b" <>") else line for line in lines]
