@@ -12,9 +12,6 @@ from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django_countries import countries
-
-from orgs.verticals import VERTICALS
 
 register = template.Library()
 
@@ -56,18 +53,6 @@ def masked(email: object) -> str:
     """An address of somebody else: the first letter and the domain, ``m•••@contoso.com``."""
     local, at, domain = str(email or "").rpartition("@")
     return f"{local[:1]}•••{at}{domain}" if at else str(email or "")
-
-
-@register.filter
-def vertical_name(code: str) -> str:
-    """The words for a business vertical's code."""
-    return str(dict(VERTICALS).get(code, code))
-
-
-@register.filter
-def country_name(code: str) -> str:
-    """The name of a country or region in the reader's language, by its two-letter code."""
-    return str(countries.name(code)) or code
 
 
 @register.filter
