@@ -32,12 +32,12 @@ def run(argv: list[str]) -> int:
             environment.require_pango()
             from provisioning.local import demo
 
-            return demo.main(argv[2:])
+            return demo.main(argv[2:], state_dir())
         if command == "test":
             environment.require_pango()
-            from provisioning.local import checks
+            from provisioning.local import suite
 
-            return checks.main(argv[2:])
+            return suite.main(argv[2:])
         if command not in _WITHOUT_DATABASE and not {"--help", "-h"} & set(argv) and not os.environ.get("DATABASE_URL"):
             server = postgres.start(state_dir())
             if command == "dbshell" and server.programs:

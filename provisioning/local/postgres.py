@@ -35,7 +35,8 @@ _LONGEST_SOCKET = 100  # bytes; the systems allow 103 to 107
 
 def url(state_dir: Path) -> str:
     """Return the address of the embedded server of this state folder, as DATABASE_URL has it; asks nobody."""
-    return f"postgres://postgres@{quote(str(_socket_dir(_home(state_dir))), safe='')}/{DATABASE}"
+    # Two slashes: django-environ reads a path that begins with one as the folder of a socket.
+    return f"postgres://postgres@/{quote(str(_socket_dir(_home(state_dir))))}/{DATABASE}"
 
 
 def local_secret(state_dir: Path) -> str:
