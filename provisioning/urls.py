@@ -13,7 +13,6 @@ from provisioning.brand import brand_css
 from provisioning.wizard import FinderWizard, SetUpWizard
 
 
-
 class NumberConverter(StringConverter):
     """An order number: what subscriptions.rules lets one be."""
 
@@ -49,3 +48,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/summary.pdf", views.order_summary_pdf, name="summary_pdf"),
     path("admin/", order_desk.urls),
 ]
+# The tour is the demo's front page; no other installation has it or the mailbox.
+if settings.DEMO:
+    urlpatterns.insert(0, path("", include("provisioning.local.urls")))

@@ -19,6 +19,7 @@ from django.utils import timezone
 from orgs import normalize
 from orgs.actions import ACTIVE_FOR
 from orgs.models import Domain, Member, Organization, OtherName
+from provisioning.local import sample_orders
 
 DATA: Final = Path(__file__).parent / "data"
 _FIRST: Final = (
@@ -53,8 +54,9 @@ class MadeUp:
 
 
 def load() -> None:
-    """Fill an empty installation with the sample."""
+    """Fill an empty installation with the sample: the directory, and the orders of the tour."""
     load_directory()
+    sample_orders.load()
 
 
 def load_directory() -> int:
