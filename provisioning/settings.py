@@ -168,6 +168,7 @@ LINK_DAYS = env.int("LINK_DAYS", default=30)
 
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
+PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always"}  # a job is only a wake-up; the rows say what became of it
 
 # Languages
 LANGUAGE_CODE = "en"

@@ -1,7 +1,7 @@
 """Background work, by id and safe to repeat. The truth is the rows; a job is only a wake-up.
 
 ``send_mail`` and ``send_code`` are the first try of one row. What failed, and what a killed worker left, is found by
-``send_waiting`` every minute: the next try of a row follows from when it was made and how often it was tried, so no job
+``send_waiting`` three times a minute: the next try of a row follows from when it was made and how often it was tried, so no job
 has to survive for a mail to go out.
 """
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 # Tries after 0, 1, 3, 7, 15, 31, 63 minutes, then hourly: 30 tries are a little over a day.
 MAX_TRIES = 30
 # A row that nobody has tried after this long has lost its wake-up.
-GRACE = timedelta(seconds=30)
+GRACE = timedelta(seconds=20)
 
 
 @app.task(name="provisioning.tasks.send_mail")
@@ -42,7 +42,7 @@ def send_code(pk: int) -> None:
     _try_one(SignInCode.objects.filter(used_at=None, expires_at__gt=now, user__isnull=False), pk, _compose_code)
 
 
-@app.periodic(cron="* * * * *")
+@app.periodic(cron="* * * * * */20")  # the sixth field is seconds
 @app.task(name="provisioning.tasks.sweep", queueing_lock="sweep", pass_context=False)
 def sweep(timestamp: int) -> None:
     """Send what waits, and forget codes and sessions that are over."""
