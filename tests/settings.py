@@ -9,3 +9,4 @@ ALLOWED_HOSTS = ["*"]
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 WHITENOISE_USE_FINDERS = True
 SECURE_SSL_REDIRECT = False
+DATABASES["default"]["OPTIONS"]["options"] = "-c synchronous_commit=off"  # test data need not survive a power cut
