@@ -21,8 +21,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 from procrastinate.contrib.django import app
 
-from provisioning.models import Link, Mail, SignInCode
+from orgs.normalize import email_key
+from provisioning.brand import accent
+from provisioning.models import Link, Mail, Part, SignInCode
 from subscriptions.models import Order
+from subscriptions.sections import Section
+from subscriptions.summary import build
+
+# The accent of static/css/app.css on light pages; an email's program knows no dark pair.
+OWN_ACCENT = "#0b5d6e"
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Message:
     button: str = ""
     url: str = ""
     code: str = ""
+    sections: tuple[Section, ...] = ()  # of an order summary
     after: tuple[str, ...] = ()  # until when, and what happens if the reader does nothing
     attachments: tuple[tuple[str, bytes, str], ...] = field(default=())
 
@@ -190,26 +198,48 @@ def setup_delegated(mail: Mail, url: str) -> Message:
 
 
 def set_up_confirmation(mail: Mail, url: str) -> Message:
-    """To everybody with a part in the order: it is set up, and where its summary is."""
+    """To everybody concerned: it is set up, with the facts of the order summary, and its PDF."""
+    from subscriptions import pdf  # takes a second to load, and no other email needs it
+
     number = mail.order.number
+    summary = build(mail.order).masked_for(mail.to)
+    # Who has no part in the order has no account to sign in with; the facts and the PDF are all they need.
+    has_part = Part.objects.filter(order=mail.order, user__email=email_key(mail.to)).exists()
     return Message(
         subject=_("Order %(number)s is set up") % {"number": number},
         title=_("Order %(number)s is set up") % {"number": number},
         paragraphs=(
-            _("The services of this order are set up for %(customer)s.") % {"customer": _customer_of(mail.order)},
-            _("The order summary says what was set up, and can be downloaded as a PDF."),
+            summary.lead,
+            _("This is the order summary; the attached PDF has the same facts, for your records."),
         ),
-        facts=_order_facts(mail.order),
-        button=_("See the order summary"),
-        url=url or f"{settings.PUBLIC_URL}{reverse('order', args=[number])}",
-        why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
+        sections=summary.sections,
+        button=_("See the order summary") if has_part else "",
+        url=f"{settings.PUBLIC_URL}{reverse('order', args=[number])}" if has_part else "",
+        attachments=((f"order-{number}.pdf", pdf.render(summary), "application/pdf"),),
+        why=_("You get this email because you are named in order %(number)s.") % {"number": number},
+    )
+
+
+def setup_taken_over(mail: Mail, url: str) -> Message:
+    """To the customer's administrator who was to set up the services."""
+    number = mail.order.number
+    partner = mail.order.partner.name if mail.order.partner else mail.order.sold_to
+    return Message(
+        subject=_("You no longer need to set up order %(number)s") % {"number": number},
+        title=_("%(partner)s sets up the services of order %(number)s") % {"partner": partner, "number": number},
+        paragraphs=(
+            _("%(partner)s had asked you to set up these services, and has taken it over. Your link to it has ended.")
+            % {"partner": partner},
+            _("There is nothing that you need to do. You get an email when the services are set up."),
+        ),
+        why=_("You get this email because you had been asked to set up order %(number)s.") % {"number": number},
     )
 
 
 def access_requested(mail: Mail, url: str) -> Message:
-    """To an existing full administrator: somebody asks to be an administrator. ``facts``: who, organization, role."""
+    """To a full administrator: somebody asks to be one. ``facts``: requester, organization, and perhaps role, held."""
     number = mail.order.number
-    who = mail.facts.get("who", "")
+    who = mail.facts.get("requester", "")
     organization = mail.facts.get("organization", "")
     return Message(
         subject=_("%(who)s asks to be an administrator of %(organization)s")
@@ -262,6 +292,7 @@ EVENTS: dict[str, Callable[[Mail, str], Message]] = {
         order_handed_over,
         order_taken_back,
         setup_delegated,
+        setup_taken_over,
         set_up_confirmation,
         access_requested,
         link_again,
@@ -316,7 +347,7 @@ def _lay_out(message: Message, *, to: str, message_id: str) -> EmailMultiAlterna
         "message": message,
         "brand_name": settings.BRAND_NAME,
         "brand_logo_url": settings.BRAND_LOGO_URL,
-        "brand_accent": settings.BRAND_ACCENT,
+        "accent": accent(settings.BRAND_ACCENT or OWN_ACCENT),
         "help_contact": settings.HELP_CONTACT,
         "privacy_url": settings.PRIVACY_URL,
     }

@@ -1,8 +1,8 @@
 """Background work, by id and safe to repeat. The truth is the rows; a job is only a wake-up.
 
 ``send_mail`` and ``send_code`` are the first try of one row. What failed, and what a killed worker left, is found by
-``send_waiting`` three times a minute: the next try of a row follows from when it was made and how often it was tried, so no job
-has to survive for a mail to go out.
+``send_waiting`` three times a minute: the next try of a row follows from when it was made and how often it was tried,
+so no job has to survive for a mail to go out.
 """
 
 from __future__ import annotations

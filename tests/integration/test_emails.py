@@ -23,8 +23,11 @@ from django.db import connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
+from orgs.actions import create_organization
+from orgs.models import Organization
 from provisioning import actions, emails, links, sign_in, tasks
 from provisioning.models import Mail
+from subscriptions import actions as subscriptions
 from subscriptions.models import Order
 from subscriptions.rules import Line
 from tests.mailbox import deliver, link_in, newest
@@ -219,7 +222,7 @@ def test_the_same_link_is_in_a_mail_that_is_sent_again() -> None:
 def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> None:
     order = place()
     link = order.links.get()
-    emails.queue(order=order, event=event, to="someone@contoso.example", link=link, who="pat@partner.example")
+    emails.queue(order=order, event=event, to="someone@contoso.example", link=link, requester="pat@partner.example")
     message = newest("someone@contoso.example")
     html = html_of(message)
     assert "PO-7" in message.subject or event == "access_requested"
@@ -235,6 +238,44 @@ def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> Non
         assert "{" not in text.split("</style>")[-1]
     assert "<style" not in html.split("<body", 1)[1]
     assert 'style="' in html
+
+
+def test_the_confirmation_has_every_fact_of_the_summary_and_the_pdf() -> None:
+    order = place(customer_name="", customer_email="")
+    customer = create_organization(
+        name="Contoso Bakery",
+        vertical="retail",
+        country="DE",
+        administrator_email="admin@contoso.example",
+        is_partner=False,
+        origin=Organization.Origin.DIRECT_ORDER,
+    )
+    Order.objects.filter(pk=order.pk).update(
+        state="mapped", audience="own", customer=customer, mapped_at=timezone.now()
+    )
+    order.refresh_from_db()
+    subscriptions.set_up_order(
+        order=order,
+        sites=[
+            subscriptions.SitePlan("contoso-bakery", "Europe/Berlin", False, 1000),
+            subscriptions.SitePlan("contoso-events", "Europe/Berlin", True, 250),
+        ],
+        location=subscriptions.LocationPlan("Headquarters", "DE", {"city": "Berlin", "street_address": "Weg 1"}),
+    )
+    emails.queue(order=order, event="set_up_confirmation", to=CONTACT)
+    emails.queue(order=order, event="set_up_confirmation", to="stranger@contoso.example")
+    message = newest(CONTACT)
+    for text in (message.body, html_of(message)):
+        for fact in ("contoso-bakery", "contoso-events", "Headquarters", "Weg 1", "Berlin", "Contoso Bakery"):
+            assert fact in text
+        assert f"/orders/{order.number}/" in text
+    [attachment] = message.attachments
+    assert attachment[0] == f"order-{order.number}.pdf"
+    assert bytes(attachment[1]).startswith(b"%PDF")
+    # Somebody without a part in the order gets no button that leads nowhere, and no other person's address.
+    other = newest("stranger@contoso.example")
+    assert f"/orders/{order.number}/" not in other.body
+    assert CONTACT not in other.body
 
 
 def test_names_can_not_break_an_email() -> None:
