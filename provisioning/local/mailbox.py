@@ -15,7 +15,7 @@ from email.parser import BytesParser
 from email.policy import default as policy
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -35,7 +35,7 @@ NEWEST: Final = 200  # as many are listed
 # An email carries its styles with it, so this one response may; it runs no script, is nobody's origin, and all it can
 # do is open what the reader clicks.
 _SANDBOX: Final = ("allow-popups", "allow-popups-to-escape-sandbox", "allow-top-navigation-by-user-activation")
-_EMAIL_CSP: Final[dict[str, list[str]]] = {
+_EMAIL_CSP: Final[dict[str, Any]] = {
     "default-src": [CSP.NONE],
     "style-src": [CSP.UNSAFE_INLINE],
     "img-src": settings.SECURE_CSP["img-src"],
@@ -44,7 +44,7 @@ _EMAIL_CSP: Final[dict[str, list[str]]] = {
     "frame-ancestors": [CSP.SELF],
     "sandbox": list(_SANDBOX),
 }
-_PAGE_CSP: Final[dict[str, list[str]]] = {**settings.SECURE_CSP, "frame-src": [CSP.SELF]}
+_PAGE_CSP: Final[dict[str, Any]] = {**settings.SECURE_CSP, "frame-src": [CSP.SELF]}
 
 
 @dataclass(frozen=True)

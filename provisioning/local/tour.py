@@ -58,7 +58,7 @@ CHAPTERS: Final = (
                 _("Your partner company bought Meetings for Chester Zoo. You are its administrator."),
                 (
                     _("Your own organization is found and already selected. Then so is the customer’s."),
-                    _("On the review you are shown as “Provisioning administrator”: nobody made you more than that."),
+                    _("The review shows the label “Provisioning administrator” and says what it means."),
                     _("Tick “My customer will set up their own services” there to see the set-up handed on."),
                 ),
                 EXACT,
@@ -66,7 +66,7 @@ CHAPTERS: Final = (
             Scenario(
                 "TOUR-102",
                 _("There are candidates to choose from"),
-                _("Nobody knows your address yet, but others of your company have accounts. So it is at the customer."),
+                _("Your address is new here, but your colleagues have accounts. It is the same at the customer."),
                 (
                     _("Organizations at your email domain stand side by side. None of them is selected for you."),
                     _("Each says why it is there and how much it is used."),
@@ -236,7 +236,7 @@ def tour(request: HttpRequest) -> HttpResponse:
         }
         for chapter in CHAPTERS
     ]
-    context = {"chapters": chapters, "desk": sample_orders.DESK, "state_dir": settings.STATE_DIR}
+    context = {"chapters": chapters, "wide": True, "desk": sample_orders.DESK, "state_dir": settings.STATE_DIR}
     return render(request, "local/tour.html", context)
 
 
