@@ -26,7 +26,7 @@ from provisioning.brand import accent
 from provisioning.models import Link, Mail, Part, SignInCode
 from subscriptions.models import Order
 from subscriptions.sections import Section
-from subscriptions.summary import build
+from subscriptions.summary import build, mask
 
 # The accent of static/css/app.css on light pages; an email's program knows no dark pair.
 OWN_ACCENT = "#0b5d6e"
@@ -126,7 +126,8 @@ def order_placed(mail: Mail, url: str) -> Message:
 def order_handed_over(mail: Mail, url: str) -> Message:
     """To the person who now completes the order."""
     number = mail.order.number
-    by = mail.facts.get("by", "")
+    giver = mail.link.part.given_by if mail.link else None
+    by = mask(giver.user.email) if giver else ""
     return Message(
         subject=_("Provisioning information required for order %(number)s") % {"number": number},
         title=_("Order %(number)s was handed over to you") % {"number": number},
@@ -237,7 +238,7 @@ def setup_taken_over(mail: Mail, url: str) -> Message:
 
 
 def access_requested(mail: Mail, url: str) -> Message:
-    """To a full administrator: somebody asks to be one. ``facts``: requester, organization, and perhaps role, held."""
+    """To a full administrator: somebody asks to be one. ``facts``: requester, organization, perhaps role."""
     number = mail.order.number
     who = mail.facts.get("requester", "")
     organization = mail.facts.get("organization", "")
@@ -253,7 +254,7 @@ def access_requested(mail: Mail, url: str) -> Message:
             % {"who": who, "number": number, "organization": organization},
             _("If you know this person and agree, add %(who)s as an administrator. The order is held until then.")
             % {"who": who}
-            if mail.facts.get("held")
+            if mail.order.state == Order.State.HELD
             else _("If you know this person and agree, add %(who)s as an administrator. The order goes on meanwhile.")
             % {"who": who},
             _("If you don't agree, or have a question, answer this email."),

@@ -20,12 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 from provisioning import links, sign_in
 from provisioning.models import User
-
-
-def masked(email: str) -> str:
-    """An address as it is shown to somebody who hasn't typed or proved it: m•••@contoso.com."""
-    name, _at, domain = email.rpartition("@")
-    return f"{name[:1]}•••@{domain}"
+from subscriptions.summary import mask
 
 
 @never_cache
@@ -37,7 +32,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "links/unknown.html", status=404)
     number, email = found.order.number, found.part.user.email
     state = links.state(found)
-    context: dict[str, Any] = {"number": number, "recipient": masked(email), "state": state}
+    context: dict[str, Any] = {"number": number, "recipient": mask(email), "state": state}
     if state is links.State.ENDED:
         context["cancelled"] = found.order.state == found.order.State.CANCELLED
         return render(request, "links/ended.html", context)
@@ -158,7 +153,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
     def _shown_email(self) -> str:
         """In full where this browser typed it, masked where a link brought it here."""
         email: str = self._process.state["email"]
-        return email if self._process.state["typed"] else masked(email)
+        return email if self._process.state["typed"] else mask(email)
 
 
 confirm_code = ConfirmCodeView.as_view()
