@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
@@ -23,6 +23,7 @@ from weasyprint import CSS, HTML, Attachment
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from subscriptions import pdf_standards
 from subscriptions.sections import Section
 from subscriptions.summary import OrderSummary
 
@@ -34,26 +35,11 @@ _HAN = {"JP": "JP", "KR": "KR", "TW": "TC", "HK": "HK", "MO": "HK"}
 
 _WHO = frozenset({"order", "organizations", "people"})
 
+_ATTEMPTS = 3
+
 # Pango's font map is one for all threads, and WeasyPrint doesn't guard it: one page at a time in a process.
 _one_at_a_time = threading.Lock()
-_fonts = FontConfiguration()
-
-# XMP of PDF/UA-1, which WeasyPrint writes instead of PDF/A's, not beside it; with the description of its schema that
-# PDF/A asks for (ISO 19005-3, 6.6.2.3; PDF Association TechNote 0010).
-_UA_METADATA = b"""
-<rdf:Description rdf:about="" xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/"><pdfuaid:part>1</pdfuaid:part>\
-</rdf:Description>
-<rdf:Description rdf:about="" xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/" \
-xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#" xmlns:pdfaProperty="http://www.aiim.org/pdfa/ns/property#">\
-<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource">\
-<pdfaSchema:schema>PDF/UA Universal Accessibility Schema</pdfaSchema:schema>\
-<pdfaSchema:namespaceURI>http://www.aiim.org/pdfua/ns/id/</pdfaSchema:namespaceURI>\
-<pdfaSchema:prefix>pdfuaid</pdfaSchema:prefix><pdfaSchema:property><rdf:Seq><rdf:li rdf:parseType="Resource">\
-<pdfaProperty:name>part</pdfaProperty:name><pdfaProperty:valueType>Integer</pdfaProperty:valueType>\
-<pdfaProperty:category>internal</pdfaProperty:category>\
-<pdfaProperty:description>Indicates, which part of ISO 14289 standard is followed</pdfaProperty:description>\
-</rdf:li></rdf:Seq></pdfaSchema:property></rdf:li></rdf:Bag></pdfaExtension:schemas></rdf:Description>
-"""
+fonts = FontConfiguration()
 
 
 class _Part(NamedTuple):
@@ -75,35 +61,29 @@ class _OwnFilesOnly(URLFetcher):  # type: ignore[misc] # WeasyPrint has no types
 
 
 # One for all: making one sets up TLS, which takes longer than a small page's layout.
-_files = _OwnFilesOnly()
+own_files = _OwnFilesOnly()
 
 
 def render(summary: OrderSummary, language: str | None = None) -> bytes:
     """Return the PDF of a summary in a language (default: the active one), on the paper of the customer's country."""
     with override(language or get_language() or settings.LANGUAGE_CODE):
         html = page(summary)
-        style = _style(summary.paper, summary.country, _accent(), settings.BRAND_FONT, _("Page %(page)s of %(pages)s"))
+        style = stylesheet(summary)
         written = summary.as_of.astimezone(UTC)
-        facts = Attachment(
-            string=json.dumps(summary.as_dict(), ensure_ascii=False, indent=1, sort_keys=True),
-            name=f"order-{summary.number}.json",
-            description=_("The facts of this order summary, for programs"),
-            created=written,
-            modified=written,
-            relationship="Data",
-            url_fetcher=_files,
-        )
+        facts = json.dumps(summary.as_dict(), ensure_ascii=False, indent=1, sort_keys=True)
         with _one_at_a_time:
-            document = HTML(string=html, base_url="static:", url_fetcher=_files)
-            pdf: bytes = document.write_pdf(
-                font_config=_fonts,
-                finisher=_finish,
-                stylesheets=[style],
-                attachments=[facts],
-                pdf_variant="pdf/a-3a",
-                pdf_tags=True,
-            )
-        return pdf
+            for attempt in range(_ATTEMPTS):
+                content: bytes = HTML(string=html, base_url="static:", url_fetcher=own_files).write_pdf(
+                    font_config=fonts,
+                    finisher=lambda _document, pdf, attempt=attempt: pdf_standards.finish(pdf, attempt),
+                    stylesheets=[style],
+                    attachments=[_attachment(f"order-{summary.number}.json", facts, written)],
+                    pdf_variant="pdf/a-3a",
+                    pdf_tags=True,
+                )
+                if not pdf_standards.ends_in_doubt(content):
+                    break
+        return content
 
 
 def page(summary: OrderSummary) -> str:
@@ -123,6 +103,24 @@ def page(summary: OrderSummary) -> str:
                 "mark": f"static:{mark}" if mark else "",
             },
         },
+    )
+
+
+def stylesheet(summary: OrderSummary) -> CSS:
+    """Return the parsed stylesheet for this summary, in the active language."""
+    accent = settings.BRAND_ACCENT or _ACCENT
+    return _style(summary.paper, summary.country, accent, settings.BRAND_FONT, _("Page %(page)s of %(pages)s"))
+
+
+def _attachment(name: str, facts: str, written: datetime) -> Attachment:
+    return Attachment(
+        string=facts,
+        name=name,
+        description=_("The facts of this order summary, for programs"),
+        created=written,
+        modified=written,
+        relationship="Data",
+        url_fetcher=own_files,
     )
 
 
@@ -153,7 +151,7 @@ def _style(paper: str, country: str, accent: str, own_font: str, page_of: str) -
             ),
         },
     )
-    return CSS(string=css, font_config=_fonts, url_fetcher=_files)
+    return CSS(string=css, font_config=fonts, url_fetcher=own_files)
 
 
 def _font_stack(country: str, own_font: str) -> str:
@@ -169,27 +167,11 @@ def _css_text(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _accent() -> str:
-    return settings.BRAND_ACCENT or _ACCENT
-
-
 def _static_name(url: str) -> str:
     """The name of an own static file by its address, or "": nothing from elsewhere is fetched for a PDF."""
-    prefix = settings.STATIC_URL
-    return url.removeprefix(prefix) if url.startswith(prefix) else ""
+    name = url.removeprefix(settings.STATIC_URL)
+    return name if name != url and finders.find(name) else ""
 
 
 def _media_type(name: str) -> str:
     return "image/svg+xml" if name.endswith(".svg") else "image/png" if name.endswith(".png") else "image/jpeg"
-
-
-def _finish(document: Any, pdf: Any) -> None:
-    """Mend what WeasyPrint 70 leaves open: that a PDF/A is PDF/UA as well, and glyphs that stand for no character."""
-    metadata = pdf.objects[int(pdf.catalog["Metadata"].split()[0])]
-    metadata.compress = False  # ISO 19005-3, 6.6.2.1: no filter
-    metadata.stream = [part.replace(b"</rdf:RDF>", _UA_METADATA + b"</rdf:RDF>") for part in metadata.stream]
-    for thing in pdf.objects:
-        lines = getattr(thing, "stream", None)
-        if lines and b"begincmap" in lines:
-            # Half of a Thai SARA AM, say: both standards want every glyph to have a character (here a word joiner).
-            thing.stream = [line.replace(b" <>", b" <2060>") if line.endswith(b" <>") else line for line in lines]

@@ -127,7 +127,7 @@ def test_renders_on_many_threads_do_not_disturb_each_other() -> None:
     wanted = {count: pdf.render(a_summary(count), "en") for count in (1, 2, 3, 4)}
     made: dict[int, bytes] = {}
     threads = [
-        threading.Thread(target=lambda count=count: made.update({count: pdf.render(a_summary(count), "en")}))  # type: ignore[misc]
+        threading.Thread(target=lambda count=count: made.update({count: pdf.render(a_summary(count), "en")}))
         for count in wanted
     ]
     for thread in threads:

@@ -194,9 +194,10 @@ def mapped(order: Order) -> Order:
 @pytest.mark.django_db
 def test_contact_and_customer_are_fixed_once_the_organizations_are_confirmed_but_lines_are_not() -> None:
     order = mapped(place()[0])
-    for changes in ({"contact_email": "kim@fabrikam.com"}, {"customer_name": "X"}, {"customer_email": "x@x.com"}):
+    for name, value in (("contact_email", "kim@fabrikam.com"), ("customer_name", "X"), ("customer_email", "x@x.com")):
+        late: dict[str, Any] = {name: value}
         with pytest.raises(Refused) as refusal:
-            actions.correct_order(order=order, **changes)
+            actions.correct_order(order=order, **late)
         assert refusal.value.problem is Problem.ALREADY_MAPPED
     same = order.contact_email
     order = actions.correct_order(order=order, contact_email=same, sold_to="Fabrikam AG", lines=[Line("meetings", 9)])
