@@ -66,32 +66,28 @@ class Accent:
     dark_ink: str
 
 
+def _readable(colour: str, surfaces: tuple[str, ...], ink: str) -> bool:
+    under = (*surfaces, *(mix(colour, surface, TINT) for surface in surfaces))
+    return all(contrast(colour, other) >= TEXT_CONTRAST for other in (ink, *under))
+
+
 def _until_readable(colour: str, surfaces: tuple[str, ...], ink: str, step: float) -> str:
     """Lighten or darken in small steps until it is read on every surface (tinted too), and the ink on it."""
     hue, lightness, saturation = colorsys.rgb_to_hls(*_rgb(colour))
-    while True:
-        readable = contrast(colour, ink) >= TEXT_CONTRAST and all(
-            contrast(colour, under) >= TEXT_CONTRAST and contrast(colour, mix(colour, under, TINT)) >= TEXT_CONTRAST
-            for under in surfaces
-        )
-        if readable or not 0 < lightness < 1:
-            return colour
-        lightness = min(1.0, max(0.0, lightness + step))
+    while not _readable(colour, surfaces, ink) and 0 <= lightness + step <= 1:
+        lightness += step
         colour = _hex(colorsys.hls_to_rgb(hue, lightness, saturation))
+    return colour
 
 
 @lru_cache(maxsize=8)
 def accent(colour: str) -> Accent:
     """The nearest readable accents of the same hue to a vendor's colour (``#rgb`` or ``#rrggbb``)."""
     start = _hex(_rgb(colour))
-    hue, lightness, saturation = colorsys.rgb_to_hls(*_rgb(colour))
-    # Black and white have no lightness to step from.
-    dark_start = _hex(colorsys.hls_to_rgb(hue, min(0.98, max(lightness, 0.02)), saturation))
     return Accent(
-        light=_until_readable(_hex(colorsys.hls_to_rgb(hue, min(0.98, lightness), saturation))
-                              if lightness > 0.98 else start, LIGHT_SURFACES, LIGHT_INK, -0.01),
+        light=_until_readable(start, LIGHT_SURFACES, LIGHT_INK, -0.01),
         light_ink=LIGHT_INK,
-        dark=_until_readable(dark_start, DARK_SURFACES, DARK_INK, 0.01),
+        dark=_until_readable(start, DARK_SURFACES, DARK_INK, 0.01),
         dark_ink=DARK_INK,
     )
 
