@@ -165,7 +165,7 @@ def build(order: Order) -> OrderSummary:
         customer=_company(order.customer),
         provisioning_administrator=order.provisioning_administrator,
         contact_email=order.contact_email,
-        administrator_email=order.customer_email or (order.contact_email if own else ""),
+        administrator_email=order.customer_email or order.delegated_to or (order.contact_email if own else ""),
         delegated_to=order.delegated_to,
         lines=tuple(_line(line) for line in lines),
         sites=tuple(
