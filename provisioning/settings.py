@@ -102,8 +102,8 @@ DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "timeout": 5,
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Shared by every web process; holds rate limits only.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# Nothing is kept in a process or beside the database: no library may think it has a cache.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
