@@ -74,6 +74,36 @@ def an_own_order(*, contact: str = "kim@contoso.example.org", sold_to: str = "Co
     return an_order(contact=contact, sold_to=sold_to, customer="", **fields)
 
 
+def a_mapped_order(
+    *, contact: str = "kim@contoso.example.org", customer: Organization | None = None, **fields: Any
+) -> Order:
+    """Return an order that a company placed for itself, whose organizations are confirmed: services come next."""
+    organization = customer or an_organization("Contoso", administrators=[contact])
+    order = an_own_order(contact=contact, sold_to=organization.name, **fields)
+    return actions.map_order(
+        order=order,
+        by=links.user_for(contact),
+        audience="own",
+        partner=None,
+        customer=actions.Existing(organization.public_id),
+    )
+
+
+def a_delegated_order(*, contact: str = "sam@partner.example.net", **fields: Any) -> Order:
+    """Return an order whose partner lets the customer's administrator (customer_email) set up the services."""
+    partner = an_organization("Partner Networks", administrators=[contact], partner=True)
+    order = an_order(contact=contact, **fields)
+    customer = an_organization(order.customer_name, administrators=[order.customer_email])
+    return actions.map_order(
+        order=order,
+        by=links.user_for(contact),
+        audience="customer",
+        partner=actions.Existing(partner.public_id),
+        customer=actions.Existing(customer.public_id),
+        delegate_to=order.customer_email,
+    )
+
+
 def signed_in(email: str) -> Client:
     """Return a browser in which this person is signed in. (Signing in itself is tested in test_sign_in.)"""
     client = Client()

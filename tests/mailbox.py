@@ -11,6 +11,8 @@ from django.core.mail import EmailMessage
 
 from provisioning import tasks
 
+_CODE = re.compile(r"^\s+([A-Z]{4}-[A-Z]{4})$", re.MULTILINE)
+
 
 def deliver() -> list[EmailMessage]:
     """Send everything that waits to be sent, as a worker would; returns what arrived by that."""
@@ -25,6 +27,13 @@ def newest(to: str) -> EmailMessage:
     return next(message for message in reversed(mail.outbox) if message.to == [to])
 
 
+def newest_code(to: str) -> str:
+    """Send what waits, then the one-time code in the newest email to this address that carries one."""
+    deliver()
+    mails = (message for message in reversed(mail.outbox) if message.to == [to])
+    return next(found[1] for message in mails if (found := _CODE.search(str(message.body))))
+
+
 def link_in(message: EmailMessage) -> str:
     """The path of the link in an email."""
     found = re.search(rf"{re.escape(settings.PUBLIC_URL)}(/l/\S+)", str(message.body))
@@ -34,6 +43,6 @@ def link_in(message: EmailMessage) -> str:
 
 def code_in(message: EmailMessage) -> str:
     """The one-time code in an email."""
-    found = re.search(r"^\s+([A-Z]{4}-[A-Z]{4})$", str(message.body), re.MULTILINE)
+    found = _CODE.search(str(message.body))
     assert found, message.body
     return found[1]

@@ -1,0 +1,84 @@
+"""A company sets its own order up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from orgs.models import Member
+from subscriptions.models import Order
+from tests.browser.person import Person
+from tests.factories import an_organization, an_own_order
+
+KIM = "kim@contoso.com"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_administrator_sets_calling_up_for_the_own_organization(person: Callable[..., Person]) -> None:
+    organization = an_organization("Contoso", domains=["contoso.com"], administrators=[KIM])
+    order = an_own_order(contact=KIM, calling=20)
+    kim = person(KIM, already_in=False)
+    kim.come_in_by_email()
+    kim.answer("Who is this order for?", "This order is for my company")
+    kim.sees("Which organization is yours?")
+    kim.reads("Based on your email address, we matched your order with your organization.")
+    expect(kim.page.get_by_label("Contoso")).to_be_checked()
+    kim.press("Next")
+    kim.sees("Review the organizations")
+    kim.does_not_read("My customer will set up their own services", "Provisioning administrator")
+    kim.press("Next")
+    kim.answer("Review your subscription", then="Setup now")
+    kim.say_where_headquarters_are()
+    kim.confirm_and_close("Headquarters", "Unter den Linden 1", "10117 Berlin")
+    order.refresh_from_db()
+    assert (order.state, order.customer) == (Order.State.SET_UP, organization)
+
+
+def test_first_person_of_a_new_company_creates_its_organization_and_administers_it(
+    person: Callable[..., Person],
+) -> None:
+    order = an_own_order(contact=KIM)
+    kim = person(KIM)
+    kim.open(order)
+    kim.answer("Who is this order for?", "This order is for my company")
+    kim.sees("Which organization is yours?")
+    kim.reads("No matching organization found.")
+    kim.press("Create a new organization")
+    kim.sees("Create a new organization")
+    kim.select("Business vertical", "retail")
+    kim.select("Country or region", "US")
+    kim.press("Next")
+    kim.answer("Check what you entered")
+    kim.answer("Review the organizations")
+    kim.sees("Review your subscription")
+    order.refresh_from_db()
+    assert order.customer is not None
+    assert order.customer.members.get().role == Member.Role.FULL
+
+
+def test_member_who_is_no_administrator_asks_waits_and_goes_on_once_added(person: Callable[..., Person]) -> None:
+    organization = an_organization("Contoso", administrators=["boss@contoso.com"], members=[KIM])
+    order = an_own_order(contact=KIM)
+    kim = person(KIM)
+    kim.open(order)
+    kim.answer("Who is this order for?", "This order is for my company")
+    kim.answer("Which organization is yours?")
+    kim.sees("An administrator has to add you first")
+    kim.does_not_read("boss@")
+    kim.press("Ask the administrators")
+    kim.sees("Waiting for an administrator")
+    kim.does_not_read("boss@")
+    kim.follow("My orders")
+    kim.reads("Waiting for an administrator")
+
+    Member.objects.filter(organization=organization, email=KIM).update(role=Member.Role.FULL)
+    kim.follow("Open")
+    kim.sees("You were added")
+    kim.follow("Continue")
+    kim.answer("Review the organizations")
+    kim.sees("Review your subscription")
+    order.refresh_from_db()
+    assert (order.state, order.customer) == (Order.State.MAPPED, organization)
