@@ -1,0 +1,304 @@
+"""The demo's tour: each sample order really shows what its card promises, from the email on, by HTTP."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from pytest_django import DjangoDbBlocker, Settings
+
+from orgs.models import Member
+from provisioning import tasks
+from provisioning.local import sample, sample_orders, tour
+from provisioning.models import Event, Mail, SignInCode
+from subscriptions.models import Order
+from tests.driver import Wizard
+
+# One process loads the directory, once.
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.urls("tests.demo_urls"),
+    pytest.mark.xdist_group("sample directory"),
+]
+
+EXACT = "Based on your email address, we matched your order with your organization."
+CANDIDATES = "We found matching organizations based on your email address."
+NONE = "No matching organization found."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def directory(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The whole sample directory with its orders, for all the tests of this file."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        sample.load()
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(autouse=True)
+def mail_in_files(settings: Settings, tmp_path: Path) -> None:
+    """Emails are kept in files, as in the demo."""
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+            "OPTIONS": {"file_path": str(tmp_path / "mail")},
+        }
+    }
+
+
+class Visitor:
+    """Somebody who clicks through the demo as one person."""
+
+    def __init__(self, email: str) -> None:
+        self.email, self.client = email, Client()
+
+    def emails(self) -> list[tuple[str, str]]:
+        """Let the worker send, then open this person's mailbox: (subject, address), newest first."""
+        for pk in Mail.objects.filter(to=self.email, sent_at=None).order_by("pk").values_list("pk", flat=True):
+            tasks.send_mail.func(pk=pk)
+        for pk in SignInCode.objects.filter(email=self.email, sent_at=None).values_list("pk", flat=True):
+            tasks.send_code.func(pk=pk)
+        page = self.client.get("/mailbox/", {"to": self.email}).content.decode()
+        found = re.findall(r'<h2><a href="([^"]*)">([^<]*)</a></h2>', page)
+        return [(html.unescape(subject), html.unescape(address)) for address, subject in found]
+
+    def link_in(self, address: str) -> str:
+        """Open an email; where its button leads."""
+        page = self.client.get(address).content.decode()
+        frame = re.search(r'<iframe [^>]* src="([^"]*)"', page)
+        assert frame
+        found = re.search(r'href="http://127.0.0.1:8000(/l/[^"]+)"[^>]*>Set Up Your Service<', self.read(frame[1]))
+        assert found
+        return found[1]
+
+    def read(self, address: str) -> str:
+        """Open a page, following redirects."""
+        return self.client.get(address, follow=True).content.decode()
+
+    def arrive(self) -> str:
+        """From the newest email through the link and the code to the first page of the order."""
+        subject, address = self.emails()[0]
+        assert subject.startswith(("Provisioning information required for order ", "Set up your services: order "))
+        self.client.post(self.link_in(address))
+        code = self.emails()[0][0].removeprefix("Your sign-in code: ")
+        return self.client.post(reverse("account_confirm_login_code"), {"code": code}, follow=True).content.decode()
+
+
+def visit(number: str) -> tuple[Visitor, Order]:
+    return Visitor(tour.contact_of(number)), Order.objects.get(number=number)
+
+
+def card(number: str) -> str:
+    page = Client().get("/").content.decode()
+    found = re.search(rf'<li id="{number}">.*?</li>\s*(?=<li id|</ul>\s*</section>)', page, re.DOTALL)
+    assert found
+    return html.unescape(found[0])
+
+
+def test_every_sample_order_has_its_card_with_its_mailbox_and_its_state() -> None:
+    shown = [scenario.number for chapter in tour.CHAPTERS for scenario in chapter.scenarios]
+    assert sorted(shown) == sorted(order.number for order in sample_orders.ORDERS)
+    for order in sample_orders.ORDERS:
+        assert "What you will see" in card(order.number)
+        assert f"Open the mailbox of {order.contact}" in card(order.number)
+        assert "Not loaded" not in card(order.number)
+
+
+def test_loading_the_sample_again_changes_nothing_and_is_quick() -> None:
+    before = Order.objects.count(), Event.objects.count(), Mail.objects.count(), Member.objects.count()
+    begun = time.perf_counter()
+    assert sample_orders.load() == 0
+    assert time.perf_counter() - begun < 2
+    assert (Order.objects.count(), Event.objects.count(), Mail.objects.count(), Member.objects.count()) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "audience", "sentence"),
+    [
+        ("TOUR-101", "customer", EXACT),
+        ("TOUR-102", "customer", CANDIDATES),
+        ("TOUR-103", "customer", NONE),
+        ("TOUR-201", "own", EXACT),
+        ("TOUR-202", "own", NONE),
+        ("TOUR-203", "own", EXACT),
+    ],
+)
+def test_search_answers_with_the_sentence_that_the_card_promises(number: str, audience: str, sentence: str) -> None:
+    assert sentence in card(number)
+    visitor, order = visit(number)
+    assert "Who is this order for?" in visitor.arrive()
+    wizard = Wizard(visitor.client, order)
+    wizard.open()
+    assert sentence in wizard.fill("intent", audience=audience)
+    if audience == "customer":
+        if sentence == NONE:
+            wizard.fill("partner")
+            wizard.fill("partner-new", vertical="technology", country="GB")
+            wizard.fill("partner-check")
+        elif sentence == CANDIDATES:
+            assert wizard.html.count('type="radio"') > 2
+            assert "checked" not in wizard.html
+            wizard.fill("partner", organization=re.findall(r'value="([0-9a-f-]{36})"', wizard.html)[0])
+        else:
+            wizard.fill("partner")
+        assert wizard.at == "customer-details"
+        assert sentence in wizard.fill("customer-details")
+
+
+def test_exact_partner_sees_the_label_and_may_leave_the_set_up_to_the_customer() -> None:
+    visitor, order = visit("TOUR-101")
+    visitor.arrive()
+    wizard = Wizard(visitor.client, order)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    wizard.fill("partner")
+    wizard.fill("customer-details")
+    page = wizard.fill("customer")
+    assert "Provisioning administrator" in page
+    wizard.fill("review", delegate=True)
+    order.refresh_from_db()
+    assert order.delegated_to == "elif.nguyen@chesterzoo.org"
+    assert "With the customer" in card("TOUR-101")
+    assert "Open the mailbox of elif.nguyen@chesterzoo.org" in card("TOUR-101")
+    assert "Review your subscription" in Visitor("elif.nguyen@chesterzoo.org").arrive()
+
+
+def test_member_who_is_no_administrator_is_held_and_the_request_is_in_the_other_mailbox() -> None:
+    visitor, order = visit("TOUR-203")
+    visitor.arrive()
+    wizard = Wizard(visitor.client, order)
+    wizard.open()
+    wizard.fill("intent", audience="own")
+    wizard.fill("customer")
+    assert wizard.at == "administrator"
+    assert "hana.martin" not in wizard.fill("administrator")
+    assert "Held" in card("TOUR-203")
+    subjects = [subject for subject, _address in Visitor("hana.martin@deutsches-museum.de").emails()]
+    assert any("asks to be an administrator of Deutsches Museum" in subject for subject in subjects)
+
+
+def test_order_handed_over_arrives_in_the_other_mailbox() -> None:
+    visitor, order = visit("TOUR-301")
+    visitor.arrive()
+    wizard = Wizard(visitor.client, order)
+    wizard.open()
+    wizard.fill("intent", audience="other", email="chen.santos@anbg.gov.au")
+    assert "Who is this order for?" in Visitor("chen.santos@anbg.gov.au").arrive()
+    assert "Open the mailbox of chen.santos@anbg.gov.au" in card("TOUR-301")
+
+
+def test_order_set_up_later_goes_on_at_the_location_with_the_site_name_kept() -> None:
+    visitor, order = visit("TOUR-302")
+    assert order.events.filter(kind=Event.Kind.POSTPONED).exists()
+    visitor.arrive()
+    wizard = Wizard(visitor.client, order, "set_up")
+    wizard.open()
+    assert wizard.at == "location"
+    assert "winterthur-museum" in wizard.open("meetings")
+
+
+def test_delegated_set_up_is_the_customers_and_the_partner_watches_it() -> None:
+    assert "Review your subscription" in Visitor("jana.wang@hmns.org").arrive()
+    visitor, _order = visit("TOUR-303")
+    assert "jana.wang@hmns.org" in card("TOUR-303")
+    page = visitor.arrive()
+    assert 'name="take_over"' in page or "Take over" in page
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [("TOUR-401", "meetings"), ("TOUR-402", "location"), ("TOUR-403", "meetings"), ("TOUR-404", "meetings")],
+)
+def test_link_of_a_mapped_order_leads_to_the_set_up(number: str, step: str) -> None:
+    assert "Organizations confirmed" in card(number)
+    visitor, order = visit(number)
+    assert "Review your subscription" in visitor.arrive()
+    wizard = Wizard(visitor.client, order, "set_up")
+    wizard.open()
+    wizard.fill("subscription", choice="now")
+    assert wizard.at == step
+
+
+def test_three_sites_share_the_licenses_and_the_card_says_set_up() -> None:
+    visitor, order = visit("TOUR-404")
+    visitor.arrive()
+    wizard = Wizard(visitor.client, order, "set_up")
+    wizard.open()
+    wizard.fill("subscription", choice="now")
+    zone = {"time_zone": "Pacific/Honolulu", "early_release": "no"}
+    wizard.fill("meetings", site_name="ntbg-kauai", additional_urls=True, **zone)
+    wizard.fill("additional", add="1", **{"0__name": "ntbg-maui", "0__early_release": "no"})
+    wizard.fill("additional", **{"1__name": "ntbg-florida", "1__early_release": "no"})
+    assert wizard.at == "licenses"
+    wizard.fill("licenses", split="1")
+    wizard.fill("licenses")
+    assert "Download order summary (PDF)" in wizard.fill("review")
+    assert "Set up" in card("TOUR-404")
+
+
+def test_expired_link_is_replaced_by_a_new_one_that_works() -> None:
+    visitor, _order = visit("TOUR-501")
+    address = visitor.link_in(visitor.emails()[0][1])
+    assert "This link has expired" in visitor.read(address)
+    visitor.client.post(address)
+    subject, newer = visitor.emails()[0]
+    assert subject == "Your link to order TOUR-501"
+    assert "one-time code" in visitor.read(visitor.link_in(newer))
+
+
+def test_replaced_link_says_that_there_is_a_newer_one() -> None:
+    visitor, _order = visit("TOUR-502")
+    newer, older = (address for _subject, address in visitor.emails())
+    assert "There is a newer email" in visitor.read(visitor.link_in(older))
+    assert "one-time code" in visitor.read(visitor.link_in(newer))
+
+
+def test_link_of_a_cancelled_order_says_so() -> None:
+    visitor, _order = visit("TOUR-503")
+    assert "was cancelled" in visitor.read(visitor.link_in(visitor.emails()[0][1]))
+    assert "Cancelled" in card("TOUR-503")
+
+
+def test_operator_signs_in_to_the_order_desk_with_a_code() -> None:
+    page = Client().get("/").content.decode()
+    assert f"Open the mailbox of {sample_orders.DESK}" in page
+    visitor = Visitor(sample_orders.DESK)
+    visitor.read(reverse("admin:index"))
+    visitor.client.post(reverse("account_login"), {"email": sample_orders.DESK})
+    code = visitor.emails()[0][0].removeprefix("Your sign-in code: ")
+    visitor.client.post(reverse("account_confirm_login_code"), {"code": code})
+    assert visitor.client.get(reverse("admin:index")).status_code == 200
+
+
+def test_tour_asks_the_database_a_few_times_only(django_assert_max_num_queries: object) -> None:
+    with django_assert_max_num_queries(4):  # type: ignore[operator]
+        Client().get("/")
+
+
+@pytest.mark.urls("provisioning.urls")
+def test_nobody_but_the_demo_has_a_tour() -> None:
+    response = Client().get("/")
+    assert response.status_code == 302
+    assert "sample" not in response.content.decode()
+    with pytest.raises(NoReverseMatch):
+        reverse("tour")
+
+
+def test_demo_has_tour_and_mailbox_before_everything_else() -> None:
+    asked = (
+        "import django; django.setup(); from django.urls import resolve;"
+        "print(resolve('/').view_name, resolve('/mailbox/').view_name, resolve('/orders/').view_name)"
+    )
+    environment = {**os.environ, "PROVISIONING_DEMO": "1", "DJANGO_SETTINGS_MODULE": "provisioning.settings"}
+    answer = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["tour", "mailbox", "my_orders"]
