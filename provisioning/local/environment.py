@@ -161,6 +161,7 @@ def _prepare() -> None:
             _MARKER.unlink()
         if moved or not _usable():
             _make()
+        _bring_pip()
         _install()
         _MARKER.write_text(_fingerprint())
     finally:
@@ -168,16 +169,13 @@ def _prepare() -> None:
 
 
 def _usable() -> bool:
-    """Whether `.venv` has a suitable Python with pip that works: then only packages are missing."""
+    """Whether `.venv` has a suitable Python that works: then only packages are missing."""
     probe = "import sys; print(sys.prefix); sys.exit(sys.version_info < (3, 12))"
     try:
         asked = subprocess.run([str(_PYTHON), "-I", "-c", probe], stdout=subprocess.PIPE, check=False)
-        if asked.returncode != 0 or os.path.realpath(asked.stdout.decode().strip()) != os.path.realpath(str(VENV)):
-            return False
-        pip = [str(_PYTHON), "-I", "-m", "pip", "--version"]
-        return subprocess.run(pip, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
     except OSError:
         return False
+    return asked.returncode == 0 and os.path.realpath(asked.stdout.decode().strip()) == os.path.realpath(str(VENV))
 
 
 def _make() -> None:
@@ -185,24 +183,34 @@ def _make() -> None:
         python = pythons.find()
     except pythons.NotFound as reason:
         raise Problem(str(reason)) from None
-    free = shutil.disk_usage(str(ROOT)).free // 1_000_000
-    if free < _NEEDED:
+    if shutil.disk_usage(str(ROOT)).free // 1_000_000 < _NEEDED:
         raise Problem(_full())
     _say(f"Setting up .venv with Python {python.name} (once; about a minute).")
+    _run([python.path, "-I", "-m", "venv", "--clear", "--without-pip", str(VENV)])
+
+
+def _bring_pip() -> None:
+    """Put pip into `.venv` where it is missing or was half written."""
+    pip = [str(_PYTHON), "-I", "-m", "pip", "--version"]
+    if subprocess.run(pip, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        for half in VENV.glob("lib/python3.*/site-packages/pip*"):
+            shutil.rmtree(str(half))
+        _run([str(_PYTHON), "-I", "-m", "ensurepip", "--default-pip"])
+
+
+def _run(command: list[str]) -> None:
+    """Run a part of making `.venv`. Raises Problem where it fails."""
     made = subprocess.run(
-        [python.path, "-I", "-m", "venv", "--clear", str(VENV)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_pip_environment(), check=False
     )
     if made.returncode == 0:
         return
     output = made.stdout.decode(errors="replace")
-    if re.search(_REASONS[0][0], output) or shutil.disk_usage(str(ROOT)).free < 20_000_000:
+    if re.search(_REASONS[0][0], output):
         raise Problem(_full())
     if "Permission denied" in output or "Read-only" in output:
         raise Problem(f"The folder {ROOT} can't be written: run this as its owner.")
-    raise Problem(f"Python {python.path} could not make .venv: {_last_line(output)}")
+    raise Problem(f"{command[0]} could not make .venv: {_last_line(output)}")
 
 
 def _install() -> None:
