@@ -26,7 +26,7 @@ def test_partner_comes_by_email_and_sets_meetings_up_for_a_customer_that_is_foun
 ) -> None:
     an_organization("Partner Networks", administrators=[PARTNER], partner=True)
     customer = an_organization("Contoso", domains=["contoso.com"], administrators=[ADMINISTRATOR])
-    order = an_order(contact=PARTNER, meetings=250)
+    order = an_order(contact=PARTNER, customer_email=ADMINISTRATOR, meetings=250)
     sam = person(PARTNER, already_in=False)
     sam.come_in_by_email()
 
@@ -63,7 +63,7 @@ def test_partner_compares_candidates_for_both_and_chooses(person: Callable[..., 
     customer = an_organization("Contoso", domains=["contoso.com"], user_count=900, active_user_count=700)
     an_organization("Contoso Trial", domains=["contoso.com"])
     an_organization("Northern Contoso", domains=["northern-contoso.com"])
-    order = an_order(contact=PARTNER)
+    order = an_order(contact=PARTNER, customer_email=ADMINISTRATOR)
     sam = person(PARTNER)
     sam.open(order)
 
@@ -89,7 +89,7 @@ def test_partner_compares_candidates_for_both_and_chooses(person: Callable[..., 
 def test_partner_searches_by_domain_and_chooses_what_was_found(person: Callable[..., Person]) -> None:
     an_organization("Partner Networks", administrators=[PARTNER], partner=True)
     customer = an_organization("Fabrikam Holding", domains=["fabrikam.com"])
-    order = an_order(contact=PARTNER)
+    order = an_order(contact=PARTNER, customer_email=ADMINISTRATOR)
     sam = person(PARTNER)
     sam.open(order)
     sam.answer("Who is this order for?", "This order is for a customer")
@@ -111,7 +111,7 @@ def test_partner_searches_by_domain_and_chooses_what_was_found(person: Callable[
 
 
 def test_partner_creates_both_organizations_where_none_is_found(person: Callable[..., Person]) -> None:
-    order = an_order(contact=PARTNER, meetings=100, calling=10)
+    order = an_order(contact=PARTNER, customer_email=ADMINISTRATOR, meetings=100, calling=10)
     sam = person(PARTNER, already_in=False)
     sam.come_in_by_email()
     sam.answer("Who is this order for?", "This order is for a customer")
