@@ -12,9 +12,7 @@ from provisioning.steps import FINDER, SETUP, Step, applicable
 from subscriptions.models import Order
 
 
-def rail(
-    *, order: Order, flow: str, answers: Mapping[str, Any], current: str, frontier: str
-) -> list[dict[str, Any]]:
+def rail(*, order: Order, flow: str, answers: Mapping[str, Any], current: str, frontier: str) -> list[dict[str, Any]]:
     """Return both parts with their steps: title, state (done, current, todo), and the address of those one may open."""
     finding = flow == "find"
     plain = {"order": answers["order"]}

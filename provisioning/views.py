@@ -78,9 +78,7 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         return redirect("order", number=number)
     asked = access.order.events.filter(kind=Event.Kind.ASKED).last()
     facts: dict[str, Any] = asked.facts if asked else {}
-    added = bool(facts) and actions.is_full_administrator(
-        email=access.user.email, public_id=facts["organization"]
-    )
+    added = bool(facts) and actions.is_full_administrator(email=access.user.email, public_id=facts["organization"])
     context = {
         "organization": facts.get("name", ""),
         "asked_at": asked.at if asked else None,

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -25,6 +25,7 @@ from provisioning.access import Access, May
 from provisioning.drafts import DraftStorage, changed_at
 from provisioning.facts import FinderFacts, SetUpFacts
 from subscriptions.actions import SiteNameTaken
+from subscriptions.models import Order
 
 PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
 
@@ -37,6 +38,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     flow: str  # the name of the table in the draft and of the address
     table: tuple[steps.Step, ...]
     capability: May
+    done_states: frozenset[str]  # confirmed already: a second confirm shows the result
     access: Access
     storage: DraftStorage
 
@@ -49,9 +51,18 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             self.access = access.access_to(request.user, kwargs["number"], lock=writing)
             self.order = self.access.order
             if not self.access.may(self.capability):
+                if writing and not self.is_done():
+                    messages.warning(
+                        request,
+                        _("What you just sent was not saved: somebody else has the order now, or it is over."),
+                    )
                 return redirect("order", number=self.order.number)
             response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
             return response
+
+    def is_done(self) -> bool:
+        """Say whether what this wizard is for has been done, so that a second confirm just shows the result."""
+        return self.access.part.ended_at is None and self.order.state in self.done_states
 
     def get_prefix(self, request: HttpRequest, *args: Any, **kwargs: Any) -> str:
         """Answers are kept per order and table."""
@@ -252,6 +263,7 @@ class FinderWizard(OrderWizard):
     flow = "find"
     table = steps.FINDER
     capability = May.FIND
+    done_states = frozenset({Order.State.MAPPED.value, Order.State.SET_UP.value})
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.FINDER]
 
     @cached_property
@@ -313,6 +325,7 @@ class SetUpWizard(OrderWizard):
     flow = "set_up"
     table = steps.SETUP
     capability = May.SET_UP
+    done_states = frozenset({Order.State.SET_UP.value})
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.SETUP]
 
     @cached_property

@@ -98,7 +98,7 @@ class Wizard:
     def at(self) -> str:
         """The last part of the address of the page shown now: the step's name."""
         path = self.page.redirect_chain[-1][0] if self.page.redirect_chain else self.page.request["PATH_INFO"]
-        return urlsplit(path).path.rstrip("/").rpartition("/")[2]
+        return str(urlsplit(path).path).rstrip("/").rpartition("/")[2]
 
     def fill(self, step: str, **answers: Any) -> str:
         """Post the page shown now with these fields changed (without the step's prefix), follow, return the page."""

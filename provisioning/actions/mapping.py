@@ -177,9 +177,7 @@ def ask_administrators(*, order: Order, by: User, organization: UUID) -> Order:
     if not asked.exists():
         Event.objects.create(order=order, kind=Event.Kind.ASKED, by=by, facts=facts)
         for email in target.members.filter(role=Member.Role.FULL).values_list("email", flat=True):
-            emails.queue(
-                order=order, event="access_requested", to=email, requester=by.email, organization=target.name
-            )
+            emails.queue(order=order, event="access_requested", to=email, requester=by.email, organization=target.name)
     return order
 
 

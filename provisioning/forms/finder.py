@@ -148,7 +148,9 @@ class CustomerDetails(StepForm):
     lead = _("We use this to find the customer’s organization.")
 
     company_name = TextField(
-        label=_("Company name"), expected=_("Enter the customer’s company name"), max_length=200,
+        label=_("Company name"),
+        expected=_("Enter the customer’s company name"),
+        max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     administrator_email = EmailField(

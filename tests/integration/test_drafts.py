@@ -15,10 +15,10 @@ pytestmark = pytest.mark.django_db
 KIM = "kim@contoso.example.org"
 
 
-def mapped_order(**fields: int) -> Order:
+def mapped_order(*, meetings: int = 0, calling: int = 0) -> Order:
     """An own order whose organizations are confirmed."""
     an_organization("Contoso", administrators=[KIM])
-    order = an_own_order(contact=KIM, **fields)
+    order = an_own_order(contact=KIM, meetings=meetings, calling=calling)
     wizard = Wizard(signed_in(KIM), order)
     wizard.open()
     wizard.fill("intent", audience="own")
@@ -47,7 +47,16 @@ def test_opening_every_page_changes_nothing() -> None:
     order = mapped_order(meetings=10, calling=5)
     before, draft = rows(), Draft.objects.get(order=order).updated_at
     client = signed_in(KIM)
-    for path in ("", "services/", "services/meetings/", "services/review/", "later/", "summary/", "held/", "delegated/"):
+    for path in (
+        "",
+        "services/",
+        "services/meetings/",
+        "services/review/",
+        "later/",
+        "summary/",
+        "held/",
+        "delegated/",
+    ):
         client.get(f"/orders/{order.number}/{path}", follow=True)
         client.head(f"/orders/{order.number}/{path}", follow=True)
     assert rows() == before
@@ -196,3 +205,15 @@ def test_confirming_twice_shows_the_same_result() -> None:
         assert "Download order summary (PDF)" in page.content.decode()
     assert order.events.filter(kind=Event.Kind.SET_UP).count() == 1
     assert order.mails.filter(event="set_up_confirmation").count() == 1
+
+
+def test_who_lost_the_order_while_typing_is_told_that_it_was_not_saved() -> None:
+    order = an_order()
+    wizard = Wizard(signed_in(order.contact_email), order)
+    wizard.open()
+    other_tab = Wizard(wizard.client, order)
+    other_tab.open()
+    other_tab.fill("intent", audience="other", email="alex@partner.example.net")
+    page = wizard.fill("intent", audience="own")
+    assert wizard.at == "handed-over"
+    assert "What you just sent was not saved" in page

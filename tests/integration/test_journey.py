@@ -164,7 +164,9 @@ def test_handing_over_gives_the_order_away_and_taking_back_returns_it() -> None:
     assert "alex@partner.example.net" in page
     order.refresh_from_db()
     assert order.contact_email == "alex@partner.example.net"
-    assert first.get(f"/orders/{order.number}/organizations/", follow=True).redirect_chain[-1][0].endswith("/handed-over/")
+    assert (
+        first.get(f"/orders/{order.number}/organizations/", follow=True).redirect_chain[-1][0].endswith("/handed-over/")
+    )
     assert "Who is this order for?" in Wizard(second, order).open()
 
     first.post(f"/orders/{order.number}/handed-over/")
