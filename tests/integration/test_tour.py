@@ -69,13 +69,13 @@ class Visitor:
         for pk in SignInCode.objects.filter(email=self.email, sent_at=None).values_list("pk", flat=True):
             tasks.send_code.func(pk=pk)
         page = self.client.get("/mailbox/", {"to": self.email}).content.decode()
-        found = re.findall(r'<h2><a href="([^"]*)">([^<]*)</a></h2>', page)
+        found = re.findall(r'<h2>\s*<a href="([^"]*)">\s*([^<]*?)\s*</a>\s*</h2>', page)
         return [(html.unescape(subject), html.unescape(address)) for address, subject in found]
 
     def link_in(self, address: str) -> str:
         """Open an email; where its button leads."""
         page = self.client.get(address).content.decode()
-        frame = re.search(r'<iframe [^>]* src="([^"]*)"', page)
+        frame = re.search(r'<iframe [^>]*src="([^"]*)"', page)
         assert frame
         found = re.search(r'href="http://127.0.0.1:8000(/l/[^"]+)"[^>]*>Set Up Your Service<', self.read(frame[1]))
         assert found
