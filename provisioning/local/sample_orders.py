@@ -123,9 +123,7 @@ def _half_set_up(order: Order, contact: User) -> None:
     """The organization is confirmed and Meetings answered; then *Set up later* was chosen."""
     order = _mapped(customer="R00a7wgt63")(order, contact)
     _answer(order, contact, "subscription", choice="now")
-    _answer(
-        order, contact, "meetings", site_name="winterthur-museum", time_zone="America/New_York", early_release="no"
-    )
+    _answer(order, contact, "meetings", site_name="winterthur-museum", time_zone="America/New_York", early_release="no")
     actions.postpone(order=order, by=contact)
 
 
