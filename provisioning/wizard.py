@@ -80,6 +80,10 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                 answers[step.name] = kept[step.name]
         return answers
 
+    def expected(self) -> dict[str, Any]:
+        """Return the answers, with what is likely where nothing is answered yet: for showing what is to come."""
+        return self.answers
+
     def order_facts(self) -> dict[str, Any]:
         """Return what the conditions have to know of the order itself."""
         return {"services": [line.service for line in self.order.lines.all()], "administrator": False}
@@ -139,7 +143,8 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
         """Return what the page shows besides the form."""
         at = self.steps.current
-        names = list(self.get_form_list())
+        expected = self.expected()
+        names = [step.name for step in steps.applicable(self.table, expected)]
         return {
             "form": form,
             "step": {"name": at, "title": form.title, "lead": form.lead, "button": form.button},
@@ -149,9 +154,14 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             "back": names.index(at) > 0,
             "changed": self.changed(at) if CHANGED in self.request.GET else None,
             "rail": journey.rail(
-                order=self.order, flow=self.flow, answers=self.answers, current=at, frontier=self.frontier
+                order=self.order,
+                flow=self.flow,
+                answers=self.answers,
+                expected=expected,
+                current=at,
+                frontier=self.frontier,
             ),
-            "position": journey.position(names, self.table, at),
+            "position": journey.position(names, at),
             **self.page_facts(at, form),
         }
 
@@ -270,6 +280,11 @@ class FinderWizard(OrderWizard):
     def facts(self) -> FinderFacts:
         """What this part looks up."""
         return FinderFacts(access=self.access, query=self.request.POST or self.request.GET)
+
+    def expected(self) -> dict[str, Any]:
+        """An order with an end customer is for that customer, most likely."""
+        likely = "customer" if self.order.customer_name else "own"
+        return {"intent": {"audience": likely}} | self.answers
 
     def order_facts(self) -> dict[str, Any]:
         """Add whether the person is an administrator of the organization that was chosen, as of now."""
