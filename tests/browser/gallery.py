@@ -1,0 +1,364 @@
+"""Every page and state of the product, made by the product itself: for the checks that hold on each, and for pictures.
+
+A scene is a story that yields what can be seen on its way. It makes rows with the factories and walks with the driver
+(no JavaScript, no browser), so that the browser opens only what is to be looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from orgs.models import Member, Organization
+from provisioning import actions, links
+from provisioning.models import Link
+from subscriptions.models import Order
+from tests.driver import Wizard
+from tests.factories import (
+    a_delegated_order,
+    a_mapped_order,
+    an_order,
+    an_organization,
+    an_own_order,
+    signed_in,
+)
+
+SAM = "sam@partnernet.com"
+KIM = "kim@contoso.com"
+CUSTOMER = "it@contoso.com"
+NOBODY = ""
+LONG_NAME = "Vereinigte Donaudampfschifffahrtsgesellschaft Regensburg–Wien mit beschränkter Haftung"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One thing to look at: who looks (an email, or nobody), at which address, and what is done there first."""
+
+    name: str
+    path: str
+    who: str = NOBODY
+    act: Callable[[Page], object] | None = None
+    dark: bool = False  # worth a picture in the dark as well
+    status: int = 200
+
+
+Scene = Iterator[Sight]
+
+
+def _at(wizard: Wizard) -> str:
+    """Return the address of the page that the driver sees, with its query."""
+    chain = wizard.page.redirect_chain
+    return str(chain[-1][0]) if chain else str(wizard.page.request["PATH_INFO"])
+
+
+def _link(order: Order) -> str:
+    """Return the path of the link of whoever has the order now."""
+    found = Link.objects.get(order=order, part__ended_at=None, replaced_at=None)
+    return "/l/" + links.url_for(found).partition("/l/")[2]
+
+
+def _press(name: str) -> Callable[[Page], object]:
+    return lambda page: page.locator("main").get_by_role("button", name=name, exact=True).click()
+
+
+def _ask_for_code(page: Page) -> None:
+    page.get_by_label("Your email address").fill(SAM)
+    _press("Send me a code")(page)
+    page.get_by_label("One-time code").wait_for()
+
+
+def _wrong_code(times: int) -> Callable[[Page], None]:
+    def act(page: Page) -> None:
+        _ask_for_code(page)
+        for _try in range(times):
+            page.get_by_label("One-time code").fill("BBBB-BBBB")
+            _press("Continue")(page)
+            page.locator(".error-summary, a.button").first.wait_for()
+
+    return act
+
+
+def sign_in() -> Scene:
+    """Signing in without a link."""
+    links.user_for(SAM)
+    yield Sight("sign-in", "/sign-in/", dark=True)
+    yield Sight("sign-in-error", "/sign-in/", act=_press("Send me a code"))
+    yield Sight("code", "/sign-in/", act=_ask_for_code)
+    yield Sight("code-error", "/sign-in/", act=_wrong_code(1), dark=True)
+    yield Sight("code-too-many-tries", "/sign-in/", act=_wrong_code(5))
+    yield Sight("sign-out", "/sign-in/sign-out/", SAM)
+    yield Sight("order-desk", "/admin/")
+
+
+def link() -> Scene:
+    """What a link shows, and to whom."""
+    order = an_order(contact=SAM)
+    path = _link(order)
+    yield Sight("open", path)
+    yield Sight("open-code-sent", path, act=_press("Send me a code"))
+    yield Sight("open-mine", path, SAM)
+    yield Sight("open-somebody-else", path, KIM)
+    yield Sight("unknown", "/l/bm90LWEtdG9rZW4/", status=404)
+    Link.objects.update(expires_at=timezone.now() - timedelta(days=1))
+    yield Sight("expired", path)
+    yield Sight("expired-sent", path, act=_press("Send me a new link"))
+    yield Sight("replaced", path)
+    actions.cancel_order(order=order, by=None)
+    yield Sight("ended-cancelled", path)
+    yield Sight("cancelled", f"/orders/{order.number}/", SAM)
+    handed = an_order(contact=SAM)
+    actions.hand_over(order=handed, by=links.user_for(SAM), email=KIM)
+    path = _link(handed)
+    actions.take_back(order=handed, by=links.user_for(SAM))
+    yield Sight("ended-taken-back", path)
+
+
+def _directory() -> Organization:
+    """Organizations of all kinds around Contoso and the partner; returns the customer's own."""
+    now = timezone.now()
+    an_organization(
+        "Partner Networks", domains=["partnernet.com"], partner=True, country="DE", user_count=1240,
+        active_user_count=1180, active_subscription_count=3, last_activity_at=now - timedelta(days=1),
+    )  # fmt: skip
+    an_organization(
+        "Partner Networks (trial)", domains=[], members=["old@partnernet.com"], partner=True, country="DE",
+        user_count=4, active_user_count=0, last_activity_at=now - timedelta(days=900), origin="online_trial",
+        account_created_at=now - timedelta(days=1500),
+    )  # fmt: skip
+    an_organization(
+        LONG_NAME, domains=["partnernet.com", "sub.partnernet.com", "partnernet.org", "partnernet.de"], partner=True,
+        country="AT", user_count=123456, active_user_count=98765, active_subscription_count=12,
+        last_activity_at=now - timedelta(minutes=5), origin="partner_order",
+    )  # fmt: skip
+    an_organization(
+        "Contoso GmbH", domains=["contoso.de"], country="DE", user_count=80, active_user_count=50,
+        last_activity_at=now - timedelta(days=30),
+    )  # fmt: skip
+    an_organization("Contosa", domains=["contosa.com"], country="US", user_count=12)
+    return an_organization(
+        "Contoso", domains=["contoso.com"], administrators=["boss@contoso.com"], country="US", user_count=5200,
+        active_user_count=4800, active_subscription_count=2, last_activity_at=now - timedelta(hours=3),
+    )  # fmt: skip
+
+
+def finding_candidates() -> Scene:
+    """A partner to whom several organizations are shown."""
+    customer = _directory()
+    order = an_order(contact=SAM, customer_email=CUSTOMER)
+    wizard = Wizard(signed_in(SAM), order)
+    wizard.open()
+    yield Sight("intent", _at(wizard), SAM, dark=True)
+    wizard.fill("intent")
+    yield Sight("intent-error", _at(wizard), SAM, dark=True)
+    wizard.fill("intent", audience="other", email="not an address")
+    yield Sight("intent-other-error", _at(wizard), SAM)
+    wizard.fill("intent", audience="customer", email="")
+    yield Sight("partner", _at(wizard), SAM, dark=True)
+    yield Sight("partner-why", _at(wizard), SAM, act=lambda page: page.get_by_text("Why this one?").first.click())
+    yield Sight("partner-searched", _at(wizard) + "?domain=gmail.com", SAM)
+    yield Sight("partner-searched-none", _at(wizard) + "?domain=nothing-here.org", SAM)
+    path = _at(wizard)
+    wizard.fill("partner")
+    yield Sight("partner-error", _at(wizard), SAM)
+    wizard.open("partner")
+    wizard.fill("partner", organization=str(Organization.objects.get(name="Partner Networks").public_id))
+    yield Sight("partner-chosen", path, SAM)
+    yield Sight("customer-details", _at(wizard), SAM)
+    wizard.fill("customer-details", company_name="", administrator_email="it@")
+    yield Sight("customer-details-error", _at(wizard), SAM)
+    wizard.fill("customer-details", company_name="Contoso", administrator_email=CUSTOMER)
+    yield Sight("customer", _at(wizard), SAM, dark=True)
+    wizard.fill("customer", organization=str(customer.public_id))
+    yield Sight("review", _at(wizard), SAM, dark=True)
+    wizard.fill("review", delegate=True)
+    yield Sight("review-error", _at(wizard), SAM)
+    wizard.answer("customer-details", company_name="Contosso", administrator_email="it@somewhere-else.com")
+    yield Sight("customer-masked", _at(wizard), SAM)
+
+
+def finding_exact() -> Scene:
+    """A partner whose own and whose customer's organization are certain."""
+    an_organization("Partner Networks", domains=["partnernet.com"], administrators=[SAM], partner=True)
+    an_organization("Contoso", domains=["contoso.com"], administrators=[CUSTOMER])
+    order = an_order(contact=SAM, customer_email=CUSTOMER)
+    wizard = Wizard(signed_in(SAM), order)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    yield Sight("partner", _at(wizard), SAM)
+    wizard.fill("partner")
+    wizard.fill("customer-details")
+    yield Sight("customer", _at(wizard), SAM)
+
+
+def finding_none() -> Scene:
+    """A partner who creates both."""
+    order = an_order(contact=SAM, customer_email=CUSTOMER)
+    wizard = Wizard(signed_in(SAM), order)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    yield Sight("partner", _at(wizard), SAM, dark=True)
+    wizard.fill("partner")
+    yield Sight("partner-new", _at(wizard), SAM)
+    wizard.fill("partner-new", name="", vertical="", country="")
+    yield Sight("partner-new-error", _at(wizard), SAM)
+    wizard.fill("partner-new", name=LONG_NAME, vertical="technology", country="DE")
+    yield Sight("partner-check", _at(wizard), SAM)
+    wizard.fill("partner-check")
+    wizard.fill("customer-details")
+    wizard.fill("customer")
+    _directory()
+    wizard.fill("customer-new", name="Contoso", vertical="retail", country="DE")
+    yield Sight("customer-check-duplicates", _at(wizard), SAM)
+    wizard.fill("customer-check")
+    yield Sight("customer-check-error", _at(wizard), SAM)
+    wizard.fill("customer-check", duplicate="new")
+    yield Sight("review", _at(wizard), SAM)
+
+
+def own_company() -> Scene:
+    """A member who is no administrator asks, waits, and was added."""
+    organization = an_organization("Contoso", administrators=["boss@contoso.com"], members=[KIM])
+    order = an_own_order(contact=KIM)
+    wizard = Wizard(signed_in(KIM), order)
+    wizard.open()
+    wizard.fill("intent", audience="own")
+    yield Sight("customer", _at(wizard), KIM)
+    wizard.fill("customer")
+    yield Sight("administrator", _at(wizard), KIM)
+    wizard.fill("administrator")
+    yield Sight("held", _at(wizard), KIM, dark=True)
+    Member.objects.filter(organization=organization, email=KIM).update(role=Member.Role.FULL)
+    yield Sight("held-added", _at(wizard), KIM)
+    wizard.open()
+    yield Sight("review", _at(wizard), KIM)
+
+
+def handing_on() -> Scene:
+    """Handed over, delegated, taken over: as each of them sees it."""
+    handed = an_order(contact=SAM)
+    actions.hand_over(order=handed, by=links.user_for(SAM), email="alex@partnernet.com")
+    yield Sight("handed-over", f"/orders/{handed.number}/handed-over/", SAM)
+    order = a_delegated_order(contact=SAM, customer_email=CUSTOMER)
+    yield Sight("delegated", f"/orders/{order.number}/delegated/", SAM, dark=True)
+    yield Sight("delegate-subscription", f"/orders/{order.number}/services/subscription/", CUSTOMER)
+    actions.take_over(order=order, by=links.user_for(SAM))
+    yield Sight("taken-over", f"/orders/{order.number}/taken-over/", CUSTOMER)
+
+
+def setting_up() -> Scene:
+    """Both services, three sites, and everything that can be mistaken on the way."""
+    customer = an_organization("Contoso", administrators=[KIM], country="DE")
+    order = a_mapped_order(contact=KIM, customer=customer, meetings=1250, calling=40)
+    browser = signed_in(KIM)
+    wizard, other = Wizard(browser, order, "set_up"), Wizard(browser, order, "set_up")
+    wizard.open()
+    yield Sight("subscription", _at(wizard), KIM, dark=True)
+    wizard.fill("subscription", choice="now")
+    yield Sight("meetings", _at(wizard), KIM, dark=True)
+    wizard.fill("meetings", site_name="admin", time_zone="")
+    yield Sight("meetings-error", _at(wizard), KIM, dark=True)
+    other.open("meetings", "?kept")
+    wizard.open("meetings", "?kept")
+    wizard.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no", additional_urls=True)
+    path = _at(wizard)
+    other.fill("meetings", site_name="contoso-emea", time_zone="Europe/Paris", early_release="yes")
+    yield Sight("meetings-changed", _at(other), KIM)
+    yield Sight("additional", path, KIM)
+    wizard.fill("additional", add="1")
+    wizard.fill("additional", **{"0__name": "contoso"})
+    yield Sight("additional-error", _at(wizard), KIM)
+    rows = {"0__name": "contoso-lab", "0__early_release": "yes"}
+    rows |= {"1__name": "contoso-events-in-regensburg-and-vienna", "1__time_zone": "Europe/Vienna"}
+    wizard.fill("additional", **rows, **{"1__early_release": "no"})
+    yield Sight("licenses", _at(wizard), KIM, dark=True)
+    shares = {"site_contoso": "1000", "site_contoso-lab": "50", "site_contoso-events-in-regensburg-and-vienna": "0"}
+    wizard.fill("licenses", **shares)
+    yield Sight("licenses-error", _at(wizard), KIM)
+    wizard.fill("licenses", split="1")
+    wizard.fill("licenses")
+    yield Sight("location", _at(wizard), KIM)
+    wizard.fill("location", name="", country="")
+    yield Sight("location-error", _at(wizard), KIM)
+    wizard.fill("location", name="Zentrale", country="JP")
+    yield Sight("address-japan", _at(wizard), KIM)
+    wizard.answer("location", name="Zentrale", country="DE")
+    yield Sight("address", _at(wizard), KIM)
+    wizard.fill("address", street_address="", city="", postal_code="1", time_zone="", main_number="12")
+    yield Sight("address-error", _at(wizard), KIM)
+    wizard.fill(
+        "address", street_address="Unter den Linden 1", city="Berlin", postal_code="10117", main_number="030 12345678",
+        time_zone="Europe/Berlin",
+    )  # fmt: skip
+    yield Sight("review", _at(wizard), KIM, dark=True)
+    wizard.fill("review")
+    yield Sight("summary", _at(wizard), KIM, dark=True)
+
+
+def my_orders() -> Scene:
+    """The list: nothing in it, then an order in each state."""
+    links.user_for(KIM)
+    yield Sight("none", "/orders/", KIM)
+    organization = an_organization("Contoso", administrators=[KIM])
+    an_own_order(contact=KIM)
+    begun = an_own_order(contact=KIM, sold_to=LONG_NAME)
+    wizard = Wizard(signed_in(KIM), begun)
+    wizard.open()
+    wizard.fill("intent", audience="own")
+    later = a_mapped_order(contact=KIM, customer=organization)
+    setup = Wizard(wizard.client, later, "set_up")
+    setup.open()
+    setup.fill("subscription", choice="later")
+    yield Sight("postponed", _at(setup), KIM)
+    actions.hand_over(order=an_own_order(contact=KIM), by=links.user_for(KIM), email="alex@contoso.com")
+    actions.cancel_order(order=an_own_order(contact=KIM), by=None)
+    held = Wizard(wizard.client, an_own_order(contact=KIM))
+    Member.objects.filter(email=KIM).update(role=Member.Role.USER)
+    held.open()
+    held.fill("intent", audience="own")
+    held.fill("customer")
+    held.fill("administrator")
+    Member.objects.filter(email=KIM).update(role=Member.Role.FULL)
+    done = a_mapped_order(contact=KIM, customer=organization)
+    setup = Wizard(wizard.client, done, "set_up")
+    setup.open()
+    setup.fill("subscription", choice="now")
+    setup.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no")
+    setup.fill("review")
+    yield Sight("several", "/orders/", KIM, dark=True)
+
+
+def errors() -> Scene:
+    """Pages for what went wrong."""
+    order = an_order(contact=SAM)
+    yield Sight("404", "/nothing-here/", status=404)
+    yield Sight("404-signed-in", f"/orders/{order.number}/", KIM, status=404)
+    yield Sight("403", "/admin/login/", KIM, status=403)
+    yield Sight("403-csrf", _link(order), act=_forged, status=403)
+    yield Sight("400", "/crash/400/", status=400)
+    yield Sight("500", "/crash/500/", dark=True, status=500)
+
+
+def _forged(page: Page) -> None:
+    page.locator("main input[name=csrfmiddlewaretoken]").evaluate("field => field.remove()")
+    _press("Send me a code")(page)
+
+
+SCENES: dict[str, Callable[[], Scene]] = {
+    scene.__name__.replace("_", "-"): scene
+    for scene in (
+        sign_in,
+        link,
+        finding_candidates,
+        finding_exact,
+        finding_none,
+        own_company,
+        handing_on,
+        setting_up,
+        my_orders,
+        errors,
+    )
+}
