@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core import checks
 
 
-@register(Tags.security, deploy=True)
-def environment_is_complete(**_kwargs: Any) -> list[CheckMessage]:
+@checks.register(checks.Tags.security, deploy=True)
+def environment_is_complete(**_kwargs: Any) -> list[checks.CheckMessage]:
     """Warn of what works on one machine only, or reaches nobody."""
     expected = {
         "SECRET_KEY": "The key is made in STATE_DIR, so a second machine would not know links, codes and sessions.",
@@ -17,9 +17,11 @@ def environment_is_complete(**_kwargs: Any) -> list[CheckMessage]:
         "PUBLIC_URL": "Links in emails lead to this machine only.",
     }
     return [
-        Warning(
-            f"{name} is not set. {consequence}", hint=f"Set {name}; the README says how.", id=f"provisioning.W{at:03}"
+        checks.Warning(
+            f"{name} is not set. {consequence}",
+            hint=f"Set {name}; the README says how.",
+            id=f"provisioning.W{number:03}",
         )
-        for at, (name, consequence) in enumerate(expected.items(), start=1)
+        for number, (name, consequence) in enumerate(expected.items(), start=1)
         if not os.environ.get(name)
     ]

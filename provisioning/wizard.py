@@ -378,4 +378,5 @@ class SetUpWizard(OrderWizard):
             step = "meetings" if self.answers["meetings"]["site_name"] == taken.name else "additional"
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
+        messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))
         return redirect("summary", number=self.order.number)
