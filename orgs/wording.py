@@ -8,7 +8,7 @@ from typing import Final
 
 from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orgs.ranking import Code, Evidence, Use, is_quiet, looks_abandoned
@@ -77,20 +77,20 @@ def warnings(use: Use, now: datetime, *, masked: bool = False) -> tuple[str, ...
     """What should make a person hesitate, as sentences; without dates where they are masked."""
     if masked:
         if looks_abandoned(use, now):
-            return (_now("Looks abandoned: no verified domain, no activity in a year, no active subscription."),)
-        return (_now("No activity in the last year."),) if is_quiet(use, now) else ()
+            return (gettext("Looks abandoned: no verified domain, no activity in a year, no active subscription."),)
+        return (gettext("No activity in the last year."),) if is_quiet(use, now) else ()
     if looks_abandoned(use, now):
         if use.last_activity_at is None:
-            return (_now("Looks abandoned: no verified domain, no activity, no active subscription."),)
+            return (gettext("Looks abandoned: no verified domain, no activity, no active subscription."),)
         since = date_format(use.last_activity_at, "F Y")
         return (
-            _now("Looks abandoned: no verified domain, no activity since %(since)s, no active subscription.")
+            gettext("Looks abandoned: no verified domain, no activity since %(since)s, no active subscription.")
             % {"since": since},
         )
     if is_quiet(use, now):
         if use.last_activity_at is None:
-            return (_now("No activity of any user so far."),)
-        return (_now("No activity since %(since)s.") % {"since": date_format(use.last_activity_at, "F Y")},)
+            return (gettext("No activity of any user so far."),)
+        return (gettext("No activity since %(since)s.") % {"since": date_format(use.last_activity_at, "F Y")},)
     return ()
 
 
@@ -102,18 +102,18 @@ def number(count: int) -> str:
 def users(count: int, active: int) -> str:
     """Users of an organization, and how many of them are active."""
     if not count:
-        return _now("None")
-    return _now("%(count)s (%(active)s active)") % {"count": number(count), "active": number(active)}
+        return gettext("None")
+    return gettext("%(count)s (%(active)s active)") % {"count": number(count), "active": number(active)}
 
 
 def date(at: datetime) -> str:
     """A day as the language writes it."""
-    return date_format(at, "j F Y")
+    return date_format(at, gettext("j F Y"))
 
 
 def activity(at: datetime | None) -> str:
     """The day of the last activity of any user."""
-    return date(at) if at else _now("None")
+    return date(at) if at else gettext("None")
 
 
 def band(count: int) -> str:

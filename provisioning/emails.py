@@ -18,7 +18,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import ngettext, override
 from procrastinate.contrib.django import app
 
 from orgs.normalize import email_key
@@ -85,7 +85,7 @@ def compose_code(row: SignInCode, code: str) -> EmailMultiAlternatives:
 
 def day(moment: datetime) -> str:
     """A date as the product writes it: 21 November 2026."""
-    return formats.date_format(timezone.localtime(moment), "j F Y")
+    return formats.date_format(timezone.localtime(moment), _("j F Y"))
 
 
 def clock(moment: datetime) -> str:
@@ -325,7 +325,7 @@ def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
     facts.extend(
         (
             line.get_service_display(),
-            _("%(licenses)s licenses")
+            ngettext("%(licenses)s license", "%(licenses)s licenses", line.licenses)
             % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)},
         )
         for line in order.lines.all()

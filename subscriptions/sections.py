@@ -126,7 +126,8 @@ def moment(at: datetime, time_zone: str) -> str:
     """A moment as people write it, such as "21 November 2026, 14:05 CET"; the offset where a zone has no short name."""
     local = at.astimezone(ZoneInfo(time_zone))
     name = local.tzname() or ""
-    return f"{formats.date_format(local, _('j F Y, H:i'))} {name if name.isalpha() else zones.offset(time_zone, at)}"
+    written = formats.date_format(local, _("j F Y, H:i"))
+    return f"{written} {name if name.isalpha() else zones.offset(time_zone, at)}"
 
 
 def day(at: datetime, time_zone: str) -> str:

@@ -64,7 +64,8 @@ def number(count: int | None) -> str:
 def absolute(moment: dt.datetime) -> str:
     """``21 November 2026, 14:05 CET`` in the current time zone and language."""
     local = timezone.localtime(moment)
-    return f"{formats.date_format(local, _('j F Y, H:i'))} {local.strftime('%Z')}"
+    written = formats.date_format(local, _("j F Y, H:i"))
+    return f"{written} {local.strftime('%Z')}"
 
 
 def relative(at: dt.datetime) -> str:
