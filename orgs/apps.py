@@ -1,7 +1,8 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class OrgsConfig(AppConfig):
     name = "orgs"
     default_auto_field = "django.db.models.BigAutoField"
-    verbose_name = "Organizations"
+    verbose_name = _("Organizations")

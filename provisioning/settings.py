@@ -171,8 +171,11 @@ PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always"}  # a job is only a wake-up; the rows say what became of it
 
 # Languages
-LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
+# Of emails, and of who asks for none of these. (Not LANGUAGE: shells set that for themselves.)
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
+if LANGUAGE_CODE not in dict(LANGUAGES):
+    raise ImproperlyConfigured(f"LANGUAGE_CODE must be one of {', '.join(dict(LANGUAGES))}.")
 LOCALE_PATHS = [BASE_DIR / "provisioning" / "locale"]
 USE_I18N = True
 USE_TZ = True
