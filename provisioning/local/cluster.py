@@ -83,9 +83,9 @@ class Cluster:
             text = self.log.read_bytes()[-20_000:].decode(errors="replace")
             if "No space left" in text or "Disk quota exceeded" in text:
                 return full(self.home)
-            fatal = re.findall(r"(?:FATAL|PANIC|LOG|initdb: error):\s+(.*)", text)
-            if fatal:
-                return f"The database did not start: {fatal[-1]} (more in {self.log})."
+            told = re.findall(r"(?:FATAL|PANIC|initdb: error):\s+(.*)", text) or re.findall(r"LOG:\s+(.*)", text)
+            if told:
+                return f"The database did not start: {told[-1]} (more in {self.log})."
         return f"The database did not start; {self.log} says why."
 
     def _works_here(self, pid: int) -> bool:
@@ -140,7 +140,9 @@ class Cluster:
                     break
                 time.sleep(0.02)
         if sys.platform == "linux" and not self._orphans():
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            # The number may be somebody else's by now, or a dead process's that nobody has collected yet.
+            for path in (self.data / "postmaster.pid", *self.socket_dir.glob(".s.PGSQL.*")):
+                path.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End the server and return when it has ended: at once for its clients, nothing committed is lost."""

@@ -40,10 +40,12 @@ def main(home: Path, socket_dir: Path, user: int, programs: Path) -> int:
     )
     signal.signal(signal.SIGCHLD, _child_ended)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    alive = os.open(home / "guardian.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(alive, fcntl.LOCK_EX)  # held to the end: whoever stops the server waits for it
     users = os.open(home / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     server = cluster.launch()
+    deaths: list[float] = []
     while True:
-        began = time.monotonic()
         try:
             _waiting = True
             if server.poll() is None:
@@ -56,8 +58,10 @@ def main(home: Path, socket_dir: Path, user: int, programs: Path) -> int:
             _waiting = False
         if server.wait() == 0:
             return 0  # somebody stopped it
-        if time.monotonic() - began < 3:
-            return 1  # it doesn't even start: whoever started it reads why in its log
+        now = time.monotonic()
+        deaths = [*(death for death in deaths if now - death < 60), now]
+        if cluster.postmaster() != (server.pid, "ready") or len(deaths) > 5:
+            return 1  # it doesn't even start, or keeps dying: its log says why
         server = _again(cluster)
     server.send_signal(signal.SIGINT)
     try:

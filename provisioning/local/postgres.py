@@ -119,6 +119,8 @@ class Server:
             # From shared to exclusive is not one step, so the guardian may come first: then wait until it is done.
             fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.cluster.stop()
+            with _locked(self.home / "guardian.lock"):
+                pass  # its guardian has ended too
         except BlockingIOError:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(use, fcntl.LOCK_SH | fcntl.LOCK_NB)

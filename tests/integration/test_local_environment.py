@@ -196,9 +196,8 @@ def test_full_disk_is_told_in_one_sentence_whether_it_is_the_projects_or_the_tem
 def test_older_python_finds_a_newer_one(minor: int, tmp_path: Path, shelf: Path) -> None:
     """Also under a HOME that isn't the one of whoever installed the Pythons."""
     name = f"python3.{minor}"
-    old = shutil.which(name) or next(
-        (str(path) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}")), ""
-    )
+    kept_by_pyenv = map(str, Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}"))
+    old = next(kept_by_pyenv, "") or shutil.which(name) or ""
     if not old or subprocess.run([old, "-c", ""], capture_output=True, check=False).returncode != 0:
         pytest.skip(f"no Python 3.{minor} on this machine")
     clone = copy_of_project(tmp_path / "clone", "")
