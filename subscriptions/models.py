@@ -41,7 +41,7 @@ class Order(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
     number = models.CharField(_("order number"), max_length=40, unique=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.PLACED)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PLACED)
     sold_to = models.CharField(_("sold to"), max_length=200, help_text=_("The company that bought it."))
     customer_name = models.CharField(
         _("end customer"), max_length=200, blank=True, help_text=_("Where a partner bought it for a customer.")
@@ -50,7 +50,7 @@ class Order(models.Model):
     contact_email = models.EmailField(
         _("provisioning contact email"), help_text=_("Gets the welcome email and completes the order.")
     )
-    placed_at = models.DateTimeField(default=timezone.now, editable=False)
+    placed_at = models.DateTimeField(_("placed at"), default=timezone.now, editable=False)
     audience = models.CharField(max_length=10, choices=Audience.choices, blank=True, editable=False)
     # Null until the mapping; for the own company partner stays null.
     partner = models.ForeignKey(
@@ -67,6 +67,8 @@ class Order(models.Model):
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
         ordering = ["-placed_at", "-pk"]
         constraints = [
             models.CheckConstraint(
