@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any, ClassVar
 
 import uuid_utils.compat as uuid
@@ -12,6 +13,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from orgs.models import Organization
 from subscriptions.models import Order
 
 
@@ -52,12 +54,95 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
 
+class AccessRequest(models.Model):
+    """A person asks an organization's full administrators for rights that an order needs; one of them decides.
+
+    An order that waits for one is held. ``ended_at``: it is no longer asked, and nobody decided (the person chose
+    differently, handed the order over, or asked anew after it had expired).
+    """
+
+    class Right(models.TextChoices):
+        FULL = "full", _("Full administrator")
+        PROVISIONING = "provisioning", _("Provisioning administrator for this order")
+
+        @property
+        def allows(self) -> str:
+            """What somebody who has this right can do, for those who decide."""
+            if self is AccessRequest.Right.FULL:
+                return _("Manage the whole organization: its people, administrators, subscriptions and services.")
+            return _("Set up the services of this order for the organization, and nothing else of it.")
+
+    class Decision(models.TextChoices):
+        APPROVED = "approved", _("Approved")
+        DECLINED = "declined", _("Declined")
+
+    class State(enum.StrEnum):
+        """What a request is now; EXPIRED is a matter of time only."""
+
+        OPEN = "open"
+        EXPIRED = "expired"
+        APPROVED = "approved"
+        DECLINED = "declined"
+        ENDED = "ended"
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="access_requests")
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    right = models.CharField(max_length=12, choices=Right.choices, default=Right.FULL)
+    public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
+    asked_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    decision = models.CharField(max_length=8, choices=Decision.choices, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    reason = models.TextField(blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "organization"],
+                condition=models.Q(decision="", ended_at=None),
+                name="access_request_open_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(decision="", decided_at=None, decided_by=None)
+                | models.Q(decision__in=["approved", "declined"], decided_at__isnull=False, decided_by__isnull=False),
+                name="access_request_decided_says_who_and_when",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(decision="declined") | ~models.Q(reason=""),
+                name="access_request_declined_says_why",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(decided_by=None) | ~models.Q(decided_by=models.F("requester")),
+                name="access_request_decided_by_somebody_else",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(decision="") | models.Q(ended_at=None), name="access_request_decided_or_ended"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order}: {self.requester}"
+
+    @property
+    def state(self) -> State:
+        """What this request is now."""
+        if self.decision:
+            return self.State(self.decision)
+        if self.ended_at is not None:
+            return self.State.ENDED
+        return self.State.OPEN if self.expires_at > timezone.now() else self.State.EXPIRED
+
+
 class Part(models.Model):
     """The part a person has, or had, in an order. Only provisioning.access reads roles."""
 
     class Role(models.TextChoices):
         CONTACT = "contact", _("Provisioning contact")
         DELEGATE = "delegate", _("Customer administrator")
+        APPROVER = "approver", _("Asked to decide on a request")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="parts")
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="parts")
@@ -66,11 +151,23 @@ class Part(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     # Who handed the order to this person; may take it back until it is mapped.
     given_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="given")
+    # What an approver was asked to decide: a part for each request, and several approvers for each.
+    access_request = models.ForeignKey(
+        AccessRequest, on_delete=models.PROTECT, null=True, blank=True, related_name="approvers"
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["order", "role"], condition=models.Q(ended_at=None), name="order_part_current_once"
+                fields=["order", "role"],
+                condition=models.Q(ended_at=None, role__in=["contact", "delegate"]),
+                name="order_part_current_once",
+            ),
+            models.UniqueConstraint(fields=["access_request", "user"], name="access_request_approver_once"),
+            models.CheckConstraint(
+                condition=models.Q(role="approver", access_request__isnull=False)
+                | (~models.Q(role="approver") & models.Q(access_request=None)),
+                name="part_of_approver_has_a_request",
             ),
         ]
         indexes = [models.Index(fields=["user", "order"], name="part_of_user")]
@@ -128,6 +225,8 @@ class Event(models.Model):
         TAKEN_BACK = "taken_back", _("Taken back")
         HELD = "held", _("Held for an administrator")
         ASKED = "asked", _("Administrators asked")
+        APPROVED = "approved", _("Request approved")
+        DECLINED = "declined", _("Request declined")
         RELEASED = "released", _("No longer held")
         MAPPED = "mapped", _("Organizations confirmed")
         DELEGATED = "delegated", _("Set-up given to the customer")
