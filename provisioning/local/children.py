@@ -16,7 +16,7 @@ from provisioning.local.cluster import Problem
 
 _PATIENCE = 5.0  # seconds for an orderly end
 _MANY = 5  # deaths of one child within a minute: something is wrong that starting again doesn't mend
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h
 
 
 class Children:
@@ -31,7 +31,7 @@ class Children:
         """Start those that don't run."""
         for name, task in self._tasks.items():
             if name not in self._pids:
-                self._pids[name] = _fork(task)
+                self._pids[name] = _fork(name, task)
 
     def revive(self) -> None:
         """Start again what has ended, and say so. Raises Problem where that keeps happening."""
@@ -66,7 +66,7 @@ class Children:
                 time.sleep(0.01)
 
 
-def _fork(task: Callable[[], None]) -> int:
+def _fork(name: str, task: Callable[[], None]) -> int:
     parent = os.getpid()
     signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     sys.stdout.flush()
@@ -83,6 +83,7 @@ def _fork(task: Callable[[], None]) -> int:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         _die_with(parent)
+        _be_called(name)
         task()
         status = 0
     except SystemExit as end:
@@ -103,6 +104,12 @@ def _die_with(parent: int) -> None:
         threading.Thread(target=_notice, args=(parent,), daemon=True).start()
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _be_called(name: str) -> None:
+    """Show up under this name in lists of processes, where the system has such names."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
 
 
 def _notice(parent: int) -> None:
