@@ -1,4 +1,4 @@
-"""The product's addresses, and some that fail: for the pages that are seen only then."""
+"""The demo's and the product's addresses, and some that fail: for the pages that are seen only then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from provisioning import urls
+from tests.demo_urls import urlpatterns as demo
 
 
 def bad_request(request: HttpRequest) -> HttpResponse:
@@ -19,4 +19,4 @@ def crash(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("on purpose")
 
 
-urlpatterns = [*urls.urlpatterns, path("crash/400/", bad_request), path("crash/500/", crash)]
+urlpatterns = [*demo, path("crash/400/", bad_request), path("crash/500/", crash)]

@@ -15,8 +15,9 @@ from playwright.sync_api import Page
 
 from orgs.models import Member, Organization
 from provisioning import actions, links
-from provisioning.models import Link
+from provisioning.models import Link, Mail
 from subscriptions.models import Order
+from tests import mailbox
 from tests.driver import Wizard
 from tests.factories import (
     a_delegated_order,
@@ -44,6 +45,7 @@ class Sight:
     act: Callable[[Page], object] | None = None
     dark: bool = False  # worth a picture in the dark as well
     status: int = 200
+    demo: bool = False  # as the demo shows it
 
 
 Scene = Iterator[Sight]
@@ -59,6 +61,13 @@ def _link(order: Order) -> str:
     """Return the path of the link of whoever has the order now."""
     found = Link.objects.get(order=order, part__ended_at=None, replaced_at=None)
     return "/l/" + links.url_for(found).partition("/l/")[2]
+
+
+def _age(order: Order) -> None:
+    """Let the time pass after which a link has expired."""
+    long_ago = timezone.now() - timedelta(days=100)
+    Link.objects.filter(order=order).update(expires_at=long_ago + timedelta(days=30), issued_at=long_ago)
+    Mail.objects.filter(order=order).update(created_at=long_ago)
 
 
 def _press(name: str) -> Callable[[Page], object]:
@@ -103,7 +112,7 @@ def link() -> Scene:
     yield Sight("open-mine", path, SAM)
     yield Sight("open-somebody-else", path, KIM)
     yield Sight("unknown", "/l/bm90LWEtdG9rZW4/", status=404)
-    Link.objects.update(expires_at=timezone.now() - timedelta(days=1))
+    _age(order)
     yield Sight("expired", path)
     yield Sight("expired-sent", path, act=_press("Send me a new link"))
     yield Sight("replaced", path)
@@ -331,6 +340,21 @@ def my_orders() -> Scene:
     yield Sight("several", "/orders/", KIM, dark=True)
 
 
+def demo() -> Scene:
+    """The demo's tour and mailbox."""
+    an_order(contact=SAM)
+    mailbox.deliver()
+    yield Sight("tour", "/", dark=True, demo=True)
+    yield Sight("mailbox", "/mailbox/", demo=True)
+    yield Sight("mail", "/mailbox/", act=_open_mail, dark=True, demo=True)
+    yield Sight("order", "/orders/", SAM, demo=True)
+
+
+def _open_mail(page: Page) -> None:
+    page.get_by_role("link", name="Provisioning information required").first.click()
+    page.locator("iframe").wait_for()
+
+
 def errors() -> Scene:
     """Pages for what went wrong."""
     order = an_order(contact=SAM)
@@ -359,6 +383,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         handing_on,
         setting_up,
         my_orders,
+        demo,
         errors,
     )
 }
