@@ -44,6 +44,60 @@ def _text(value: Any) -> str:
     )
 
 
+def load(order_id: int) -> Draft:
+    """Return an order's draft, or a new one, with what this version can read of it.
+
+    An older version, or a repair by hand, may have left something else: that counts as not answered, and is asked
+    again with what was posted filled in.
+    """
+    draft = Draft.objects.filter(order_id=order_id).first() or Draft(order_id=order_id)
+    draft.steps = {
+        flow: {name: _readable(entry) for name, entry in entries.items() if _is_data(_mapping(entry).get("data"))}
+        for flow, entries in _mapping(draft.steps).items()
+        if isinstance(entries, dict)
+    }
+    draft.typed = {
+        person: {key: data for key, data in typed.items() if _is_data(data)}
+        for person, typed in _mapping(draft.typed).items()
+        if isinstance(typed, dict)
+    }
+    return draft
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_data(value: Any) -> bool:
+    """Whether these are posted fields as ``keepable`` makes them; a name without a value is none of its making."""
+    return isinstance(value, dict) and all(
+        isinstance(values, list) and values and all(isinstance(one, str) for one in values) for values in value.values()
+    )
+
+
+def _readable(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a kept answer as ``DraftStorage.keep`` writes it, or what is left of it: an answer that fits no step."""
+    whole = (
+        "answer" in entry
+        and isinstance(entry.get("revision"), int)
+        and isinstance(entry.get("by"), str)
+        and _is_time(entry.get("at"))
+        and isinstance(entry.get("display"), list)
+        and all(isinstance(row, list) and len(row) == 2 for row in entry["display"])
+    )
+    if whole:
+        return entry
+    at = timezone.now().isoformat()
+    return {"data": entry["data"], "answer": None, "display": [], "revision": 0, "by": "", "at": at}
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and dt.datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
 class DraftStorage(BaseStorage):  # type: ignore[misc]
     """One wizard's steps in the order's draft: ``prefix`` is ``<flow>.<order pk>``.
 
@@ -54,7 +108,7 @@ class DraftStorage(BaseStorage):  # type: ignore[misc]
     def __init__(self, prefix: str, request: HttpRequest, file_storage: Any = None) -> None:
         super().__init__(prefix, request, file_storage)
         self.flow, _, order_id = prefix.partition(".")
-        self.draft = Draft.objects.filter(order_id=int(order_id)).first() or Draft(order_id=int(order_id))
+        self.draft = load(int(order_id))
         self.person = str(request.user.pk)
         self._current_step: str | None = None
 
@@ -171,7 +225,7 @@ def changed_at(entry: Mapping[str, Any]) -> dt.datetime:
 
 def begin_again(*, order: Order, flow: str, but_for: Collection[str] = ()) -> None:
     """Drop a wizard's answers, but for some steps: what was found for one person isn't taken for another's."""
-    draft = Draft.objects.filter(order=order).first()
-    if draft and flow in draft.steps:
+    draft = load(order.pk)
+    if flow in draft.steps:
         draft.steps[flow] = {name: entry for name, entry in draft.steps[flow].items() if name in but_for}
         draft.save()

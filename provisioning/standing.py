@@ -7,9 +7,10 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from provisioning import drafts
 from provisioning.access import Access, May, Role
 from provisioning.models import Draft
-from provisioning.steps import SETUP, applicable
+from provisioning.steps import SETUP, applicable, readable
 from subscriptions.models import Order
 
 State = Order.State
@@ -36,10 +37,9 @@ def page_of(access: Access) -> str:
 
 def progress(order: Order) -> dict[str, int]:
     """Return how many steps of the set-up are answered, of how many."""
-    draft = Draft.objects.filter(order=order).first()
-    kept = draft.steps.get("set_up", {}) if draft else {}
-    answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}}
-    answers |= {name: entry["answer"] for name, entry in kept.items()}
+    entries = drafts.load(order.pk).steps.get("set_up", {})
+    kept = readable(SETUP, {name: entry["answer"] for name, entry in entries.items()})
+    answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}, **kept}
     names = [step.name for step in applicable(SETUP, answers)]
     return {"done": sum(name in kept for name in names), "of": len(names)}
 

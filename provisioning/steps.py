@@ -148,6 +148,11 @@ SETUP: tuple[Step, ...] = (
 )
 
 
+def readable(flow: tuple[Step, ...], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the kept answers of these steps that have the shape their forms give them today."""
+    return {step.name: kept[step.name] for step in flow if step.name in kept and step.form.fits(kept[step.name])}
+
+
 def applicable(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
     """Return the steps that this order has, in order, under these answers."""
     return [step for step in flow if step.applies(answers)]

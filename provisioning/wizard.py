@@ -26,6 +26,7 @@ from provisioning.drafts import DraftStorage, changed_at
 from provisioning.facts import FinderFacts, SetUpFacts
 from subscriptions.actions import SiteNameTaken
 from subscriptions.models import Order
+from subscriptions.summary import mask
 
 PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
 
@@ -70,11 +71,16 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
 
     # Which steps there are
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The answers in the draft that can be read, whether their steps apply or not."""
+        return steps.readable(self.table, self.storage.answers())
+
     @cached_property
     def answers(self) -> dict[str, Any]:
         """The answers of the steps that apply, by step name, and the order's own facts under "order"."""
         answers: dict[str, Any] = {"order": self.order_facts()}
-        kept = self.storage.answers()
+        kept = self.kept
         for step in self.table:
             if step.name in kept and step.applies(answers):
                 answers[step.name] = kept[step.name]
@@ -185,7 +191,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         own = self.storage.entry(step)
         name, entry = (step, own) if own else max(found, key=lambda each: changed_at(each[1]))
         return {
-            "by": entry["by"],
+            "by": mask(entry["by"]),
             "yourself": entry["by"] == self.access.user.email,
             "at": changed_at(entry),
             "step": next(each.label for each in self.table if each.name == name),
@@ -290,7 +296,7 @@ class FinderWizard(OrderWizard):
         """Add whether the person is an administrator of the organization that was chosen, as of now."""
         return {
             **super().order_facts(),
-            "administrator": self.facts.is_administrator(steps.chosen(self.storage.answers(), "customer")),
+            "administrator": self.facts.is_administrator(steps.chosen(self.kept, "customer")),
         }
 
     def step_facts(self, step: str) -> dict[str, Any]:
@@ -371,11 +377,12 @@ class SetUpWizard(OrderWizard):
         return redirect("postponed", number=self.order.number)
 
     def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
-        """Set the services up, all of them or nothing."""
+        """Set the services up, all of them or nothing, as the forms understand the answers now."""
+        answers = {**self.answers, **{name: form.answers() for name, form in kwargs["form_dict"].items()}}
         try:
-            actions.set_up(order=self.order, by=self.access.user, **self.facts.plan(self.answers))
+            actions.set_up(order=self.order, by=self.access.user, **self.facts.plan(answers))
         except SiteNameTaken as taken:
-            step = "meetings" if self.answers["meetings"]["site_name"] == taken.name else "additional"
+            step = "meetings" if answers["meetings"]["site_name"] == taken.name else "additional"
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
         messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))

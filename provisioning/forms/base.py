@@ -58,6 +58,7 @@ __all__ = [
     "Words",
     "YesNoField",
     "ZoneField",
+    "has_values",
     "jsonable",
     "row_count",
     "storable",
@@ -81,6 +82,17 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [jsonable(one) for one in value]
     return str(value)
+
+
+def has_values(answer: Any, fields: Mapping[str, forms.Field]) -> bool:
+    """Say whether a kept answer has a value of the right kind for each of these fields."""
+    return isinstance(answer, dict) and all(
+        name in answer and isinstance(answer[name], _kind(field)) for name, field in fields.items()
+    )
+
+
+def _kind(field: forms.Field) -> type:
+    return bool if isinstance(field, forms.BooleanField) else int if isinstance(field, forms.IntegerField) else str
 
 
 class FieldsForm(forms.Form):
@@ -141,6 +153,11 @@ class Step:
         """Return the posted fields as a button other than Next changes them (a row more, shares split); else None."""
         return None
 
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether this has the shape that ``answers()`` gives: a draft may be older than this version."""
+        raise NotImplementedError
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.step and "template" not in cls.__dict__:
@@ -171,6 +188,11 @@ class StepForm(Step, FieldsForm):
 
     def prepare(self) -> None:
         """Set choices, initial values and extra fields from the earlier answers and the facts."""
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether there is a value of the right kind for each field."""
+        return has_values(answer, cls.base_fields)
 
     def answers(self) -> Any:
         """Return the valid answer as JSON can keep it; call after ``is_valid()``."""
@@ -294,6 +316,11 @@ class StepFormSet(Step, Rows):
         self._errors: list[Any] = [form._errors for form in self.forms]
         self._non_form_errors = ErrorList()
         return self
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether these are rows with a value of the right kind for each field."""
+        return isinstance(answer, list) and all(has_values(row, cls.form.base_fields) for row in answer)
 
     def answers(self) -> Any:
         """Return the valid rows as JSON can keep them; call after ``is_valid()``."""

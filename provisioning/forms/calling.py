@@ -12,7 +12,17 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
-from provisioning.forms.base import ChoiceField, CountryField, StepForm, Summary, TextField, Words, ZoneField, jsonable
+from provisioning.forms.base import (
+    ChoiceField,
+    CountryField,
+    StepForm,
+    Summary,
+    TextField,
+    Words,
+    ZoneField,
+    has_values,
+    jsonable,
+)
 from subscriptions import addresses, languages
 from subscriptions.addresses import Problem
 
@@ -230,6 +240,15 @@ class LocationAddress(StepForm):
     def _example_number(self) -> str:
         number = phonenumbers.example_number(self.country or "US") or phonenumbers.example_number("US")
         return national_number(number, self.country) if number else ""
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether there is an address of texts, and the rest beside it."""
+        return (
+            has_values(answer, cls.base_fields)
+            and isinstance(answer.get("address"), dict)
+            and all(isinstance(value, str) for value in answer["address"].values())
+        )
 
     def answers(self) -> dict[str, Any]:
         """Return the address by key, and the rest beside it."""

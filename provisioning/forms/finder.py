@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext
@@ -11,7 +12,16 @@ from django.utils.translation import gettext_lazy as _
 from orgs.matching import Candidate, Match, Result
 from orgs.policies import Refusal
 from orgs.verticals import VERTICALS
-from provisioning.forms.base import ChoiceField, CountryField, EmailField, RadioField, StepForm, TextField, TickField
+from provisioning.forms.base import (
+    ChoiceField,
+    CountryField,
+    EmailField,
+    RadioField,
+    StepForm,
+    TextField,
+    TickField,
+    has_values,
+)
 
 NEW = "new"
 CREATE = _("Create a new organization")
@@ -108,6 +118,11 @@ class OrganizationChoice(StepForm):
             self.initial.setdefault("organization", choices[0][0])
         self.first_sentence = RESULT_SENTENCES[self.result]
         self.advice = RESULT_ADVICE[self.result]
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether an organization, or a new one, is chosen."""
+        return has_values(answer, {"name": forms.CharField()}) and _is_choice(answer.get("organization"))
 
     def answers(self) -> dict[str, Any]:
         """Return the organization chosen: its public id and name, or "new"."""
@@ -234,6 +249,11 @@ class CheckNewOrganization(StepForm):
                 expected=_("Select one of these organizations, or that it is none of them"),
             )
 
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether an organization that it is after all, or a new one, is chosen."""
+        return has_values(answer, {"name": forms.CharField()}) and _is_choice(answer.get("duplicate"))
+
     def answers(self) -> dict[str, Any]:
         """Return the organization that it is after all, or "new"."""
         duplicate = self.cleaned_data.get("duplicate", NEW)
@@ -292,12 +312,25 @@ class Review(StepForm):
         if self.earlier.get("intent", {}).get("audience") != "customer":
             del self.fields["delegate"]
 
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether it is a tick, or nothing where it wasn't offered."""
+        return isinstance(answer, dict) and isinstance(answer.get("delegate", False), bool)
+
     def clean_delegate(self) -> bool:
         """The set-up goes to an administrator of the organization, and to nobody else."""
         delegate = bool(self.cleaned_data["delegate"])
         if delegate and (problem := self.facts.get("delegate_problem")):
             raise forms.ValidationError(problem, code="not_an_administrator")
         return delegate
+
+
+def _is_choice(value: Any) -> bool:
+    """Whether this is the public id of an organization, or "new"."""
+    try:
+        return isinstance(value, str) and (value == NEW or bool(UUID(value)))
+    except ValueError:
+        return False
 
 
 def _country_name(code: str) -> str:

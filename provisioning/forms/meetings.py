@@ -301,6 +301,11 @@ class LicenseDistribution(StepForm):
             raise ValidationError(remainder_sentence(left, self.total), code="sum")
         return cleaned
 
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether these are numbers by site name."""
+        return isinstance(answer, dict) and all(type(share) is int for share in answer.values())
+
     def answers(self) -> dict[str, int]:
         """Return the licenses by site name."""
         return {name: self.cleaned_data[_share(name)] for name in self.site_names}
