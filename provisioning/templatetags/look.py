@@ -68,6 +68,12 @@ def absolute(moment: dt.datetime) -> str:
     return f"{written} {local.strftime('%Z')}"
 
 
+@register.filter
+def day(at: dt.datetime | None) -> str:
+    """The day of a moment as the language writes it, 21 November 2026; an en dash where there is none."""
+    return "–" if at is None else formats.date_format(timezone.localtime(at), _("j F Y"))
+
+
 def relative(at: dt.datetime) -> str:
     """``today at 14:05``, ``yesterday at 14:05``, else the date; reads well in the middle of a sentence."""
     local, today = timezone.localtime(at), timezone.localdate()
@@ -76,7 +82,7 @@ def relative(at: dt.datetime) -> str:
         return _("today at %(time)s") % {"time": clock}
     if local.date() == today - dt.timedelta(days=1):
         return _("yesterday at %(time)s") % {"time": clock}
-    return _("on %(date)s") % {"date": formats.date_format(local, _("j F Y"))}
+    return _("on %(date)s") % {"date": day(at)}
 
 
 @register.simple_tag
