@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
-from provisioning.models import Part, User
+from orgs.models import Member
+from provisioning.models import AccessRequest, Part, User
 from subscriptions.models import Order
+
+_WITH_REQUEST = ("order", "access_request__organization", "access_request__requester", "access_request__decided_by")
 
 
 class Role(enum.StrEnum):
@@ -21,6 +26,7 @@ class Role(enum.StrEnum):
     FORMER_CONTACT = "former_contact"
     DELEGATE = "delegate"
     FORMER_DELEGATE = "former_delegate"
+    APPROVER = "approver"
 
 
 class May(enum.StrEnum):
@@ -33,6 +39,7 @@ class May(enum.StrEnum):
     SET_UP = "set_up"
     TAKE_OVER = "take_over"
     READ_SUMMARY = "read_summary"
+    DECIDE = "decide"  # on a request for rights in one's organization
 
 
 State = Order.State
@@ -48,12 +55,13 @@ RULES: dict[tuple[Role, str], frozenset[May]] = {
     (Role.DELEGATE, State.SET_UP): frozenset({May.READ_SUMMARY}),
     (Role.FORMER_CONTACT, State.PLACED): frozenset({May.TAKE_BACK}),
     (Role.FORMER_CONTACT, State.HELD): frozenset({May.TAKE_BACK}),
+    (Role.APPROVER, State.HELD): frozenset({May.DECIDE}),
 }
 
 
 @dataclass(frozen=True)
 class Access:
-    """One person's access to one order."""
+    """One person's access to one order; an approver's is to one request of it, and to nothing else."""
 
     order: Order
     user: User
@@ -74,7 +82,22 @@ class Access:
             return delegated
         if what is May.TAKE_BACK:
             return may_take_back(order=self.order, user=self.user)
+        if what is May.DECIDE:
+            return self.request.state is AccessRequest.State.OPEN and self.is_administrator
         return True
+
+    @property
+    def request(self) -> AccessRequest:
+        """The request that an approver was asked to decide. Raises Http404 where there is none."""
+        if self.part.access_request is None:
+            raise Http404
+        return self.part.access_request
+
+    @cached_property
+    def is_administrator(self) -> bool:
+        """Say whether an approver still is a full administrator of the organization that was asked."""
+        full = Member.objects.filter(organization=self.request.organization_id, role=Member.Role.FULL)
+        return full.filter(email=self.user.email).exists()
 
     def require(self, what: May | str) -> None:
         """Raise Http404 unless this person may do that: what one may not do looks like what isn't there."""
@@ -83,14 +106,21 @@ class Access:
 
 
 def _role(part: Part) -> Role:
+    if part.role == Part.Role.APPROVER:
+        return Role.APPROVER
     if part.role == Part.Role.CONTACT:
         return Role.CONTACT if part.ended_at is None else Role.FORMER_CONTACT
     return Role.DELEGATE if part.ended_at is None else Role.FORMER_DELEGATE
 
 
 def _strongest(parts: list[Part]) -> Part:
-    """Of several parts in one order the current one counts, then the contact's, then the latest."""
-    return max(parts, key=lambda part: (part.ended_at is None, part.role == Part.Role.CONTACT, part.pk))
+    """Of several parts in one order an approver's counts last; then the current one, the contact's, the latest."""
+
+    def strength(part: Part) -> tuple[bool, bool, bool, int]:
+        role = part.role
+        return role != Part.Role.APPROVER, part.ended_at is None, role == Part.Role.CONTACT, part.pk
+
+    return max(parts, key=strength)
 
 
 def access_to(user: AbstractBaseUser | AnonymousUser, number: str, *, lock: bool = False) -> Access:
@@ -111,11 +141,38 @@ def access_to(user: AbstractBaseUser | AnonymousUser, number: str, *, lock: bool
     return Access(order=order, user=user, part=part, role=_role(part))
 
 
+def access_to_request(user: AbstractBaseUser | AnonymousUser, number: str, request: UUID) -> Access:
+    """Return this person's access to a request, by its public id, that they were asked to decide.
+
+    Raises Http404, alike for a request that doesn't exist and for one that somebody else was asked.
+    """
+    if not isinstance(user, User):
+        raise Http404
+    asked = Part.objects.filter(user=user, order__number=number, access_request__public_id=request)
+    part = asked.select_related(*_WITH_REQUEST).first()
+    if part is None:
+        raise Http404
+    return Access(order=part.order, user=user, part=part, role=_role(part))
+
+
+def request_to_decide(user: User, number: str) -> Access | None:
+    """Return the access to the newest request about this order that waits for this person's decision, if any does."""
+    asked = Part.objects.filter(user=user, order__number=number, access_request__isnull=False)
+    for part in asked.select_related(*_WITH_REQUEST).order_by("-pk"):
+        access = Access(order=part.order, user=user, part=part, role=_role(part))
+        if access.may(May.DECIDE):
+            return access
+    return None
+
+
 def orders_of(user: User) -> list[Access]:
-    """Return this person's access to every order they have or had a part in, the latest order first."""
-    parts: dict[int, list[Part]] = {}
-    for part in Part.objects.filter(user=user).select_related("order__customer", "order__partner"):
-        parts.setdefault(part.order_id, []).append(part)
+    """Return this person's access to every order they have or had a part in, the latest order first.
+
+    Each request that they were asked to decide is one of its own.
+    """
+    parts: dict[tuple[int, int | None], list[Part]] = {}
+    for part in Part.objects.filter(user=user).select_related(*_WITH_REQUEST, "order__customer", "order__partner"):
+        parts.setdefault((part.order_id, part.access_request_id), []).append(part)
     found = [_strongest(of_order) for of_order in parts.values()]
     found.sort(key=lambda part: (part.order.placed_at, part.order_id), reverse=True)
     return [Access(order=part.order, user=user, part=part, role=_role(part)) for part in found]

@@ -23,7 +23,7 @@ from procrastinate.contrib.django import app
 
 from orgs.normalize import email_key
 from provisioning.brand import accent
-from provisioning.models import Link, Mail, Part, SignInCode
+from provisioning.models import AccessRequest, Link, Mail, Part, SignInCode
 from subscriptions.models import Order
 from subscriptions.sections import Section
 from subscriptions.summary import build, mask
@@ -205,7 +205,8 @@ def set_up_confirmation(mail: Mail, url: str) -> Message:
     number = mail.order.number
     summary = build(mail.order).masked_for(mail.to)
     # Who has no part in the order has no account to sign in with; the facts and the PDF are all they need.
-    has_part = Part.objects.filter(order=mail.order, user__email=email_key(mail.to)).exists()
+    part = Part.objects.filter(order=mail.order, user__email=email_key(mail.to), access_request=None)
+    has_part = part.exists()
     return Message(
         subject=_("Order %(number)s is set up") % {"number": number},
         title=_("Order %(number)s is set up") % {"number": number},
@@ -238,48 +239,131 @@ def setup_taken_over(mail: Mail, url: str) -> Message:
 
 
 def access_requested(mail: Mail, url: str) -> Message:
-    """To a full administrator: somebody asks to be one. ``facts``: requester, organization, perhaps role."""
+    """To a full administrator: somebody asks for rights. ``facts``: requester, organization, right, until (ISO)."""
     number = mail.order.number
-    who = mail.facts.get("requester", "")
-    organization = mail.facts.get("organization", "")
+    words = {
+        "who": mail.facts.get("requester", ""),
+        "organization": mail.facts.get("organization", ""),
+        "order": number,
+    }
+    right = _right(mail)
+    until = mail.facts.get("until", "")
     return Message(
-        subject=_("%(who)s asks to be an administrator of %(organization)s")
-        % {"who": who, "organization": organization},
-        title=_("Somebody asks for access to %(organization)s") % {"organization": organization},
+        subject=_("%(who)s asks to be an administrator of %(organization)s") % words,
+        title=_("Somebody asks for rights in %(organization)s") % words,
         paragraphs=(
             _(
-                "%(who)s is setting up order %(number)s and is not an administrator of %(organization)s. "
-                "Only its administrators can add one."
+                "%(who)s is setting up order %(order)s, and can’t go on before an administrator of %(organization)s "
+                "agrees. Only its administrators can give rights there."
             )
-            % {"who": who, "number": number, "organization": organization},
-            _("If you know this person and agree, add %(who)s as an administrator. The order is held until then.")
-            % {"who": who}
-            if mail.order.state == Order.State.HELD
-            else _("If you know this person and agree, add %(who)s as an administrator. The order goes on meanwhile.")
-            % {"who": who},
-            _("If you don't agree, or have a question, answer this email."),
+            % words,
+            _("Look at the request, then approve it, or decline it and say why. The first decision counts."),
+        ),
+        facts=(
+            (_("Asked by"), words["who"]),
+            (_("Order"), number),
+            (_("Bought by"), mail.order.sold_to),
+            (_("Right"), str(right.label)),
+            (_("What it allows"), str(right.allows)),
+        ),
+        button=_("Review the request"),
+        url=url,
+        after=(
+            *((_("The request waits until %(day)s.") % {"day": day(datetime.fromisoformat(until))},) if until else ()),
+            _("If you do nothing, nobody gets any rights, and the order waits."),
+            _("You don’t know this person? Then decline."),
+        ),
+        why=_("You get this email because you are a full administrator of %(organization)s.") % words,
+    )
+
+
+def access_approved(mail: Mail, url: str) -> Message:
+    """To the person who asked: an administrator agreed. ``facts``: organization, right, perhaps reason."""
+    number = mail.order.number
+    words = {"number": number, "organization": mail.facts.get("organization", "")}
+    return Message(
+        subject=_("Order %(number)s: an administrator approved your request") % words,
+        title=_("You can go on with order %(number)s") % words,
+        paragraphs=(
+            _("An administrator of %(organization)s approved your request. The order goes on where it was.") % words,
+            *_said(mail),
+        ),
+        facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
+        button=_("Continue"),
+        url=url,
+        after=(*_until(mail.link), _("If you do nothing, the order stays as it is. Your answers are kept.")),
+        why=_("You get this email because you asked for this right for order %(number)s.") % words,
+    )
+
+
+def access_declined(mail: Mail, url: str) -> Message:
+    """To the person who asked: an administrator declined, and why. ``facts``: organization, right, reason."""
+    number = mail.order.number
+    words = {"number": number, "organization": mail.facts.get("organization", ""), "help": settings.HELP_CONTACT}
+    return Message(
+        subject=_("Order %(number)s: an administrator declined your request") % words,
+        title=_("Your request for order %(number)s was declined") % words,
+        paragraphs=(
+            _("An administrator of %(organization)s declined your request.") % words,
+            *_said(mail),
+            _(
+                "When that is settled, you can ask again. You can also choose another organization, or let "
+                "someone else complete the order."
+            ),
+            _("If you can’t reach anybody who administers %(organization)s, write to %(help)s.") % words,
+        ),
+        facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
+        button=_("See what to do"),
+        url=url,
+        after=(*_until(mail.link), _("If you do nothing, the order waits. Your answers are kept.")),
+        why=_("You get this email because you asked for this right for order %(number)s.") % words,
+    )
+
+
+def access_decided(mail: Mail, url: str) -> Message:
+    """To the other administrators who were asked. ``facts``: requester, organization, right, decision, decided_by."""
+    number = mail.order.number
+    words = {
+        "number": number,
+        "who": mail.facts.get("requester", ""),
+        "organization": mail.facts.get("organization", ""),
+        "decider": mail.facts.get("decided_by", ""),
+    }
+    approved = mail.facts.get("decision") == "approved"
+    return Message(
+        subject=_("Order %(number)s: the request of %(who)s was approved") % words
+        if approved
+        else _("Order %(number)s: the request of %(who)s was declined") % words,
+        title=_("Another administrator has decided"),
+        paragraphs=(
+            _("%(decider)s approved the request of %(who)s.") % words
+            if approved
+            else _("%(decider)s declined the request of %(who)s. They got no rights.") % words,
+            *_said(mail),
+            _("You need to do nothing."),
         ),
         facts=(
             (_("Order"), number),
             (_("Bought by"), mail.order.sold_to),
-            (_("Asked by"), who),
-            (_("Rights"), mail.facts.get("role", "") or _("Full administrator")),
+            (_("Right"), str(_right(mail).label)),
         ),
-        after=(_("If you do nothing, nobody gets any rights."),),
-        why=_("You get this email because you are a full administrator of %(organization)s.")
-        % {"organization": organization},
+        button=_("See the request"),
+        url=url,
+        why=_("You get this email because you are a full administrator of %(organization)s, and were asked too.")
+        % words,
     )
 
 
 def link_again(mail: Mail, url: str) -> Message:
     """To the address of a link, asked for on the page of an expired or replaced one."""
     number = mail.order.number
+    deciding = mail.link is not None and mail.link.part.access_request_id is not None
     return Message(
         subject=_("Your link to order %(number)s") % {"number": number},
         title=_("Your link to order %(number)s") % {"number": number},
         paragraphs=(_("Somebody, most likely you, asked for the link to this order to be sent again."),),
         facts=((_("Order"), number),),
-        button=_("Set Up Your Service"),
+        button=_("Review the request") if deciding else _("Set Up Your Service"),
         url=url,
         after=(*_until(mail.link), _("If you didn't ask for it, you can ignore this email.")),
         why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
@@ -296,6 +380,9 @@ EVENTS: dict[str, Callable[[Mail, str], Message]] = {
         setup_taken_over,
         set_up_confirmation,
         access_requested,
+        access_approved,
+        access_declined,
+        access_decided,
         link_again,
     )
 }
@@ -331,6 +418,16 @@ def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
         for line in order.lines.all()
     )
     return tuple(facts)
+
+
+def _right(mail: Mail) -> AccessRequest.Right:
+    return AccessRequest.Right(mail.facts.get("right") or AccessRequest.Right.FULL)
+
+
+def _said(mail: Mail) -> tuple[str, ...]:
+    """What the administrator who decided wrote, if anything."""
+    reason = mail.facts.get("reason", "")
+    return (_("The reason given: “%(reason)s”") % {"reason": reason},) if reason else ()
 
 
 def _customer_of(order: Order) -> str:

@@ -14,16 +14,28 @@ from django_countries import countries
 
 from orgs import matching, normalize, policies
 from orgs.cards import Viewer
-from orgs.models import Organization
+from orgs.models import Member, Organization
 from orgs.verticals import VERTICALS
 from provisioning.access import Access, provisioner_of
-from provisioning.actions import Choice, Existing, New, is_full_administrator
+from provisioning.actions import Choice, Existing, New, administers, is_full_administrator
 from provisioning.forms import calling, meetings
+from provisioning.models import AccessRequest
 from provisioning.steps import chosen
 from subscriptions.actions import LocationPlan, SitePlan
 from subscriptions.models import Order, Service, Site
 
 Answers = Mapping[str, Any]
+
+
+def who_asks(request: AccessRequest) -> dict[str, Any]:
+    """Return what an administrator should know of who asks for rights: ``member`` (their role there, or ""), and
+    ``outside`` (their address is at none of the organization's domains).
+    """
+    email, organization = request.requester.email, request.organization
+    member = Member.objects.filter(organization=organization, email=email).first()
+    domain, domains = normalize.email_domain(email), [each.name for each in organization.domains.all()]
+    inside = any(domain == name or domain.endswith(f".{name}") for name in domains)
+    return {"member": member.get_role_display() if member else "", "outside": bool(domains) and not inside}
 
 
 class FinderFacts:
@@ -34,10 +46,10 @@ class FinderFacts:
         self.query = query
 
     def is_administrator(self, choice: Mapping[str, Any] | None) -> bool:
-        """Say whether this person is a full administrator of the organization chosen, as of now."""
+        """Say whether this person is an administrator of the organization chosen, as of now."""
         if not choice or choice["organization"] == "new":
             return False
-        return is_full_administrator(email=self.email, public_id=choice["organization"])
+        return administers(order=self.order, user=self.access.user, public_id=choice["organization"])
 
     def of_step(self, step: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
         """Return the facts that this step's form needs; ``remembered`` are its fields as typed or kept."""

@@ -32,7 +32,9 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "links/unknown.html", status=404)
     number, email = found.order.number, found.part.user.email
     state = links.state(found)
-    context: dict[str, Any] = {"number": number, "recipient": mask(email), "state": state}
+    # An approver's link leads to a request, and to nothing else of the order.
+    request_for = found.part.access_request
+    context: dict[str, Any] = {"number": number, "recipient": mask(email), "state": state, "deciding": request_for}
     if state is links.State.ENDED:
         context["cancelled"] = found.order.state == found.order.State.CANCELLED
         return render(request, "links/ended.html", context)
@@ -43,6 +45,8 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     signed_in = request.user.is_authenticated
     if signed_in and request.user == found.part.user:
         if request.method == "POST":
+            if request_for:
+                return redirect("access_request", number, request_for.public_id)
             return redirect("order", number)
         return render(request, "links/open.html", context | {"mine": True})
     if request.method == "POST":

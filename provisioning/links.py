@@ -81,7 +81,8 @@ def url_for(link: Link) -> str:
 
 def find(token: str) -> Link | None:
     """The link of a token, or None."""
-    return Link.objects.select_related("order", "part__user").filter(token_hash=_hash(token)).first()
+    found = Link.objects.select_related("order", "part__user", "part__access_request")
+    return found.filter(token_hash=_hash(token)).first()
 
 
 def state(link: Link) -> State:
@@ -102,6 +103,14 @@ def state(link: Link) -> State:
     return State.OPEN
 
 
+def current(*, part: Part) -> Link:
+    """The link that this part has now: the one there is, or a new one where that has expired."""
+    with transaction.atomic():
+        Part.objects.select_for_update(of=("self",)).get(pk=part.pk)
+        link = part.links.filter(replaced_at=None, expires_at__gt=timezone.now()).first()
+        return link or issue(part=part)
+
+
 def send_again(*, link: Link) -> datetime:
     """Mail the newest link of this link's part to its address, a new one where that has expired.
 
@@ -115,10 +124,8 @@ def send_again(*, link: Link) -> datetime:
         times = [mail.created_at for mail in mails]
         if times and (times[0] > now - PAUSE or len(times) >= MAILS_A_DAY):
             return times[0]
-        current = part.links.filter(replaced_at=None).select_related("order", "part__user").first()
-        if current is None or current.expires_at <= now:
-            current = issue(part=part)
-        mail = emails.queue(order=part.order, event="link_again", to=part.user.email, link=current)
+        newest = current(part=part)
+        mail = emails.queue(order=part.order, event="link_again", to=part.user.email, link=newest)
         facts = {"to": part.user.email, "asked": "link"}
         Event.objects.create(order=part.order, kind=Event.Kind.LINK_SENT, facts=facts)
         return mail.created_at

@@ -11,6 +11,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orgs.models import Organization
@@ -69,8 +70,8 @@ class AccessRequest(models.Model):
         def allows(self) -> str:
             """What somebody who has this right can do, for those who decide."""
             if self is AccessRequest.Right.FULL:
-                return _("Manage the whole organization: its people, administrators, subscriptions and services.")
-            return _("Set up the services of this order for the organization, and nothing else of it.")
+                return gettext("Manage the whole organization: its people, administrators, subscriptions and services.")
+            return gettext("Set up the services of this order for the organization, and nothing else of it.")
 
     class Decision(models.TextChoices):
         APPROVED = "approved", _("Approved")

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from provisioning import drafts
 from provisioning.access import Access, May, Role
-from provisioning.models import Draft
+from provisioning.models import AccessRequest, Draft
 from provisioning.steps import SETUP, applicable, readable
 from subscriptions.models import Order
 
@@ -19,6 +19,8 @@ State = Order.State
 def page_of(access: Access) -> str:
     """Return the address of the page that fits the order's state and the person's part in it."""
     order = access.order
+    if access.role is Role.APPROVER:
+        return reverse("access_request", args=[order.number, access.request.public_id])
     if access.may(May.READ_SUMMARY):
         return reverse("summary", args=[order.number])
     if order.state == State.CANCELLED:
@@ -30,9 +32,15 @@ def page_of(access: Access) -> str:
         return reverse("delegated", args=[order.number])
     if access.may(May.SET_UP):
         return reverse("set_up", args=[order.number])
-    if order.state == State.HELD:
+    if order.state == State.HELD and last_request(access):
         return reverse("held", args=[order.number])
     return reverse("find", args=[order.number])
+
+
+def last_request(access: Access) -> AccessRequest | None:
+    """Return the last request for rights that this person made for the order."""
+    asked = access.order.access_requests.filter(requester=access.user).select_related("organization")
+    return asked.order_by("-pk").first()
 
 
 def progress(order: Order) -> dict[str, int]:
@@ -48,12 +56,17 @@ def task(access: Access) -> dict[str, Any]:
     """Return an order's line in *My orders*: what is to be done, by whom, and the button."""
     order = access.order
     words = _words(access)
-    title = order.customer.name if order.customer else order.customer_name or order.sold_to
+    if access.role is Role.APPROVER:
+        title = access.request.organization.name
+    else:
+        title = order.customer.name if order.customer else order.customer_name or order.sold_to
     return {"order": order, "title": title, "url": page_of(access), **words}
 
 
 def _words(access: Access) -> dict[str, str]:
     order = access.order
+    if access.role is Role.APPROVER:
+        return _words_of_request(access)
     if order.state == State.CANCELLED:
         return _line("ended", _("Cancelled"), "", _("See what to do"))
     if order.state == State.SET_UP:
@@ -65,6 +78,9 @@ def _words(access: Access) -> dict[str, str]:
     if access.role is Role.FORMER_DELEGATE:
         return _line("waiting", _("In progress"), _("the partner"), _("Open"))
     if order.state == State.HELD:
+        asked = last_request(access)
+        if asked and asked.state in {AccessRequest.State.DECLINED, AccessRequest.State.EXPIRED}:
+            return _line("problem", _("There is a problem"), "", _("See what to do"))
         return _line("waiting", _("Waiting for an administrator"), _("an administrator"), _("Open"))
     if access.may(May.TAKE_OVER):
         return _line("waiting", _("Waiting for the customer"), order.delegated_to, _("See progress"))
@@ -73,6 +89,16 @@ def _words(access: Access) -> dict[str, str]:
     started = Draft.objects.filter(order=order).exclude(steps={}).exists()
     status = _("In progress") if started else _("Not started")
     return _line("next", status, "", _("Continue") if started else _("Start"))
+
+
+def _words_of_request(access: Access) -> dict[str, str]:
+    """An approver's line: the request, and nothing else of the order."""
+    state = access.request.state
+    if access.may(May.DECIDE):
+        return _line("next", _("Waiting for your decision"), "", _("Review the request"))
+    if state in {AccessRequest.State.APPROVED, AccessRequest.State.DECLINED}:
+        return _line("done", access.request.get_decision_display(), "", _("Open"))
+    return _line("ended", _("Nothing to decide any more"), "", _("Open"))
 
 
 def _line(state: str, status: str, owner: str, button: str) -> dict[str, str]:

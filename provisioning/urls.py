@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/services/<slug:at>/", SetUpWizard.as_view(), name="set_up"),
     path("orders/<number:number>/handed-over/", views.handed_over, name="handed_over"),
     path("orders/<number:number>/held/", views.held, name="held"),
+    path("orders/<number:number>/requests/<uuid:request_id>/", views.access_request, name="access_request"),
     path("orders/<number:number>/delegated/", views.delegated, name="delegated"),
     path("orders/<number:number>/taken-over/", views.taken_over, name="taken_over"),
     path("orders/<number:number>/later/", views.postponed, name="postponed"),

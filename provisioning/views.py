@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
+from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from provisioning import actions, standing
-from provisioning.access import Access, May, Role, access_to, orders_of
-from provisioning.models import Event, Part, User
+from provisioning import actions, facts, standing
+from provisioning.access import (
+    UNMAPPED,
+    Access,
+    May,
+    Role,
+    access_to,
+    access_to_request,
+    orders_of,
+    request_to_decide,
+)
+from provisioning.forms.asking import Decision
+from provisioning.models import AccessRequest, Event, Part, User
 from subscriptions import pdf, summary
 from subscriptions.models import Order
 
@@ -41,8 +55,10 @@ def my_orders(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def order(request: HttpRequest, number: str) -> HttpResponse:
-    """Lead to the page that fits the order's state and the person's part in it."""
-    return redirect(standing.page_of(access_to(request.user, number)))
+    """Lead to the page that fits the order's state and the person's part in it; to a request that waits for them."""
+    access = access_to(request.user, number)
+    asked = request_to_decide(access.user, number) if access.part.ended_at or access.role is Role.APPROVER else None
+    return redirect(standing.page_of(asked or access))
 
 
 @never_cache
@@ -70,24 +86,60 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
 
 @never_cache
 @login_required
-@require_safe
+@require_http_methods(READ_OR_POST)
 def held(request: HttpRequest, number: str) -> HttpResponse:
-    """What happens while the administrators decide, and what else one can do."""
-    access = access_to(request.user, number)
-    if access.role is not Role.CONTACT or access.order.state != Order.State.HELD:
-        return redirect("order", number=number)
-    asked = access.order.events.filter(kind=Event.Kind.ASKED).last()
-    facts: dict[str, Any] = asked.facts if asked else {}
-    added = bool(facts) and actions.is_full_administrator(email=access.user.email, public_id=facts["organization"])
+    """What happens while the administrators decide, what they decided, and what else one can do; POST asks again."""
+    with transaction.atomic():
+        access = access_to(request.user, number, lock=request.method == "POST")
+        order, asked = access.order, standing.last_request(access)
+        if access.role is not Role.CONTACT or order.state not in UNMAPPED or asked is None:
+            return redirect("order", number=number)
+        added = actions.administers(order=order, user=access.user, public_id=asked.organization.public_id)
+        if order.state != Order.State.HELD and not added:
+            return redirect("order", number=number)
+        if request.method == "POST":
+            if not added and asked.state in {AccessRequest.State.DECLINED, AccessRequest.State.EXPIRED}:
+                organization = asked.organization.public_id
+                actions.ask_administrators(order=order, by=access.user, organization=organization, right=asked.right)
+            return redirect("held", number=number)
     context = {
-        "organization": facts.get("name", ""),
-        "asked_at": asked.at if asked else None,
+        "asked": asked,
+        "state": asked.state.value,
+        "organization": asked.organization.name,
         "added": added,
         "continue_url": reverse("find", args=[number]),
         "change_url": reverse("find", args=[number, "customer"]),
         "hand_over_url": reverse("find", args=[number, "intent"]),
     }
     return render(request, "held.html", _with(access, context))
+
+
+@never_cache
+@login_required
+@require_http_methods(READ_OR_POST)
+def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpResponse:
+    """A request for rights, for an administrator who was asked: who asks for what, and the decision by POST."""
+    access = access_to_request(request.user, number, request_id)
+    asked, may_decide = access.request, access.may(May.DECIDE)
+    form = Decision(request.POST if request.method == "POST" and may_decide else None)
+    if request.method == "POST" and (not may_decide or form.is_valid()):
+        if may_decide:
+            reason = form.cleaned_data["reason"]
+            with contextlib.suppress(actions.NoLongerAnAdministrator):
+                asked = actions.decide(request=asked, by=access.user, approve=form.approves, reason=reason)
+        if asked.decided_by != access.user:
+            messages.warning(request, _("What you just sent was not saved: the request is as you see it here."))
+        return redirect("access_request", number=number, request_id=request_id)
+    context = {
+        "asked": asked,
+        "allows": AccessRequest.Right(asked.right).allows,
+        "state": asked.state.value,
+        "form": form if may_decide else None,
+        "is_administrator": access.is_administrator,
+        "yours": asked.decided_by == access.user,
+        **facts.who_asks(asked),
+    }
+    return render(request, "access_request.html", _with(access, context))
 
 
 @never_cache
@@ -141,7 +193,7 @@ def postponed(request: HttpRequest, number: str) -> HttpResponse:
 def cancelled(request: HttpRequest, number: str) -> HttpResponse:
     """The order was cancelled: whom to ask."""
     access = access_to(request.user, number)
-    if access.order.state != Order.State.CANCELLED:
+    if access.order.state != Order.State.CANCELLED or access.role is Role.APPROVER:
         return redirect("order", number=number)
     return render(request, "cancelled.html", _with(access, {}))
 

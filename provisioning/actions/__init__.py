@@ -1,5 +1,15 @@
 """Every write of an order's journey: one module an act, all of them keyword-only, each one transaction."""
 
+from provisioning.actions.asking import (
+    NoLongerAnAdministrator,
+    OrganizationGone,
+    ReasonMissing,
+    administers,
+    ask_administrators,
+    decide,
+    is_full_administrator,
+    release,
+)
 from provisioning.actions.handing_over import hand_over, take_back
 from provisioning.actions.mapping import (
     Choice,
@@ -7,11 +17,7 @@ from provisioning.actions.mapping import (
     MappingRefused,
     New,
     NotAnAdministrator,
-    OrganizationGone,
-    ask_administrators,
-    is_full_administrator,
     map_order,
-    release,
 )
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
 from provisioning.actions.setting_up import postpone, set_up, take_over
@@ -21,11 +27,15 @@ __all__ = [
     "Existing",
     "MappingRefused",
     "New",
+    "NoLongerAnAdministrator",
     "NotAnAdministrator",
     "OrganizationGone",
+    "ReasonMissing",
+    "administers",
     "ask_administrators",
     "cancel_order",
     "correct_order",
+    "decide",
     "hand_over",
     "is_full_administrator",
     "map_order",

@@ -9,7 +9,7 @@ from django.utils import timezone
 from orgs.normalize import email_key
 from provisioning import drafts, emails, links
 from provisioning.access import UNMAPPED, may_take_back
-from provisioning.actions.orders import lock, too_late
+from provisioning.actions.orders import end_requests, lock, too_late
 from provisioning.models import Event, Part, User
 from subscriptions.models import Order
 
@@ -68,5 +68,6 @@ def _pass_on(*, order: Order, current: Part, to: User, given_by: Part | None) ->
     order.contact_email = to.email
     order.state = Order.State.PLACED
     order.save(update_fields=["contact_email", "state"])
+    end_requests(order)
     drafts.begin_again(order=order, flow="find", but_for={"customer-details"})
     return Part.objects.create(order=order, user=to, role=Part.Role.CONTACT, given_by=given_by)

@@ -1,4 +1,4 @@
-"""Tying an order to its organizations: the point of no return, and what happens where an administrator must agree."""
+"""Tying an order to its organizations: the point of no return."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from orgs import policies
 from orgs.actions import create_organization
-from orgs.models import Member, Organization
+from orgs.models import Organization
 from orgs.normalize import email_key
 from provisioning import emails, links
 from provisioning.access import UNMAPPED, provisioner_of
-from provisioning.actions.orders import lock, too_late
+from provisioning.actions.asking import OrganizationGone, administers, is_full_administrator
+from provisioning.actions.orders import end_requests, lock, too_late
 from provisioning.models import Event, Part, User
 from subscriptions.models import Order
 
@@ -54,17 +55,6 @@ class NotAnAdministrator(Exception):
     """The set-up can be given to an administrator of the customer organization only."""
 
 
-class OrganizationGone(Exception):
-    """The organization that was chosen is no longer in the directory, or no longer what it was chosen as."""
-
-
-def is_full_administrator(*, email: str, public_id: UUID | str) -> bool:
-    """Say whether this address is a full administrator of that organization."""
-    return Member.objects.filter(
-        organization__public_id=public_id, email=email_key(email), role=Member.Role.FULL
-    ).exists()
-
-
 @transaction.atomic
 def map_order(
     *,
@@ -87,8 +77,9 @@ def map_order(
     if order.state not in UNMAPPED:
         raise too_late(order)
     existing = isinstance(customer, Existing)
-    administrator = isinstance(customer, Existing) and is_full_administrator(
-        email=by.email, public_id=customer.public_id
+    full = isinstance(customer, Existing) and is_full_administrator(email=by.email, public_id=customer.public_id)
+    administrator = full or (
+        isinstance(customer, Existing) and administers(order=order, user=by, public_id=customer.public_id)
     )
     provisioner = provisioner_of(order, audience)
     refusal = policies.may_provision(
@@ -109,11 +100,12 @@ def map_order(
     )
     order.provisioning_administrator = policies.must_ask_for_access(
         provisioner=provisioner, audience=audience, existing=existing, is_administrator=administrator
-    )
+    ) or (administrator and not full)
     order.state = Order.State.MAPPED
     order.mapped_at = timezone.now()
     order.delegated_to = email_key(delegate_to) if delegate_to else ""
     order.save()
+    end_requests(order)
     Event.objects.create(
         order=order,
         kind=Event.Kind.MAPPED,
@@ -153,40 +145,3 @@ def _delegate(*, order: Order, by: User) -> None:
     link = links.issue(part=part)
     emails.queue(order=order, event="setup_delegated", to=part.user.email, link=link)
     Event.objects.create(order=order, kind=Event.Kind.DELEGATED, by=by, facts={"to": part.user.email})
-
-
-@transaction.atomic
-def ask_administrators(*, order: Order, by: User, organization: UUID) -> Order:
-    """Hold the order and ask the full administrators of this organization to add the person; once per organization.
-
-    Says the same whether anybody could be asked: names and addresses are theirs. Raises Refused for an order that
-    is mapped or cancelled.
-    """
-    order = lock(order)
-    if order.state not in UNMAPPED:
-        raise too_late(order)
-    target = Organization.objects.filter(public_id=organization).first()
-    if target is None:
-        raise OrganizationGone
-    facts = {"organization": str(target.public_id), "name": target.name}
-    if order.state != Order.State.HELD:
-        order.state = Order.State.HELD
-        order.save(update_fields=["state"])
-        Event.objects.create(order=order, kind=Event.Kind.HELD, by=by, facts=facts)
-    asked = order.events.filter(kind=Event.Kind.ASKED, by=by, facts__organization=facts["organization"])
-    if not asked.exists():
-        Event.objects.create(order=order, kind=Event.Kind.ASKED, by=by, facts=facts)
-        for email in target.members.filter(role=Member.Role.FULL).values_list("email", flat=True):
-            emails.queue(order=order, event="access_requested", to=email, requester=by.email, organization=target.name)
-    return order
-
-
-@transaction.atomic
-def release(*, order: Order, by: User) -> Order:
-    """Let a held order go on, because the person chose differently."""
-    order = lock(order)
-    if order.state == Order.State.HELD:
-        order.state = Order.State.PLACED
-        order.save(update_fields=["state"])
-        Event.objects.create(order=order, kind=Event.Kind.RELEASED, by=by)
-    return order

@@ -30,6 +30,11 @@ def too_late(order: Order) -> Refused:
     return Refused(problems.get(order.state, Problem.NOT_MAPPED))
 
 
+def end_requests(order: Order) -> None:
+    """No longer ask administrators for rights that this order needed; what they decided stays."""
+    order.access_requests.filter(decision="", ended_at=None).update(ended_at=timezone.now())
+
+
 @transaction.atomic
 def place_order(
     *,
@@ -105,6 +110,10 @@ def correct_order(
             current.ended_at = timezone.now()
             current.save(update_fields=["ended_at"])
             drafts.begin_again(order=order, flow="find", but_for={"customer-details"})
+            end_requests(order)
+            if order.state == Order.State.HELD:
+                order.state = Order.State.PLACED
+                order.save(update_fields=["state"])
             user = links.user_for(order.contact_email)
             part = Part.objects.create(order=order, user=user, role=Part.Role.CONTACT)
             _send_link(part=part, by=by)
@@ -120,7 +129,8 @@ def resend_link(*, order: Order, by: User | None) -> Order:
     order = lock(order)
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
-    parts = {part.role: part for part in order.parts.filter(ended_at=None).select_related("user", "order")}
+    current = order.parts.filter(ended_at=None, access_request=None)
+    parts = {part.role: part for part in current.select_related("user", "order")}
     part = parts.get(Part.Role.DELEGATE) or parts[Part.Role.CONTACT]
     _send_link(part=part, by=by)
     return order
@@ -136,6 +146,7 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
     order = subscriptions.cancel_order(order=before)
     if before.state == Order.State.CANCELLED:
         return order
+    end_requests(order)
     Event.objects.create(order=order, kind=Event.Kind.CANCELLED, by=by)
     return order
 
