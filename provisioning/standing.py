@@ -95,7 +95,9 @@ def _words_of_request(access: Access) -> dict[str, str]:
     """An approver's line: the request, and nothing else of the order."""
     state = access.request.state
     if access.may(May.DECIDE):
-        return _line("next", _("Waiting for your decision"), "", _("Review the request"))
+        words = _line("next", _("Waiting for your decision"), "", _("Review the request"))
+        who = {"who": access.request.requester.email}
+        return {**words, "note": _("%(who)s asks for rights and can’t go on without them.") % who}
     if state in {AccessRequest.State.APPROVED, AccessRequest.State.DECLINED}:
         return _line("done", access.request.get_decision_display(), "", _("Open"))
     return _line("ended", _("Nothing to decide any more"), "", _("Open"))

@@ -22,7 +22,7 @@ class Decision(FieldsForm):
     )
     reason = TextField(
         label=_("Reason"),
-        help_text=_("The person who asks reads it. To decline, say what would have to be different."),
+        help_text=_("Needed to decline: say what would have to be different. The person who asks reads it."),
         expected=_("Enter the reason"),
         max_length=1000,
         multiline=True,

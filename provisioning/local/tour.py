@@ -112,7 +112,8 @@ CHAPTERS: Final = (
                 _("Your museum has an organization, and somebody else administers it."),
                 (
                     _("You can’t go on by yourself. A button asks the administrators; you don’t learn who they are."),
-                    _("The order is held. The request arrives in the other mailbox."),
+                    _("The order is held. In the administrator’s mailbox is a request: “Review the request”."),
+                    _("Approve, and the order goes on at the review. Decline, and you see the reason and what to do."),
                 ),
                 EXACT,
                 ("hana.martin@deutsches-museum.de",),

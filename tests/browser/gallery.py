@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from orgs.models import Member, Organization
 from provisioning import actions, links
-from provisioning.models import Link, Mail
+from provisioning.models import AccessRequest, Link, Mail
 from subscriptions.models import Order
 from tests import mailbox
 from tests.driver import Wizard
@@ -246,6 +246,49 @@ def own_company() -> Scene:
     yield Sight("review", _at(wizard), KIM)
 
 
+def asking() -> Scene:
+    """A request for rights: as the administrator who was asked sees it, and as the person who asked sees the answer."""
+    organization = an_organization(
+        "Contoso", domains=["contoso.com"], administrators=["boss@contoso.com", "chief@contoso.com"]
+    )
+    wizard = _asking_wizard("kim@freelance-events.org")
+    request = AccessRequest.objects.get()
+    path = f"/orders/{request.order.number}/requests/{request.public_id}/"
+    link = "/l/" + links.url_for(Link.objects.get(part__user__email="boss@contoso.com")).partition("/l/")[2]
+    yield Sight("link", link)
+    yield Sight("request", path, "boss@contoso.com", dark=True)
+    yield Sight("request-error", path, "boss@contoso.com", act=_press("Decline"))
+    yield Sight("orders", "/orders/", "boss@contoso.com")
+    boss = links.user_for("boss@contoso.com")
+    actions.decide(request=request, by=boss, approve=False, reason="We don’t know you.\nAsk Pat in purchasing first.")
+    yield Sight("request-declined", path, "chief@contoso.com")
+    yield Sight("held-declined", _at(wizard), "kim@freelance-events.org", dark=True)
+    yield Sight("my-orders-declined", "/orders/", "kim@freelance-events.org")
+    again = actions.ask_administrators(order=request.order, by=request.requester, organization=organization.public_id)
+    AccessRequest.objects.filter(pk=again.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    path = f"/orders/{again.order.number}/requests/{again.public_id}/"
+    yield Sight("request-expired", path, "boss@contoso.com")
+    yield Sight("held-expired", _at(wizard), "kim@freelance-events.org")
+    again = actions.ask_administrators(order=request.order, by=request.requester, organization=organization.public_id)
+    yield Sight("request-ended", path, "boss@contoso.com")
+    actions.decide(request=again, by=boss, approve=True)
+    path = f"/orders/{again.order.number}/requests/{again.public_id}/"
+    yield Sight("request-approved", path, "boss@contoso.com")
+    Member.objects.filter(email="chief@contoso.com").update(role=Member.Role.USER)
+    yield Sight("request-not-yours", path, "chief@contoso.com")
+
+
+def _asking_wizard(who: str) -> Wizard:
+    """Return where somebody stands who has asked the administrators of Contoso."""
+    Member.objects.create(organization=Organization.objects.get(name="Contoso"), email=who)
+    wizard = Wizard(signed_in(who), an_own_order(contact=who))
+    wizard.open()
+    wizard.fill("intent", audience="own")
+    wizard.fill("customer")
+    wizard.fill("administrator")
+    return wizard
+
+
 def handing_on() -> Scene:
     """Handed over, delegated, taken over: as each of them sees it."""
     handed = an_order(contact=SAM)
@@ -380,6 +423,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         finding_exact,
         finding_none,
         own_company,
+        asking,
         handing_on,
         setting_up,
         my_orders,
