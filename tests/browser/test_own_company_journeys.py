@@ -82,3 +82,48 @@ def test_member_who_is_no_administrator_asks_waits_and_goes_on_once_added(person
     kim.sees("Review your subscription")
     order.refresh_from_db()
     assert (order.state, order.customer) == (Order.State.MAPPED, organization)
+
+
+def test_administrator_declines_then_approves_in_a_browser_of_their_own_and_the_order_is_finished(
+    person: Callable[..., Person],
+) -> None:
+    organization = an_organization("Contoso", administrators=["boss@contoso.com"], members=[KIM])
+    order = an_own_order(contact=KIM, calling=20)
+    kim, boss = person(KIM), person("boss@contoso.com", already_in=False)
+    kim.open(order)
+    kim.answer("Who is this order for?", "This order is for my company")
+    kim.answer("Which organization is yours?")
+    kim.press("Ask the administrators")
+    kim.sees("Waiting for an administrator")
+
+    boss.come_in_by_email()
+    boss.sees(f"Should {KIM} be a full administrator of Contoso?")
+    boss.reads(KIM, order.number, "Full administrator")
+    boss.press("Decline")
+    boss.reads("There is a problem", "Enter the reason why you decline")
+    boss.enter("Reason", "Tell Pat in purchasing first.")
+    boss.press("Decline")
+    boss.sees("This request was declined")
+
+    kim.open_link()
+    kim.press("Continue")
+    kim.sees("Your request was declined")
+    kim.reads("Tell Pat in purchasing first.")
+    kim.does_not_read("boss@")
+    kim.press("Ask again")
+    kim.sees("Waiting for an administrator")
+
+    boss.open_link()
+    boss.press("Continue")
+    boss.press("Approve")
+    boss.sees("This request was approved")
+
+    kim.open_link()
+    kim.press("Continue")
+    kim.answer("Review the organizations")
+    kim.answer("Review your subscription", then="Setup now")
+    kim.say_where_headquarters_are()
+    kim.confirm_and_close("Headquarters")
+    order.refresh_from_db()
+    assert (order.state, order.customer) == (Order.State.SET_UP, organization)
+    assert organization.members.get(email=KIM).role == Member.Role.FULL
