@@ -24,26 +24,42 @@ def is_shared(domain: str) -> bool:
 class Viewer:
     """Who reads the answer, and what they have proved.
 
-    ``proved_email``: an address whose mailbox they proved with a code. ``names_customer``: the order itself, as the
-    vendor placed it, names the company they ask for (what a person types doesn't count). ``partner_of``: primary keys
-    of the organizations they are partner of record of.
+    ``proved_email``: an address whose mailbox they proved with a code. ``ordered_name`` and ``ordered_email``: the
+    customer as the order names it, which the vendor placed. ``names_customer``: whatever is asked for was named by the
+    vendor (the order desk, measurements). ``partner_of``: primary keys of the organizations they are partner of record
+    of. What a person types counts for nothing.
     """
 
     proved_email: str = ""
     names_customer: bool = False
     partner_of: frozenset[int] = frozenset()
+    ordered_name: str = ""
+    ordered_email: str = ""
 
-    def knows(self, organization: Organization, domains: Sequence[Domain], is_member: bool) -> bool:
-        """Whether this person may see the organization's facts."""
-        if self.names_customer or organization.pk in self.partner_of or is_member:
+    def knows(self, organization: Organization, domains: Sequence[Domain], member: str) -> bool:
+        """Whether this person may see the organization's facts; ``member`` is an address that belongs to it, or ""."""
+        emails = {normalize.email_key(email) for email in (self.proved_email, self.ordered_email) if email}
+        if self.names_customer or organization.pk in self.partner_of or member in emails:
             return True
-        domain = normalize.email_domain(self.proved_email)
-        if is_shared(domain):
-            return False
-        return any(domain == each.name or domain.endswith(f".{each.name}") for each in domains)
+        if self.ordered_name:
+            others = [other.name for other in organization.other_names.all()]
+            if ranking.compare_names(self.ordered_name, organization.name, others):
+                return True
+        own = {domain for email in emails if not is_shared(domain := normalize.email_domain(email))}
+        return any(domain == each.name or domain.endswith(f".{each.name}") for domain in own for each in domains)
 
 
 FULL: Final = Viewer(names_customer=True)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked: the address, the company's name, the domain, and whether this organization was chosen already."""
+
+    email: str
+    name: str
+    domain: str
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,26 +152,29 @@ def as_seen_by(
     evidence: tuple[Evidence, ...],
     score: float,
     use: Use,
-    typed_name: str,
-    asked_domain: str,
+    asked: Asked,
     now: datetime,
 ) -> Candidate | None:
     """The card with what the viewer may know; None where they may not even know that it is there (names alone)."""
     card = Candidate.of(organization, evidence, score, use, now)
-    domains = list(organization.domains.all())
-    if viewer.knows(organization, domains, card.exact):
+    if viewer.knows(organization, list(organization.domains.all()), asked.email if card.exact else ""):
         return card
-    if not card.domain_tie:
+    if not card.domain_tie and not card.exact and not asked.chosen:
         return None
-    known = tuple(pair for pair in card.domains if pair[0] == asked_domain)
-    shown = typed_name if card.strong_name_tie and typed_name else ""
+    if card.strong_name_tie and asked.name:
+        name = asked.name
+    elif card.domain_tie:
+        name = _("An organization at %(domain)s") % {"domain": asked.domain}
+    else:
+        name = _("The organization of this email address") if card.exact else ""
     return replace(
         card,
         masked=True,
+        tie=wording.tie(evidence, masked=True),
         reasons=wording.reasons(evidence, masked=True),
         warnings=wording.warnings(use, now, masked=True),
-        domains=known,
-        shown_name=shown or (_("An organization at %(domain)s") % {"domain": asked_domain}),
+        domains=tuple(pair for pair in card.domains if pair[0] == asked.domain),
+        shown_name=name,
         shown_country="",
         shown_users=wording.band(organization.user_count),
         shown_activity=wording.activity_band(organization.last_activity_at, now),

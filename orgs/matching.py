@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from orgs import normalize, ranking
-from orgs.cards import FULL, Candidate, Viewer, as_seen_by, is_shared
+from orgs.cards import FULL, Asked, Candidate, Viewer, as_seen_by, is_shared
 from orgs.models import Domain, Member, Organization
 from orgs.ranking import Code, Evidence
 
@@ -249,10 +249,10 @@ def _ranked(
             continue
         score = max((each.weight for each in ties), default=0.0) + 0.2 * sum(each.weight for each in evidence)
         key = (not any(each.code in ranking.EXACT for each in evidence), *ranking.order_key(score, use))
-        asked = searched or question.domain
-        candidate = as_seen_by(viewer, organization, tuple(evidence), score, use, question.name, asked, now)
-        if candidate is not None or keep_all:
-            scored.append((key, candidate or Candidate.of(organization, tuple(evidence), score, use, now)))
+        asked = Asked(question.email, question.name, searched or question.domain, chosen=keep_all)
+        candidate = as_seen_by(viewer, organization, tuple(evidence), score, use, asked, now)
+        if candidate is not None:
+            scored.append((key, candidate))
     scored.sort(key=lambda pair: pair[0])
     return tuple(_mark_best([candidate for _key, candidate in scored]))
 

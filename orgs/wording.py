@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from orgs.ranking import Code, Evidence, Use, is_quiet, looks_abandoned
+from orgs.ranking import EXACT, Code, Evidence, Use, is_quiet, looks_abandoned
 
 _TIES: Final[dict[Code, Promise]] = {
     Code.ADMINISTRATOR: _("This email address belongs to an administrator here"),
@@ -44,9 +44,11 @@ _SENTENCES: Final[dict[Code, Promise]] = {
     Code.NOT_ACTIVE: _("No user has been active for a year."),
     Code.NO_VERIFIED_DOMAIN: _("The organization has no verified domain."),
 }
-# What a masked card may say: the same without the organization's own names and domains.
+# What a masked card may say: the same without the organization's own names and domains, and who administers it.
 _MASKED: Final[dict[Code, Promise]] = {
     **_SENTENCES,
+    Code.ADMINISTRATOR: _("The email address belongs to this organization."),
+    Code.MEMBER: _("The email address belongs to this organization."),
     Code.CLAIMED_DOMAIN: _("The organization has claimed the email domain for itself alone."),
     Code.USERS_AND_NAME_START: _(
         "The organization has users at the email domain, and its name begins with the same five characters."
@@ -60,9 +62,11 @@ _MASKED: Final[dict[Code, Promise]] = {
 }
 
 
-def tie(found: Sequence[Evidence]) -> str:
+def tie(found: Sequence[Evidence], *, masked: bool = False) -> str:
     """One plain label for the strongest tie; "" where there is none."""
     best = max((each for each in found if each.code in _TIES), key=lambda each: each.weight, default=None)
+    if best and masked and best.code in EXACT:
+        return str(_("This email address belongs here"))
     return str(_TIES[best.code]) if best else ""
 
 

@@ -16,11 +16,12 @@ from orgs import matching, normalize, policies
 from orgs.cards import Viewer
 from orgs.models import Member, Organization
 from orgs.verticals import VERTICALS
+from provisioning import drafts
 from provisioning.access import Access, provisioner_of
 from provisioning.actions import Choice, Existing, New, administers, is_full_administrator
 from provisioning.forms import calling, meetings
 from provisioning.models import AccessRequest
-from provisioning.steps import chosen
+from provisioning.steps import FINDER, chosen, readable
 from subscriptions.actions import LocationPlan, SitePlan
 from subscriptions.models import Order, Service, Site
 
@@ -36,6 +37,14 @@ def who_asks(request: AccessRequest) -> dict[str, Any]:
     domain, domains = normalize.email_domain(email), [each.name for each in organization.domains.all()]
     inside = any(domain == name or domain.endswith(f".{name}") for name in domains)
     return {"member": member.get_role_display() if member else "", "outside": bool(domains) and not inside}
+
+
+def name_as_chosen(order: Order, organization: Organization) -> str:
+    """Return the name of an organization as it was shown to the person who chose it, who may not know its own."""
+    entries = drafts.load(order.pk).steps.get("find", {})
+    kept = readable(FINDER, {step: entry["answer"] for step, entry in entries.items()})
+    choice = chosen(kept, "customer") or {}
+    return str(choice["name"]) if choice.get("organization") == str(organization.public_id) else _("the organization")
 
 
 class FinderFacts:
@@ -59,14 +68,13 @@ class FinderFacts:
             which = step.removesuffix("-check")
             entered = answers.get(f"{which}-new", {})
             email, _name = self._asked_for(which, answers)
-            return {
-                "duplicates": matching.near_duplicates(
-                    name=entered.get("name", ""),
-                    country=entered.get("country", ""),
-                    email=email,
-                    viewer=self._viewer(which, answers),
-                )
-            }
+            near = matching.near_duplicates(
+                name=entered.get("name", ""),
+                country=entered.get("country", ""),
+                email=email,
+                viewer=self._viewer(which, answers),
+            )
+            return {"duplicates": tuple(each for each in near if which == "customer" or each.organization.is_partner)}
         if step == "administrator":
             return {"refusal": self._refusal(answers), "customer": (chosen(answers, "customer") or {}).get("name", "")}
         if step == "review":
@@ -119,12 +127,9 @@ class FinderFacts:
         """A person sees the facts of a customer that the order itself names; what they type doesn't count."""
         if which == "partner" or answers["intent"]["audience"] == "own":
             return Viewer(proved_email=self.email)
-        email, name = self._asked_for(which, answers)
-        ordered = self.order.customer_name
-        named = bool(ordered) and normalize.name_key(name) == normalize.name_key(ordered)
-        if self.order.customer_email:
-            named = named and normalize.email_domain(email) == normalize.email_domain(self.order.customer_email)
-        return Viewer(proved_email=self.email, names_customer=named)
+        return Viewer(
+            proved_email=self.email, ordered_name=self.order.customer_name, ordered_email=self.order.customer_email
+        )
 
     def _candidates(
         self, which: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]
@@ -181,7 +186,7 @@ class FinderFacts:
             return {"new": False, "name": choice["name"], "url": url}
         return {
             "new": False,
-            "name": candidate.shown_name,
+            "name": choice["name"] if candidate.masked else candidate.shown_name,
             "country": candidate.shown_country,
             "url": url,
             "rows": [

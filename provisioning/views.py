@@ -105,7 +105,7 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
     context = {
         "asked": asked,
         "state": asked.state.value,
-        "organization": asked.organization.name,
+        "organization": asked.organization.name if added else facts.name_as_chosen(order, asked.organization),
         "added": added,
         "continue_url": reverse("find", args=[number]),
         "change_url": reverse("find", args=[number, "customer"]),

@@ -103,6 +103,10 @@ def correct_order(
     if not changes:
         return order
     Event.objects.create(order=order, kind=Event.Kind.CORRECTED, by=by, facts={"changes": changes})
+    if {"customer_name", "customer_email"} & changes.keys():
+        # What was found for another customer isn't confirmed for this one.
+        kept = {"intent", "partner", "partner-new", "partner-check"}
+        drafts.begin_again(order=order, flow="find", but_for=kept)
     if "contact_email" in changes:
         # Whoever had the order, also by a hand-over, no longer has it: the order desk's word counts.
         current = order.parts.select_related("user").get(role=Part.Role.CONTACT, ended_at=None)

@@ -110,6 +110,10 @@ class OrganizationChoice(StepForm):
             label=_("Organization"), choices=[*choices, (NEW, CREATE)], expected=self.expected
         )
         self.initial.setdefault("domain", self.searched)
+        if self.is_bound:
+            # The page carries what it was searched for, also where an earlier answer is filled in.
+            self.data = self.data.copy()
+            self.data[self.add_prefix("domain")] = self.searched
         if not self.candidates:
             self.fields["organization"].widget = forms.HiddenInput()
             self.initial["organization"] = NEW

@@ -444,7 +444,7 @@ def test_pages_of_a_request_ask_the_database_a_few_times_only(django_assert_max_
     boss, url = signed_in(BOSS), page_of(AccessRequest.objects.get())
     with django_assert_max_num_queries(6):
         boss.get(url)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         wizard.client.get(f"/orders/{wizard.order.number}/held/")
     deliver()
     assert [message.to for message in mail.outbox].count([BOSS]) == 1

@@ -217,3 +217,19 @@ def test_who_lost_the_order_while_typing_is_told_that_it_was_not_saved() -> None
     page = wizard.fill("intent", audience="own")
     assert wizard.at == "handed-over"
     assert "What you just sent was not saved" in page
+
+
+def test_organization_found_by_domain_may_replace_an_answer_that_was_given_before() -> None:
+    first = an_organization("Contoso", administrators=[KIM])
+    other = an_organization("Contoso Services", domains=["contoso-services.example"])
+    order = an_own_order(contact=KIM)
+    wizard = Wizard(signed_in(KIM), order)
+    wizard.open()
+    wizard.fill("intent", audience="own")
+    wizard.fill("customer")
+    answer = Draft.objects.get(order=order).steps["find"]["customer"]["answer"]
+    assert answer["organization"] == str(first.public_id)
+    wizard.open("customer", "?domain=contoso-services.example")
+    wizard.fill("customer", organization=str(other.public_id))
+    answer = Draft.objects.get(order=order).steps["find"]["customer"]["answer"]
+    assert answer["organization"] == str(other.public_id)
