@@ -6,5 +6,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from provisioning.local import commands, postgres
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "provisioning.settings")
+if not os.environ.get("DATABASE_URL"):
+    postgres.start(commands.state_dir())
 application = get_wsgi_application()

@@ -157,9 +157,8 @@ def _fingerprint(base_dir: Path) -> str:
 
 
 def _serve(listener: socket.socket) -> None:
+    from django.core.wsgi import get_wsgi_application
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-
-    from provisioning.wsgi import application
 
     class Web(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
@@ -177,7 +176,7 @@ def _serve(listener: socket.socket) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Callable[..., object]:
-            return application
+            return get_wsgi_application()
 
     Web().run()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -66,7 +67,8 @@ class Server:
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
-        self.home = _prepare_home(state_dir)
+        with _told(state_dir):
+            self.home = _prepare_home(state_dir)
         self.cluster = cluster.Cluster(home=self.home, socket_dir=_socket_dir(self.home), user=_server_user(self.home))
         self.programs = _programs(self.home, self.cluster.user)
         self._use: int | None = None
@@ -78,9 +80,10 @@ class Server:
 
         Raises Problem, with one sentence, where it can't be started.
         """
-        self._use = os.open(self.home / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._use, fcntl.LOCK_SH)  # waits while somebody stops it
-        self.revive()
+        with _told(self.state_dir):
+            self._use = os.open(self.home / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._use, fcntl.LOCK_SH)  # waits while somebody stops it
+            self.revive()
 
     def revive(self) -> None:
         """Start the server again where it has ended although it is in use."""
@@ -256,6 +259,20 @@ def _programs(home: Path, user: pwd.struct_passwd | None) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def _told(state_dir: Path) -> Iterator[None]:
+    """Turn what the system refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Problem(cluster.full(state_dir)) from None
+        raise Problem(
+            f"The state folder {state_dir} can't be used ({error.strerror}): run this as its owner, or set STATE_DIR "
+            f"to a folder of yours."
+        ) from None
 
 
 @contextlib.contextmanager

@@ -70,7 +70,8 @@ def value(state_dir: Path, query: str) -> object:
 def hold(state_dir: Path) -> subprocess.Popen[str]:
     """Another process that uses the server until its input ends."""
     command = [sys.executable, "-c", HOLD, str(ROOT), str(state_dir)]
-    return subprocess.Popen(command, env=environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environ(), text=True, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
 def is_ready(process: subprocess.Popen[str]) -> bool:
@@ -79,10 +80,11 @@ def is_ready(process: subprocess.Popen[str]) -> bool:
     return process.stdout.readline() == "ready\n"
 
 
-def leave(process: subprocess.Popen[str]) -> None:
-    """End the other process in order."""
-    process.communicate(timeout=120)
-    assert process.returncode == 0
+def leave(process: subprocess.Popen[str]) -> str:
+    """End the other process in order; returns what it said."""
+    _stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    return stderr
 
 
 def test_server_keeps_its_data_is_utf_8_with_checksums_and_opens_no_port(state_dir: Path) -> None:
@@ -213,26 +215,30 @@ def test_secret_is_made_once_and_readable_by_its_owner_only(state_dir: Path) -> 
     assert (state_dir / "secret_key").stat().st_mode & 0o777 == 0o600
 
 
+def test_state_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = manage("showmigrations", STATE_DIR=str(tmp_path / "file" / "state"))
+    assert refused.returncode == 1
+    assert "can't be used (Not a directory)" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 @needs_root
 def test_clone_that_only_root_can_enter_gets_its_data_elsewhere_and_stays_closed() -> None:
     closed = Path(tempfile.mkdtemp())  # 0700, as every newcomer's `mktemp -d`
     state_dir = closed / "clone" / ".state"
     homes = []
     try:
-        first = manage("showmigrations", "contenttypes", STATE_DIR=str(state_dir))
-        assert first.returncode == 0, first.stderr
-        assert first.stderr.count("The database lies in /var/lib/") == 1
-        assert manage("showmigrations", "contenttypes", STATE_DIR=str(state_dir)).stderr == ""
+        assert leave(hold(state_dir)).count("The database lies in /var/lib/") == 1
+        assert leave(hold(state_dir)) == ""
         assert closed.stat().st_mode & 0o777 == 0o700
         homes.append(Path((state_dir / "postgres.path").read_text().strip()))
         assert homes[0].parent == Path("/var/lib")
 
         # The clone is deleted and made again: its old data don't come back from the dead, and aren't thrown away.
         shutil.rmtree(closed / "clone")
-        again = manage("showmigrations", "contenttypes", STATE_DIR=str(state_dir))
-        assert again.returncode == 0, again.stderr
         homes.append(homes[0].with_name(f"{homes[0].name}.old-1"))
-        assert f"was kept as {homes[1]}" in again.stderr
+        assert f"was kept as {homes[1]}" in leave(hold(state_dir))
         assert (homes[1] / "data").is_dir()
     finally:
         for folder in (closed, *homes):
