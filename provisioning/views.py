@@ -45,9 +45,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def my_orders(request: HttpRequest) -> HttpResponse:
-    """The orders a person has a part in, each with what is to be done and who does it."""
+    """The orders a person has a part in, each with what is to be done and who does it; what is theirs to do first."""
     user = _person(request)
-    tasks = [standing.task(access) for access in orders_of(user)]
+    tasks = sorted((standing.task(access) for access in orders_of(user)), key=lambda task: task["state"] != "next")
     return render(request, "my_orders.html", {"tasks": tasks})
 
 
@@ -206,7 +206,7 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
-    return render(request, "summary.html", _with(access, {"summary": summary.build(access.order)}))
+    return render(request, "summary.html", _with(access, {"summary": _summary(access)}))
 
 
 @never_cache
@@ -216,7 +216,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponse:
     """*Download order summary (PDF)*."""
     access = access_to(request.user, number)
     access.require(May.READ_SUMMARY)
-    response = HttpResponse(pdf.render(summary.build(access.order)), content_type="application/pdf")
+    response = HttpResponse(pdf.render(_summary(access)), content_type="application/pdf")
     response["Content-Disposition"] = f'attachment; filename="order-summary-{access.order.number}.pdf"'
     return response
 
@@ -225,6 +225,12 @@ def _person(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise Http404
     return request.user
+
+
+def _summary(access: Access) -> summary.OrderSummary:
+    """The order's summary; who isn't its contact sees the addresses of other people masked."""
+    built = summary.build(access.order)
+    return built if access.role is Role.CONTACT else built.masked_for(access.user.email)
 
 
 def _with(access: Access, context: dict[str, Any]) -> dict[str, Any]:

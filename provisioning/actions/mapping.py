@@ -104,6 +104,8 @@ def map_order(
     order.state = Order.State.MAPPED
     order.mapped_at = timezone.now()
     order.delegated_to = email_key(delegate_to) if delegate_to else ""
+    if audience == "customer" and isinstance(customer, New) and not order.customer_email:
+        order.customer_email = email_key(customer.administrator_email)
     order.save()
     end_requests(order)
     Event.objects.create(

@@ -108,6 +108,8 @@ def test_partner_creates_both_organizations_and_the_customer_sets_three_services
     assert customer.at == "review"
     page = customer.fill("review")
     assert "Download order summary (PDF)" in page
+    assert PARTNER not in page  # somebody else's address, masked for the customer
+    assert "s•••@partner.example.net" in page
     assert {site.name: site.licenses for site in Site.objects.all()} == {"contoso": 50, "contoso-lab": 50}
     assert Location.objects.get().name == "Headquarters"
 
