@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -193,6 +194,8 @@ class OrderAdmin(AdminOfOrder):
     def button(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """GET asks, POST does it."""
         order = get_object_or_404(Order, pk=pk)
+        if not self.has_change_permission(request, order):
+            raise PermissionDenied
         back = redirect("admin:subscriptions_order_change", order.pk)
         words = BUTTONS[name]
         if request.method != "POST":

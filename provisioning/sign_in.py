@@ -80,12 +80,13 @@ def ask_for_code(email: str) -> SignInCode:
         _lock(email)
         rows = list(SignInCode.objects.filter(email=email, made_at__gt=now - timedelta(days=1)).order_by("-pk")[:50])
         newest = rows[0] if rows else None
-        if newest is None or newest.used_at or newest.wrong >= MAX_WRONG or newest.fresh_until <= now:
+        user = User.objects.filter(email=email, is_active=True).first()
+        if newest is None or _is_over(newest, now) or newest.user_id != (user.pk if user else None):
             flooded = _unused_in_a_row(rows) >= FLOOD
             fresh_until = now + (FRESH_IN_FLOOD if flooded else FRESH)
             row = SignInCode.objects.create(
                 email=email,
-                user=User.objects.filter(email=email, is_active=True).first(),
+                user=user,
                 made_at=now,
                 asked_at=now,
                 fresh_until=fresh_until,
@@ -99,9 +100,14 @@ def ask_for_code(email: str) -> SignInCode:
             row.asked_at, row.sent_at, row.tries = now, None, 0
             row.mails += 1
             row.save(update_fields=["asked_at", "sent_at", "tries", "mails"])
-        if row.user_id:
-            emails.wake("send_code", row.pk)
+        # Also where there is no account, and so nothing to send: the answer takes as long.
+        emails.wake("send_code", row.pk)
     return row
+
+
+def _is_over(row: SignInCode, now: datetime) -> bool:
+    """Whether asking makes another code: this one was used, guessed at too often, or isn't fresh any more."""
+    return row.used_at is not None or row.wrong >= MAX_WRONG or row.fresh_until <= now
 
 
 def code_of(row: SignInCode) -> str:

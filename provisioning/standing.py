@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from provisioning import drafts
-from provisioning.access import Access, May, Role
-from provisioning.models import AccessRequest, Draft
+from provisioning.access import Access, May, Role, orders_of
+from provisioning.models import AccessRequest, Draft, User
 from provisioning.steps import SETUP, applicable, readable
 from subscriptions.models import Order
 
@@ -52,18 +52,28 @@ def progress(order: Order) -> dict[str, int]:
     return {"done": sum(name in kept for name in names), "of": len(names)}
 
 
-def task(access: Access) -> dict[str, Any]:
-    """Return an order's line in *My orders*: what is to be done, by whom, and the button."""
-    order = access.order
-    words = _words(access)
+def tasks(user: User) -> list[dict[str, Any]]:
+    """Return the lines of *My orders*: what is to be done, by whom, and the button; in a few queries for them all."""
+    found = orders_of(user)
+    orders = [access.order.pk for access in found]
+    started = set(Draft.objects.filter(order__in=orders).exclude(steps={}).values_list("order_id", flat=True))
+    asked = {
+        each.order_id: each for each in AccessRequest.objects.filter(order__in=orders, requester=user).order_by("pk")
+    }
+    return [_task(access, access.order.pk in started, asked.get(access.order.pk)) for access in found]
+
+
+def _task(access: Access, started: bool, asked: AccessRequest | None) -> dict[str, Any]:
+    order, url = access.order, reverse("order", args=[access.order.number])
+    title = order.customer_name or order.sold_to
     if access.role is Role.APPROVER:
-        title = access.request.organization.name
-    else:
-        title = order.customer.name if order.customer else order.customer_name or order.sold_to
-    return {"order": order, "title": title, "url": page_of(access), **words}
+        title, url = access.request.organization.name, page_of(access)
+    elif order.customer and access.role in {Role.CONTACT, Role.DELEGATE}:
+        title = order.customer.name  # who no longer has the order need not know what became of it
+    return {"order": order, "title": title, "url": url, **_words(access, started, asked)}
 
 
-def _words(access: Access) -> dict[str, str]:
+def _words(access: Access, started: bool, asked: AccessRequest | None) -> dict[str, str]:
     order = access.order
     if access.role is Role.APPROVER:
         return _words_of_request(access)
@@ -78,7 +88,6 @@ def _words(access: Access) -> dict[str, str]:
     if access.role is Role.FORMER_DELEGATE:
         return _line("waiting", _("In progress"), _("the partner"), _("Open"))
     if order.state == State.HELD:
-        asked = last_request(access)
         if asked and asked.state in {AccessRequest.State.DECLINED, AccessRequest.State.EXPIRED}:
             return _line("problem", _("There is a problem"), "", _("See what to do"))
         return _line("waiting", _("Waiting for an administrator"), _("an administrator"), _("Open"))
@@ -86,7 +95,6 @@ def _words(access: Access) -> dict[str, str]:
         return _line("waiting", _("Waiting for the customer"), order.delegated_to, _("See progress"))
     if order.state == State.MAPPED:
         return _line("next", _("In progress"), "", _("Set up the services"))
-    started = Draft.objects.filter(order=order).exclude(steps={}).exists()
     status = _("In progress") if started else _("Not started")
     return _line("next", status, "", _("Continue") if started else _("Start"))
 

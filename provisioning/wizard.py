@@ -16,8 +16,10 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from formtools.wizard.views import SessionWizardView
 
 from provisioning import access, actions, journey, steps
@@ -31,6 +33,7 @@ from subscriptions.summary import mask
 PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
 
 
+@method_decorator(never_cache, name="dispatch")
 class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     """One order's way through the steps of one table."""
 

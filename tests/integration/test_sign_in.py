@@ -178,6 +178,17 @@ def test_known_and_unknown_addresses_get_the_same_answers(alice: User) -> None:
     assert [message.to for message in mail.outbox] == [[ALICE]]
 
 
+def test_asking_before_there_is_an_account_does_not_keep_its_owner_out(client: Client) -> None:
+    for _time in range(sign_in.FLOOD + 1):
+        ask(Client())
+        SignInCode.objects.update(fresh_until=timezone.now())
+    ask(Client())
+    assert deliver() == []
+    links.user_for(ALICE)
+    ask(client)
+    assert enter(client, code_in(newest(ALICE)))
+
+
 def test_the_code_is_kept_nowhere(client: Client, alice: User) -> None:
     ask(client)
     code = code_in(newest(ALICE))
