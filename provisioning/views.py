@@ -44,15 +44,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def my_orders(request: HttpRequest) -> HttpResponse:
-<<<<<<< main
     """The orders a person has a part in, each with what is to be done and who does it; what is theirs to do first."""
-    user = _person(request)
-    tasks = sorted((standing.task(access) for access in orders_of(user)), key=lambda task: task["state"] != "next")
+    tasks = sorted(standing.tasks(_person(request)), key=lambda task: task["state"] != "next")
     return render(request, "my_orders.html", {"tasks": tasks})
-=======
-    """The orders a person has a part in, each with what is to be done and who does it."""
-    return render(request, "my_orders.html", {"tasks": standing.tasks(_person(request))})
->>>>>>> local
 
 
 @never_cache
