@@ -101,14 +101,15 @@ def state_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir="/tmp"))
     folder.chmod(0o755)
     demo = Demo(folder / "state")
-    demo.start()
-    assert demo.end() == 0
-    assert processes(folder) == {}
-    yield folder / "state"
-    left = processes(folder)
-    kill_all(folder)
-    shutil.rmtree(folder)
-    assert not left
+    try:
+        demo.start()
+        assert demo.end() == 0
+        assert processes(folder) == {}
+        yield folder / "state"
+        assert processes(folder) == {}
+    finally:
+        kill_all(folder)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
