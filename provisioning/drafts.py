@@ -11,6 +11,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import get_language
 from formtools.wizard.storage.base import BaseStorage
 
 from provisioning.models import Draft
@@ -164,6 +165,7 @@ class DraftStorage(BaseStorage):  # type: ignore[misc]
             "data": keepable(data),
             "answer": answer,
             "display": display,
+            "language": get_language(),
             "revision": (before["revision"] if before else 0) + (1 if changed else 0),
             "by": by if changed or before is None else before["by"],
             "at": timezone.now().isoformat() if changed or before is None else before["at"],

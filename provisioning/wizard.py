@@ -18,6 +18,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from formtools.wizard.views import SessionWizardView
@@ -31,6 +32,11 @@ from subscriptions.models import Order
 from subscriptions.summary import mask
 
 PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
+
+
+def _display(form: Any) -> list[list[str]]:
+    """What a form's answer is shown as again: rows of a label and what was answered."""
+    return [[str(label), str(value)] for label, value in form.summary()]
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -199,8 +205,17 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             "at": changed_at(entry),
             "step": next(each.label for each in self.table if each.name == name),
             "same_step": name == step,
-            "answers": entry["display"],
+            "answers": self.shown(name),
         }
+
+    def shown(self, step: str) -> list[list[str]]:
+        """Return a kept answer as rows: as its writer saw it, or in the reader's language where that is another."""
+        entry = self.storage.entry(step) or {"display": []}
+        if entry.get("language") not in (None, get_language()):
+            form = self.get_form(step, data=self.storage.get_step_data(step))
+            if form.is_valid():
+                return _display(form)
+        return list(entry["display"])
 
     # Something is posted
 
@@ -235,8 +250,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return self._accept(at, form, answer)
 
     def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
-        display = [[str(label), str(value)] for label, value in form.summary()]
-        if self.storage.keep(at, self.request.POST, answer, display, by=self.access.user.email):
+        if self.storage.keep(at, self.request.POST, answer, _display(form), by=self.access.user.email):
             self.storage.reopen(steps.resting_on(self.table, at))
             self.answer_changed(at)
         del self.answers
@@ -366,7 +380,7 @@ class SetUpWizard(OrderWizard):
         if step != "review":
             return self.facts.of_page(step)
         groups = [
-            {"title": each.label, "url": self.url(each.name), "rows": (self.storage.entry(each.name) or {})["display"]}
+            {"title": each.label, "url": self.url(each.name), "rows": self.shown(each.name)}
             for each in steps.applicable(self.table, self.answers)
             if each.name not in {"subscription", "review"} and each.name in self.answers
         ]

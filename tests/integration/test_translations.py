@@ -119,6 +119,18 @@ def test_language_is_chosen_at_the_foot_of_the_page_and_emails_keep_the_vendors(
     }
 
 
+def test_answers_are_shown_in_the_language_of_who_reads_them() -> None:
+    order = a_mapped_order(meetings=100)
+    wizard = Wizard(signed_in(order.contact_email), order, "set_up")
+    wizard.answer("subscription", choice="now")
+    page = wizard.fill("meetings", site_name="contoso", time_zone="Europe/Vienna", early_release="no")
+    assert "Early release schedule" in page
+    german = Wizard(in_german(order.contact_email), order, "set_up")
+    assert_german(german.open("review"))
+    assert "Frühzeitige Freigabe" in german.html
+    assert "Wien" in german.html
+
+
 def test_who_asks_for_a_language_that_there_is_not_gets_the_vendors(settings: Settings) -> None:
     address = reverse("account_login")
     assert '<html lang="en"' in Client(headers={"accept-language": "fr"}).get(address).content.decode()
