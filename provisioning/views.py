@@ -28,7 +28,7 @@ from provisioning.access import (
 )
 from provisioning.forms.asking import Decision
 from provisioning.models import AccessRequest, Event, Part, User
-from subscriptions import pdf, summary
+from subscriptions import summary
 from subscriptions.models import Order
 
 READ_OR_POST = ["GET", "HEAD", "POST"]
@@ -214,6 +214,8 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponse:
     """*Download order summary (PDF)*."""
     access = access_to(request.user, number)
     access.require(May.READ_SUMMARY)
+    from subscriptions import pdf  # WeasyPrint takes half a second to load, which a start need not wait for
+
     response = HttpResponse(pdf.render(_summary(access)), content_type="application/pdf")
     response["Content-Disposition"] = f'attachment; filename="order-summary-{access.order.number}.pdf"'
     return response

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -112,8 +113,9 @@ class OrganizationChoice(StepForm):
         self.initial.setdefault("domain", self.searched)
         if self.is_bound:
             # The page carries what it was searched for, also where an earlier answer is filled in.
-            self.data = self.data.copy()
-            self.data[self.add_prefix("domain")] = self.searched
+            data: MultiValueDict[str, Any] = MultiValueDict(dict(self.data.lists()))  # type: ignore[attr-defined]
+            data[self.add_prefix("domain")] = self.searched
+            self.data = data
         if not self.candidates:
             self.fields["organization"].widget = forms.HiddenInput()
             self.initial["organization"] = NEW

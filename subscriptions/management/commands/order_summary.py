@@ -19,7 +19,8 @@ class Command(BaseCommand):
         """Say which order, where to, and in which language."""
         parser.add_argument("number", help="the order number")
         parser.add_argument("--output", required=True, type=Path, help="the file to write")
-        parser.add_argument("--language", choices=[code for code, _name in settings.LANGUAGES], help="default: LANGUAGE_CODE")
+        languages = [code for code, _name in settings.LANGUAGES]
+        parser.add_argument("--language", choices=languages, help="default: LANGUAGE_CODE")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the file, or end with a sentence that says what to do."""
