@@ -252,18 +252,20 @@ class Event(models.Model):
 class Mail(models.Model):
     """An email to be sent: what, to whom, and whether it went out. The text is made when it is sent."""
 
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="mails")
-    event = models.CharField(max_length=40)  # the name of the function in provisioning.emails
-    to = models.EmailField()
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="mails", verbose_name=_("order"))
+    event = models.CharField(_("event"), max_length=40)  # the name of the function in provisioning.emails
+    to = models.EmailField(_("to"))
     facts = models.JSONField(default=dict, blank=True)
     link = models.ForeignKey(Link, on_delete=models.PROTECT, null=True, blank=True, related_name="mails")
     public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)  # its Message-ID, on every try
-    created_at = models.DateTimeField(default=timezone.now)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    tries = models.PositiveSmallIntegerField(default=0)
-    problem = models.TextField(blank=True)
+    created_at = models.DateTimeField(_("asked for at"), default=timezone.now)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    problem = models.TextField(_("problem"), blank=True)
 
     class Meta:
+        verbose_name = _("email")
+        verbose_name_plural = _("emails")
         indexes = [models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="mail_to_send")]
 
     def __str__(self) -> str:
