@@ -139,7 +139,7 @@ class Candidate:
     @property
     def strong_name_tie(self) -> bool:
         """Whether one of the organization's names is the same."""
-        return any(each.code in ranking.NAME_TIES - {Code.NEAR_NAME} for each in self.evidence)
+        return any(each.code in ranking.SAME_NAMES for each in self.evidence)
 
     def marked_best(self) -> Self:
         """The same card with the mark *Best match*."""

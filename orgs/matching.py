@@ -1,24 +1,24 @@
 """Finds the organizations that an order may be for. Asking never writes.
 
-Two round trips: one statement of b-tree look-ups (an arm for each kind of tie, each with its own LIMIT), one for the
-facts of what it found. Statistics of use are stored on the organization, never counted here.
+Two round trips (orgs.search), then arithmetic: features with names (orgs.features), a ranker and a gate (orgs.scoring),
+and the evidence a person reads. Statistics of use are stored on the organization, never counted here.
 """
 
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
-from orgs import normalize, ranking
+from orgs import features, normalize, ranking, scoring, search
 from orgs.cards import FULL, Asked, Candidate, Viewer, as_seen_by, is_shared
 from orgs.models import Domain, Member, Organization
 from orgs.ranking import Code, Evidence
+from orgs.scoring import Scored
+from orgs.search import Found, Question
 
 __all__ = [
     "FULL",
@@ -64,21 +64,6 @@ class Match:
         return self.exact[0] if len(self.exact) == 1 else None
 
 
-@dataclass(frozen=True)
-class _Question:
-    """What was asked, as it is looked up."""
-
-    email: str
-    name: str
-    partners: bool
-
-    @property
-    def domain(self) -> str:
-        """The email's domain where it can be evidence, else ""."""
-        domain = normalize.email_domain(self.email)
-        return "" if is_shared(domain) else domain
-
-
 def find_candidates(
     *, email: str, company_name: str, partners: bool = False, limit: int = 10, viewer: Viewer = FULL
 ) -> Match:
@@ -87,18 +72,16 @@ def find_candidates(
     ``partners`` looks among partners only. ``viewer`` is who will read the answer; what they may not know is masked or
     left out (names without any tie), see :class:`orgs.cards.Viewer`.
     """
-    question = _Question(normalize.email_key(email), company_name, partners)
-    arms = [
-        *_member_arms(question),
-        *_seed_arms(question),
-        *_domain_arms(question.domain),
-        *_name_arms(question.name),
-    ]
-    candidates = _ranked(question, _look_up(arms, partners), viewer)
-    kept = tuple(each for each in candidates if each.exact) or ()
-    kept += tuple(each for each in candidates if not each.exact)[: max(0, limit - len(kept))]
-    result = Result.NONE if not kept else Result.EXACT if kept[0].exact else Result.CANDIDATES
-    return Match(result, kept)
+    question = _question(email, company_name)
+    found, slots = _found(question, partners=partners)
+    ranking_of = _rank(question, found, slots)
+    sure = ranking_of.shown >= scoring.weights().shown_from
+    kept = [pk for pk in ranking_of.order if sure or _belongs(found[pk], ranking_of.by_pk.get(pk))]
+    exact = [pk for pk in kept if _is_member(found[pk])]
+    others = [pk for pk in kept if not _is_member(found[pk])]
+    candidates = _candidates(question, found, ranking_of, [*exact, *others], viewer, limit=max(limit, len(exact)))
+    result = Result.NONE if not candidates else Result.EXACT if candidates[0].exact else Result.CANDIDATES
+    return Match(result, candidates)
 
 
 def search_by_domain(
@@ -119,10 +102,13 @@ def search_by_domain(
         return ()
     if is_shared(name):
         raise SharedDomain(name)
-    question = _Question(normalize.email_key(email), company_name, partners)
-    arms = [*_domain_arms(name, exact=True), *_member_arms(question)]
-    found = {pk: rows for pk, rows in _look_up(arms, partners).items() if any(row[0] == "domain" for row in rows)}
-    return _ranked(question, found, viewer, searched=name)[: min(limit, 10)]
+    question = search.ask(normalize.email_key(email), name, company_name)
+    found, slots = _found(question, partners=partners)
+    found = {pk: one for pk, one in found.items() if any(domain_of(each) == name for each, _status in one.domains)}
+    for one in found.values():  # the older rule is about the own email's domain, not about one that is searched for
+        one.ties = [tie for tie in one.ties if tie[0] != "seed"]
+    ranking_of = _rank(question, found, slots)
+    return _candidates(question, found, ranking_of, ranking_of.order, viewer, limit=min(limit, 10), searched=name)
 
 
 def get_candidate(*, public_id: UUID, email: str, company_name: str, viewer: Viewer = FULL) -> Candidate | None:
@@ -130,180 +116,207 @@ def get_candidate(*, public_id: UUID, email: str, company_name: str, viewer: Vie
     organization = Organization.objects.filter(public_id=public_id).values_list("pk", flat=True).first()
     if organization is None:
         return None
-    question = _Question(normalize.email_key(email), company_name, partners=False)
-    arms = [*_member_arms(question), *_seed_arms(question), *_domain_arms(question.domain)]
-    found = {organization: [], **{pk: rows for pk, rows in _look_up(arms, False).items() if pk == organization}}
-    return next(iter(_ranked(question, found, viewer, keep_all=True)), None)
+    question = _question(email, company_name)
+    found, slots = _found(question, also=[organization])
+    found = {pk: one for pk, one in found.items() if pk == organization}
+    ranking_of = _rank(question, found, slots)
+    return next(iter(_candidates(question, found, ranking_of, [organization], viewer, limit=1, chosen=True)), None)
 
 
 def near_duplicates(
     *, name: str, country: str, email: str, limit: int = 5, viewer: Viewer = FULL
 ) -> tuple[Candidate, ...]:
     """Organizations that a new one of this name may already be: shown once more before it is made."""
-    question = _Question(normalize.email_key(email), name, partners=False)
-    arms = [*_name_arms(name), *_domain_arms(question.domain), *_member_arms(question)]
-    candidates = _ranked(question, _look_up(arms, False), viewer, country=country)
-    return tuple(each for each in candidates if each.name_tie or each.exact)[:limit]
+    question = _question(email, name)
+    found, slots = _found(question)
+    ranking_of = _rank(question, found, slots)
+    near = [pk for pk in ranking_of.order if _is_member(found[pk]) or _is_near(ranking_of.by_pk.get(pk))]
+    candidates = _candidates(question, found, ranking_of, near, viewer, limit=limit, country=country)
+    return tuple(each for each in candidates if each.name_tie or each.exact)
 
 
-# Looking up. An arm is (SQL, parameters); each gives rows of (organization_id, arm, detail).
-_Arm = tuple[str, list[object]]
-_Rows = dict[int, list[tuple[str, str]]]
-_MOST_ON_A_DOMAIN = 400
-_MOST_OF_A_NAME = 40
+# Putting in order. The scores come from what is fitted; what the data it was fitted on does not have (users, claimed
+# domains) is added by hand: it never outweighs a domain or a name, it decides between those that are near.
+_BY_HAND = {Code.USERS_AND_NAME_START: 1.0, Code.CLAIMED_DOMAIN: 1.0}
+_AS_GOOD_AS = 0.25  # scores this near belong together: use and recency decide
+_FAR_BEHIND = 7.0  # what only a name suggests is left out where something else is so much better
 
 
-def _member_arms(question: _Question) -> Iterable[_Arm]:
-    if question.email:
-        yield ("SELECT organization_id, 'member', role FROM orgs_member WHERE email = %s LIMIT 50", [question.email])
+@dataclass(frozen=True)
+class _Ranking:
+    """Primary keys best first, what was scored, and how likely the answer is among them."""
+
+    order: list[int]
+    by_pk: dict[int, Scored]
+    scores: dict[int, float]
+    shown: float
+    best: int | None
 
 
-def _seed_arms(question: _Question) -> Iterable[_Arm]:
-    """The older seed's rule: the first five characters of the name, and users at the same email domain.
+def _question(email: str, name: str) -> Question:
+    domain = normalize.email_domain(email)
+    return search.ask(normalize.email_key(email), "" if is_shared(domain) else domain, name)
 
-    Steps through the index from organization to organization, however many users each has.
-    """
-    start = normalize.name_start(question.name)
-    if not question.domain or not start:
-        return
-    yield (
-        """SELECT o.id, 'seed', t.domain FROM (
-               WITH RECURSIVE step(domain, organization_id) AS (
-                   (SELECT email_domain, organization_id FROM orgs_member
-                    WHERE email_domain = %s ORDER BY organization_id LIMIT 1)
-                   UNION ALL
-                   SELECT step.domain, (SELECT m.organization_id FROM orgs_member m
-                       WHERE m.email_domain = step.domain AND m.organization_id > step.organization_id
-                       ORDER BY m.organization_id LIMIT 1)
-                   FROM step WHERE step.organization_id IS NOT NULL
-               ) SELECT domain, organization_id FROM step WHERE organization_id IS NOT NULL LIMIT 1000
-           ) t JOIN orgs_organization o ON o.id = t.organization_id WHERE o.name_start = %s LIMIT 50""",
-        [question.domain, start],
+
+def _found(
+    question: Question, *, partners: bool = False, also: Sequence[int] = ()
+) -> tuple[dict[int, Found], list[search.Slot]]:
+    found, slots = search.look_up(question, also)
+    if partners:
+        found = {pk: one for pk, one in found.items() if one.organization.is_partner}
+    return found, slots
+
+
+def domain_of(name: str) -> str:
+    """What somebody registered of an organization's domain."""
+    return normalize.registrable_domain(name)
+
+
+def _is_member(found: Found) -> bool:
+    return any(arm == "member" for arm, _detail in found.ties)
+
+
+def _belongs(found: Found, scored: Scored | None) -> bool:
+    """Whether more than a name ties the organization to the email: then it is shown whatever the gate says."""
+    by_hand = any(arm in {"member", "seed"} for arm, _detail in found.ties)
+    return by_hand or (scored is not None and scored.tied)
+
+
+def _is_near(scored: Scored | None) -> bool:
+    if scored is None:
+        return False
+    features = scored.features
+    same = features["name_same"] or features["other_name_same"] or features["same_words"]
+    return bool(same) or features["both_covered"] >= 0.5 or features["reads_the_same"] >= 0.9
+
+
+def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Slot]) -> _Ranking:
+    fitted = scoring.weights()
+    asked = search.as_asked(question, slots)
+    must = {pk for pk, one in found.items() if any(arm in {"member", "seed"} for arm, _detail in one.ties)}
+    described = features.describe(asked, [search.as_known(one) for one in found.values()], must)
+    ranked = scoring.rank(described, fitted.ranker)
+    likely = scoring.shown(asked, ranked, fitted.gate)
+    best = ranked[0].known.pk if scoring.is_best(ranked, likely, fitted) else None
+    scores = {each.known.pk: each.score + _by_hand(found[each.known.pk], question) for each in ranked}
+    order = sorted(scores, key=lambda pk: (-scores[pk], pk))
+    return _Ranking(_by_use(order, scores, found), {each.known.pk: each for each in ranked}, scores, likely, best)
+
+
+def _by_hand(found: Found, question: Question) -> float:
+    total = sum(_BY_HAND[Code.USERS_AND_NAME_START] for arm, _detail in found.ties if arm == "seed")
+    claimed = any(status == Domain.Status.CLAIMED and name == question.domain for name, status in found.domains)
+    return total + (_BY_HAND[Code.CLAIMED_DOMAIN] if claimed else 0.0)
+
+
+def _by_use(order: Sequence[int], scores: dict[int, float], found: dict[int, Found]) -> list[int]:
+    """The same order, but among those that belong as well as another, use decides, then recency."""
+    result: list[int] = []
+    group: list[int] = []
+    for pk in order:
+        if group and scores[group[0]] - scores[pk] > _AS_GOOD_AS:
+            result += sorted(group, key=lambda each: _use_key(found[each]))
+            group = []
+        group.append(pk)
+    return result + sorted(group, key=lambda each: _use_key(found[each]))
+
+
+def _use_key(found: Found) -> tuple[float, ...]:
+    return ranking.order_key(0.0, _use(found.organization))
+
+
+def _use(organization: Organization) -> ranking.Use:
+    return ranking.Use(
+        organization.active_subscription_count,
+        organization.active_user_count,
+        organization.last_activity_at,
+        has_verified_domain=bool(organization.domains.all()),
     )
 
 
-def _domain_arms(domain: str, *, exact: bool = False) -> Iterable[_Arm]:
-    """Domains that were verified or claimed: this one, its relations by registrable domain, other TLDs."""
-    if not domain:
-        return
-    columns = "SELECT organization_id, 'domain', status || ' ' || name FROM orgs_domain"
-    registrable = normalize.registrable_domain(domain)
-    yield (f"{columns} WHERE registrable = %s LIMIT {_MOST_ON_A_DOMAIN}", [registrable])
-    if not exact:
-        label = normalize.domain_label(domain)
-        if len(label) >= 4:
-            yield (f"{columns} WHERE label = %s LIMIT 60", [label])
-
-
-def _name_arms(name: str) -> Iterable[_Arm]:
-    key = normalize.name_key(name)
-    if key:
-        limit = _MOST_OF_A_NAME
-        yield (f"SELECT id, 'name', '' FROM orgs_organization WHERE name_key = %s LIMIT {limit}", [key])  # noqa: S608
-        yield (f"SELECT organization_id, 'name', '' FROM orgs_othername WHERE name_key = %s LIMIT {limit}", [key])  # noqa: S608
-
-
-def _look_up(arms: Iterable[_Arm], partners: bool) -> _Rows:
-    """Run the arms as one statement: what was found for each organization's pk."""
-    arms = list(arms)
-    found: _Rows = defaultdict(list)
-    if not arms:
-        return found
-    union = " UNION ALL ".join(f"({sql})" for sql, _values in arms)
-    values = [value for _sql, values in arms for value in values]
-    if partners:
-        union = (
-            "SELECT t.* FROM ("  # noqa: S608 — arms hold no input, only placeholders
-            f"{union}) AS t(id, arm, detail) JOIN orgs_organization o ON o.id = t.id WHERE o.is_partner"
-        )
-    with connection.cursor() as cursor:
-        cursor.execute(union, values)
-        for pk, arm, detail in cursor.fetchall():
-            found[pk].append((arm, detail))
-    return found
-
-
-def _ranked(
-    question: _Question,
-    found: _Rows,
+def _candidates(
+    question: Question,
+    found: dict[int, Found],
+    ranking_of: _Ranking,
+    order: Sequence[int],
     viewer: Viewer,
     *,
+    limit: int,
     searched: str = "",
     country: str = "",
-    keep_all: bool = False,
+    chosen: bool = False,
 ) -> tuple[Candidate, ...]:
-    """Candidates with their evidence and cards, best first; what the viewer may not know is left out."""
-    organizations = list(Organization.objects.filter(pk__in=found).prefetch_related("domains", "other_names"))
+    """The cards, as the viewer may see them; what the viewer may not know is left out."""
     now = timezone.now()
-    scored: list[tuple[tuple[object, ...], Candidate]] = []
-    for organization in organizations:
-        use = ranking.Use(
-            organization.active_subscription_count,
-            organization.active_user_count,
-            organization.last_activity_at,
-            has_verified_domain=bool(organization.domains.all()),
-        )
-        evidence = _evidence(question, organization, found[organization.pk], use, searched, country)
-        ties = [each for each in evidence if each.weight > 0]
-        if not ties and not keep_all:
+    asked = Asked(question.email, question.name, searched or question.domain, chosen=chosen)
+    top = max((ranking_of.scores[pk] for pk in order), default=0.0)
+    cards: list[Candidate] = []
+    for pk in order:
+        one, scored = found[pk], ranking_of.by_pk.get(pk)
+        if not chosen and not _belongs(one, scored) and ranking_of.scores[pk] < top - _FAR_BEHIND:
             continue
-        score = max((each.weight for each in ties), default=0.0) + 0.2 * sum(each.weight for each in evidence)
-        key = (not any(each.code in ranking.EXACT for each in evidence), *ranking.order_key(score, use))
-        asked = Asked(question.email, question.name, searched or question.domain, chosen=keep_all)
-        candidate = as_seen_by(viewer, organization, tuple(evidence), score, use, asked, now)
-        if candidate is not None:
-            scored.append((key, candidate))
-    scored.sort(key=lambda pair: pair[0])
-    return tuple(_mark_best([candidate for _key, candidate in scored]))
-
-
-def _mark_best(candidates: Sequence[Candidate]) -> Iterable[Candidate]:
-    """Mark the first one where both a domain and the name speak for it, and for no other as much."""
-    for place, candidate in enumerate(candidates):
-        clear = len(candidates) == 1 or candidates[1].score < candidate.score - 2
-        strong = candidate.exact or (candidate.domain_tie and candidate.strong_name_tie)
-        yield candidate.marked_best() if place == 0 and strong and clear else candidate
+        use = _use(one.organization)
+        evidence = _evidence(question, one, scored, use, searched, country)
+        card = as_seen_by(viewer, one.organization, evidence, ranking_of.scores[pk], use, asked, now)
+        if card is not None:
+            cards.append(card.marked_best() if pk == ranking_of.best and not cards else card)
+        if len(cards) >= limit:
+            break
+    return tuple(cards)
 
 
 def _evidence(
-    question: _Question,
-    organization: Organization,
-    rows: Iterable[tuple[str, str]],
-    use: ranking.Use,
-    searched: str,
-    country: str,
-) -> list[Evidence]:
+    question: Question, found: Found, scored: Scored | None, use: ranking.Use, searched: str, country: str
+) -> tuple[Evidence, ...]:
+    """What a person is told: the ties, the names, and what speaks against."""
     evidence: dict[Code, Evidence] = {}
-    asked = searched or question.domain
-    for arm, detail in rows:
+    organization = found.organization
+    for arm, detail in found.ties:
         if arm == "member":
             code = Code.MEMBER if detail == Member.Role.USER else Code.ADMINISTRATOR
             evidence[code] = ranking.evidence(code)
         elif arm == "seed":
-            evidence[Code.USERS_AND_NAME_START] = ranking.evidence(Code.USERS_AND_NAME_START, detail)
-        elif arm == "domain":
-            status, _space, name = detail.partition(" ")
-            if is_shared(name):
-                continue
-            code = _domain_tie(asked, name, status)
-            evidence[code] = ranking.evidence(code, name)
-    name_tie = ranking.compare_names(
-        question.name, organization.name, [other.name for other in organization.other_names.all()]
-    )
-    if name_tie:
-        evidence[name_tie.code] = name_tie
-    if country and organization.country and organization.country.code != country:
+            evidence[Code.USERS_AND_NAME_START] = ranking.evidence(Code.USERS_AND_NAME_START, question.domain)
+    asked = searched or question.domain
+    for name, status in found.domains if asked else ():
+        code_or_none = _domain_tie(asked, name, status)
+        if code_or_none and not is_shared(name):
+            evidence.setdefault(code_or_none, ranking.evidence(code_or_none, name))
+    others = [name for name, _key in found.other_names]
+    tie = ranking.compare_names(question.name, organization.name, others)
+    if tie is None and scored is not None:
+        tie = _looser_name_tie(question, scored, [organization.name, *others])
+    if tie:
+        evidence[tie.code] = tie
+    elif not evidence and scored is not None:
+        evidence[Code.NEAR_NAME] = ranking.evidence(Code.NEAR_NAME, organization.name, 0.5)
+    elsewhere = bool(country and organization.country and organization.country.code != country)
+    if elsewhere or (scored is not None and scored.features["country_differs"]):
         evidence[Code.ANOTHER_COUNTRY] = ranking.evidence(Code.ANOTHER_COUNTRY)
     if ranking.is_quiet(use, timezone.now()):
         evidence[Code.NOT_ACTIVE] = ranking.evidence(Code.NOT_ACTIVE)
     if not use.has_verified_domain:
         evidence[Code.NO_VERIFIED_DOMAIN] = ranking.evidence(Code.NO_VERIFIED_DOMAIN)
-    return list(evidence.values())
+    return tuple(evidence.values())
 
 
-def _domain_tie(asked: str, name: str, status: str) -> Code:
+def _looser_name_tie(question: Question, scored: Scored, names: Sequence[str]) -> Evidence | None:
+    """What words, scripts and initials say where the names are not near letter by letter."""
+    seen = scored.features
+    if seen["short_form"] >= 0.9 or seen["short_form_of_asked"] >= 0.9:
+        return ranking.evidence(Code.ACRONYM, names[0])
+    if seen["reads_the_same"] >= 0.8:
+        return ranking.evidence(Code.READS_THE_SAME, names[0])
+    if seen["both_covered"] >= 0.25 or seen["any_name_covers"] >= 0.6:
+        return ranking.evidence(Code.SAME_WORDS, names[0])
+    return None
+
+
+def _domain_tie(asked: str, name: str, status: str) -> Code | None:
     if name == asked:
         return Code.CLAIMED_DOMAIN if status == Domain.Status.CLAIMED else Code.VERIFIED_DOMAIN
     if normalize.registrable_domain(name) == normalize.registrable_domain(asked):
         return Code.SUB_DOMAIN
-    return Code.OTHER_TLD
+    if normalize.domain_label(name) == normalize.domain_label(asked):
+        return Code.OTHER_TLD
+    return None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import uuid_utils.compat as uuid
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
-from orgs import normalize
+from orgs import normalize, words
 
 
 class Organization(models.Model):
@@ -66,6 +67,8 @@ class Organization(models.Model):
         if fields is not None and "name" in fields:
             kwargs["update_fields"] = {*fields, "name_key", "name_start"}
         super().save(**kwargs)
+        if fields is None or "name" in fields:
+            words.remember(self.pk, self.name_key)
 
 
 class OtherName(models.Model):
@@ -96,6 +99,7 @@ class OtherName(models.Model):
         """Keep the search key with the name it is made from."""
         self.name_key = normalize.name_key(self.name)
         super().save(**kwargs)
+        words.remember(self.organization_id, self.name_key)
 
 
 class Domain(models.Model):
@@ -132,8 +136,9 @@ class Domain(models.Model):
         """Keep the domain as DNS has it, and the two search keys with it."""
         self.name = normalize.ascii_domain(self.name)
         self.registrable = normalize.registrable_domain(self.name)
-        self.label = normalize.domain_label(self.name)
+        self.label = normalize.domain_label(self.name)[:63]
         super().save(**kwargs)
+        words.remember(self.organization_id, self.label)
 
 
 class Member(models.Model):
@@ -169,3 +174,62 @@ class Member(models.Model):
         self.email = normalize.email_key(self.email)
         self.email_domain = normalize.email_domain(self.email)
         super().save(**kwargs)
+
+
+class Word(models.Model):
+    """A word of the directory's names, and in how many organizations it is (as of the last rebuild: a hint)."""
+
+    word = models.CharField(max_length=60, primary_key=True)
+    organizations = models.PositiveIntegerField(default=1)
+    sound = models.CharField(max_length=30, default="")  # see orgs.terms.sound
+    country = models.CharField(max_length=2, default="")  # where nearly all organizations with this word are
+
+    class Meta:
+        indexes = [models.Index(fields=["sound"], condition=~models.Q(sound=""), name="word_sound")]
+
+    def __str__(self) -> str:
+        return self.word
+
+
+class Spelling(models.Model):
+    """A word with one letter left out, for finding the word from a misspelling with the same letter left out."""
+
+    key = models.CharField(max_length=60)
+    word = models.CharField(max_length=60)
+
+    class Meta:
+        indexes = [models.Index(fields=["key"], name="spelling_key")]
+
+    def __str__(self) -> str:
+        return f"{self.key} → {self.word}"
+
+
+class Posting(models.Model):
+    """Organizations that have a word in one of their names; a word can have several rows.
+
+    Only a hint where to look: an organization that has lost the word, or is gone, may still be listed, so it is
+    no foreign key; the names themselves decide.
+    """
+
+    word = models.CharField(max_length=60)
+    organization_ids = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        indexes = [models.Index(fields=["word"], name="posting_word")]
+
+    def __str__(self) -> str:
+        return f"{self.word}: {len(self.organization_ids)}"
+
+
+class WordPair(models.Model):
+    """Two words that stand for each other, learned from organizations that have both: "hospital" and "krankenhaus"."""
+
+    word = models.CharField(max_length=60)
+    other = models.CharField(max_length=60)
+    strength = models.FloatField()  # 0 to 1
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["word", "other"], name="word_pair_once")]
+
+    def __str__(self) -> str:
+        return f"{self.word} = {self.other}"

@@ -45,14 +45,16 @@ _ARABIC: Final = str.maketrans(
 )
 _INITIALS: Final = re.compile(r"(?<!\w)(?:\w\.\s?){2,}(?:\w(?!\w))?")
 _SLASHED: Final = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
-_JOINED_CJK: Final = re.compile(
-    r"[\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0002ffff]"
+# Scripts whose words are not set apart by spaces, or not the way that Latin names are; orgs.terms takes them to pieces.
+_JOINED: Final = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0002ffff]"
 )
 _DROPPED: Final = frozenset({"the", "and", "of", "und", "et"})
 # Phrases by their last word, so that one look-up decides whether any can end a name.
 _PHRASES: Final[dict[str, list[tuple[str, ...]]]] = {}
 for _phrase in sorted((tuple(phrase.split()) for phrase in legal_forms.PHRASES), key=len, reverse=True):
     _PHRASES.setdefault(_phrase[-1], []).append(_phrase)
+_LETTER_DIGIT: Final = re.compile(r"(?<=[a-z]{2})(?=[0-9]{2})")  # "UMR8164" and "UMR 8164"
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -126,10 +128,10 @@ def is_native(text: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _fold_word(word: str) -> str:
-    """One word without accents; other alphabets in Latin letters, Chinese characters and kana as they are."""
+    """One word without accents; other alphabets in Latin letters, joined scripts (kana, Hangul, …) as they are."""
     if word.isascii():
         return word
-    if _JOINED_CJK.search(word):
+    if _JOINED.search(word):
         return word
     return "".join(char for char in anyascii(word).lower() if char.isalnum())
 
@@ -148,6 +150,7 @@ def words(name: str, *, legal: bool = False) -> tuple[str, ...]:
                 text = text.replace(form, " ")
     text = _SLASHED.sub(r"\1\2", _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found[0]) + " ", text))
     text = text.replace("'", "").replace("&", " and ").replace("+", " plus ")
+    text = _LETTER_DIGIT.sub(" ", text)
     if text.isascii():
         text = _NOT_A_LETTER.sub(" ", text)
     else:

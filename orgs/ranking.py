@@ -29,7 +29,10 @@ class Code(enum.StrEnum):
     SAME_NAME = "same_name"
     SAME_NAME_BUT_FORM = "same_name_but_form"  # legal form, script, accents, word order
     OTHER_NAME = "other_name"
+    ACRONYM = "acronym"
+    READS_THE_SAME = "reads_the_same"  # in another script
     NEAR_NAME = "near_name"
+    SAME_WORDS = "same_words"
     OTHER_TLD = "other_tld"
     ANOTHER_COUNTRY = "another_country"
     NOT_ACTIVE = "not_active"
@@ -48,7 +51,10 @@ WEIGHTS: Final[dict[Code, float]] = {
     Code.SAME_NAME: 20,
     Code.SAME_NAME_BUT_FORM: 18,
     Code.OTHER_NAME: 17,
+    Code.ACRONYM: 12,
+    Code.READS_THE_SAME: 12,
     Code.NEAR_NAME: 10,
+    Code.SAME_WORDS: 9,
     Code.ANOTHER_COUNTRY: -2,
     Code.NOT_ACTIVE: -1,
     Code.NO_VERIFIED_DOMAIN: -1,
@@ -56,7 +62,13 @@ WEIGHTS: Final[dict[Code, float]] = {
 DOMAIN_TIES: Final = frozenset(
     {Code.USERS_AND_NAME_START, Code.CLAIMED_DOMAIN, Code.VERIFIED_DOMAIN, Code.SUB_DOMAIN, Code.OTHER_TLD}
 )
-NAME_TIES: Final = frozenset({Code.SAME_NAME, Code.SAME_NAME_BUT_FORM, Code.OTHER_NAME, Code.NEAR_NAME})
+NAME_TIES: Final = frozenset(
+    {
+        *(Code.SAME_NAME, Code.SAME_NAME_BUT_FORM, Code.OTHER_NAME),
+        *(Code.ACRONYM, Code.READS_THE_SAME, Code.NEAR_NAME, Code.SAME_WORDS),
+    }
+)
+SAME_NAMES: Final = frozenset({Code.SAME_NAME, Code.SAME_NAME_BUT_FORM, Code.OTHER_NAME})
 EXACT: Final = frozenset({Code.ADMINISTRATOR, Code.MEMBER})
 
 

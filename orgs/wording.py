@@ -24,7 +24,10 @@ _TIES: Final[dict[Code, Promise]] = {
     Code.SAME_NAME: _("Same name"),
     Code.SAME_NAME_BUT_FORM: _("Same name, written differently"),
     Code.OTHER_NAME: _("Known by this name"),
+    Code.ACRONYM: _("Same name, abbreviated"),
+    Code.READS_THE_SAME: _("Same name in another script"),
     Code.NEAR_NAME: _("Similar name"),
+    Code.SAME_WORDS: _("Some of the same words in the name"),
 }
 _SENTENCES: Final[dict[Code, Promise]] = {
     Code.ADMINISTRATOR: _("The email address belongs to an administrator of this organization."),
@@ -39,7 +42,10 @@ _SENTENCES: Final[dict[Code, Promise]] = {
     Code.SAME_NAME: _("The name is the same."),
     Code.SAME_NAME_BUT_FORM: _("The name is the same but for legal form, spelling, script or word order: %(about)s."),
     Code.OTHER_NAME: _("The organization is or was also known as %(about)s."),
+    Code.ACRONYM: _("One name is the other abbreviated: %(about)s."),
+    Code.READS_THE_SAME: _("The name reads like %(about)s in another script."),
     Code.NEAR_NAME: _("The name is close to %(about)s."),
+    Code.SAME_WORDS: _("Telling words of the name are in %(about)s too, or mean the same."),
     Code.ANOTHER_COUNTRY: _("The organization is in another country."),
     Code.NOT_ACTIVE: _("No user has been active for a year."),
     Code.NO_VERIFIED_DOMAIN: _("The organization has no verified domain."),
@@ -58,7 +64,10 @@ _MASKED: Final[dict[Code, Promise]] = {
     Code.OTHER_TLD: _("The organization has verified a domain that differs from the email domain in its ending."),
     Code.SAME_NAME_BUT_FORM: _("The name is the same but for legal form, spelling, script or word order."),
     Code.OTHER_NAME: _("The organization is or was also known by this name."),
+    Code.ACRONYM: _("One name is the other abbreviated."),
+    Code.READS_THE_SAME: _("The name reads like the one you entered, in another script."),
     Code.NEAR_NAME: _("The name is close to the one you entered."),
+    Code.SAME_WORDS: _("Telling words of the name are the same or mean the same."),
 }
 
 

@@ -1,0 +1,125 @@
+"""Fits the two logistic regressions with nothing but Python: L-BFGS over lists. For ``fit_matching`` only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import mul
+from typing import Final
+
+Vector = list[float]
+_MEMORY: Final = 10
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Candidates of one question, which one is right, and how much the question counts."""
+
+    candidates: Sequence[Mapping[str, float]]
+    right: int
+    counts: float = 1.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """The gate's features of one question, whether to show, and how much the question counts."""
+
+    features: Mapping[str, float]
+    show: bool
+    counts: float = 1.0
+
+
+def fit_ranker(choices: Sequence[Choice], penalty: float = 1.0) -> dict[str, float]:
+    """Weights under which the right candidate is the likeliest of its list (a conditional logit)."""
+    names = sorted({name for choice in choices for each in choice.candidates for name in each})
+    data = [
+        ([[each[name] for name in names] for each in choice.candidates], choice.right, choice.counts)
+        for choice in choices
+        if len(choice.candidates) > 1
+    ]
+
+    def loss(w: Vector) -> tuple[float, Vector]:
+        total = 0.5 * penalty * _dot(w, w)
+        slope = [penalty * value for value in w]
+        for rows, right, counts in data:
+            scores = [_dot(row, w) for row in rows]
+            top = max(scores)
+            shares = [math.exp(score - top) for score in scores]
+            norm = sum(shares)
+            total += counts * (math.log(norm) + top - scores[right])
+            for place, (row, share) in enumerate(zip(rows, shares, strict=True)):
+                pull = counts * (share / norm - (place == right))
+                if abs(pull) > 1e-6:
+                    slope = [value + pull * feature for value, feature in zip(slope, row, strict=True)]
+        return total, slope
+
+    return dict(zip(names, _minimise(loss, len(names)), strict=True))
+
+
+def fit_gate(cases: Sequence[Case], penalty: float = 1.0) -> dict[str, float]:
+    """Weights of a logistic regression that says whether the answer is among the candidates."""
+    names = sorted({name for case in cases for name in case.features})
+    data = [([case.features[name] for name in names], 1.0 if case.show else -1.0, case.counts) for case in cases]
+
+    def loss(w: Vector) -> tuple[float, Vector]:
+        total = 0.5 * penalty * _dot(w, w)
+        slope = [penalty * value for value in w]
+        for row, sign, counts in data:
+            along = -sign * _dot(row, w)
+            wrong = 1 / (1 + math.exp(-along)) if along >= 0 else math.exp(along) / (1 + math.exp(along))
+            total += counts * (along + math.log1p(math.exp(-along)) if along > 0 else math.log1p(math.exp(along)))
+            pull = -sign * counts * wrong
+            if abs(pull) > 1e-7:
+                slope = [value + pull * feature for value, feature in zip(slope, row, strict=True)]
+        return total, slope
+
+    return dict(zip(names, _minimise(loss, len(names)), strict=True))
+
+
+def _dot(left: Sequence[float], right: Sequence[float]) -> float:
+    return float(sum(map(mul, left, right)))
+
+
+def _minimise(loss: Callable[[Vector], tuple[float, Vector]], size: int, steps: int = 80) -> Vector:
+    """L-BFGS with a backtracking line search (Nocedal and Wright, Numerical Optimization, algorithm 7.4)."""
+    w = [0.0] * size
+    value, slope = loss(w)
+    moves: list[tuple[Vector, Vector, float]] = []
+    for _ in range(steps):
+        direction = _direction(slope, moves)
+        downhill = _dot(direction, slope)
+        step = 1.0 if moves else min(1.0, 1 / (sum(map(abs, slope)) or 1.0))
+        while True:
+            new = [here + step * way for here, way in zip(w, direction, strict=True)]
+            new_value, new_slope = loss(new)
+            if new_value <= value + 1e-4 * step * downhill or step < 1e-8:
+                break
+            step /= 2
+        moved = [after - before for after, before in zip(new, w, strict=True)]
+        turned = [after - before for after, before in zip(new_slope, slope, strict=True)]
+        curve = _dot(moved, turned)
+        done = abs(value - new_value) < 1e-4 * max(1.0, abs(new_value)) * 0.1
+        if curve > 1e-10:
+            moves = [*moves[-_MEMORY + 1 :], (moved, turned, 1 / curve)]
+        w, value, slope = new, new_value, new_slope
+        if done:
+            break
+    return w
+
+
+def _direction(slope: Vector, moves: Sequence[tuple[Vector, Vector, float]]) -> Vector:
+    way = [-value for value in slope]
+    steps: list[float] = []
+    for moved, turned, share in reversed(moves):
+        along = share * _dot(moved, way)
+        steps.append(along)
+        way = [value - along * other for value, other in zip(way, turned, strict=True)]
+    if moves:
+        moved, turned, _share = moves[-1]
+        scale = _dot(moved, turned) / _dot(turned, turned)
+        way = [scale * value for value in way]
+    for (moved, turned, share), along in zip(moves, reversed(steps), strict=True):
+        back = share * _dot(turned, way)
+        way = [value + (along - back) * other for value, other in zip(way, moved, strict=True)]
+    return way

@@ -1,0 +1,50 @@
+"""Measure the organization finder on a directory and questions from files."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from orgs import benchmark
+
+
+class Command(BaseCommand):
+    """Loads the files into a schema of its own, asks every question, prints the figures, and drops the schema."""
+
+    help = (
+        "Measure the organization finder: R@1, R@5, false matches, Best match, latency, by kind and by kind of email."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The files and how to print."""
+        parser.add_argument("--organizations", type=Path, required=True, help="CSV: org_id, name, country, domain")
+        parser.add_argument("--other-names", type=Path, help="CSV: org_id, alias, provenance")
+        parser.add_argument("--queries", type=Path, required=True, help="CSV of questions with their answers")
+        parser.add_argument("--siblings", type=Path, help="CSV of questions about organizations that are left out")
+        parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+    def handle(self, **options: Any) -> None:
+        """Measure."""
+        with benchmark.own_schema():
+            directory = benchmark.load(options["organizations"], options["other_names"])
+            questions = benchmark.questions(options["queries"])
+            siblings = benchmark.questions(options["siblings"]) if options["siblings"] else []
+            benchmark.answer(directory, questions[:200])  # plans and caches are made before anything is timed
+            result = benchmark.figures(benchmark.answer(directory, questions), benchmark.answer(directory, siblings))
+        result["organizations"] = len(directory.pks)
+        if options["json"]:
+            self.stdout.write(json.dumps(result, indent=2))
+            return
+        for group, figures in [("all", result), *result["by_kind"].items(), *result["by_email_kind"].items()]:
+            self.stdout.write(f"{group:>16}  " + "  ".join(_words(figures)))
+
+
+def _words(figures: dict[str, Any]) -> list[str]:
+    names = ("questions", "r_at_1", "r_at_5", "false_match_rate", "wrong_first", "best_match_share",
+             "best_match_precision", "siblings_listed", "siblings_best_match")  # fmt: skip
+    found = [f"{name} {figures[name]}" for name in names if figures.get(name) is not None]
+    return [*found, "ms " + " / ".join(str(value) for value in figures["latency_ms"].values())]
