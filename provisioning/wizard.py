@@ -25,7 +25,7 @@ from formtools.wizard.views import SessionWizardView
 
 from provisioning import access, actions, journey, steps
 from provisioning.access import Access, May
-from provisioning.drafts import DraftStorage, changed_at
+from provisioning.drafts import DraftStorage, changed_at, keepable
 from provisioning.facts import FinderFacts, SetUpFacts
 from subscriptions.actions import SiteNameTaken
 from subscriptions.models import Order
@@ -227,6 +227,8 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         if at not in self.form_list:
             raise Http404
         if not self.reachable(at):
+            if keepable(request.POST):
+                self.storage.keep_typed(at, request.POST)
             messages.info(request, _("This step isn’t due: an earlier answer changed. Go on from here."))
             return redirect(self.url(self.frontier))
         self.storage.current_step = at

@@ -233,3 +233,16 @@ def test_organization_found_by_domain_may_replace_an_answer_that_was_given_befor
     wizard.fill("customer", organization=str(other.public_id))
     answer = Draft.objects.get(order=order).steps["find"]["customer"]["answer"]
     assert answer["organization"] == str(other.public_id)
+
+
+def test_answer_to_a_step_that_is_not_due_any_more_is_there_when_it_is_due_again() -> None:
+    order = mapped_order(meetings=10)
+    first, second = set_up(order), set_up(order)
+    first.fill("meetings", site_name="site-one", time_zone="Europe/Paris", early_release="no", additional_urls=True)
+    assert first.at == "additional"
+    second.answer("meetings", site_name="site-one", time_zone="Europe/Paris", early_release="no", additional_urls=None)
+    first.fill("additional", **{"0__name": "site-two", "0__early_release": "no"})
+    assert first.at != "additional"
+    page = first.answer("meetings", additional_urls=True)
+    assert first.at == "additional"
+    assert 'value="site-two"' in page
