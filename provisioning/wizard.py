@@ -324,7 +324,9 @@ class FinderWizard(OrderWizard):
         return self.facts.of_step(step, self.answers, remembered)
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
-        """Return what was chosen, for the page that reviews it."""
+        """Return what was chosen, for the page that reviews it, and where to change what was entered."""
+        if step.endswith("-check"):
+            return {"edit_url": self.url(step.replace("-check", "-new"))}
         return self.facts.of_page(step, self.answers)
 
     def instead(self, step: str, answer: Any) -> HttpResponseBase | None:

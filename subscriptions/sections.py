@@ -157,7 +157,8 @@ def _order(summary: OrderSummary) -> Section:
 def _organizations(summary: OrderSummary) -> Section:
     rows = []
     if summary.audience:
-        rows.append(Row(_("Who it is for"), str(Order.Audience(summary.audience).label)))
+        customers = summary.audience == Order.Audience.CUSTOMER
+        rows.append(Row(_("Who it is for"), _("A customer") if customers else _("The company that bought it")))
     if summary.partner:
         rows.append(Row(_("Partner organization"), _company(summary.partner)))
     if summary.customer:

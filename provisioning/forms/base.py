@@ -117,10 +117,14 @@ class FieldsForm(forms.Form):
             return get_text_list([str(one) for one in value], gettext("and"))
         return "" if value is None else str(value)
 
+    def label_again(self, field: forms.BoundField) -> Words:
+        """Return the label of a field where its answer is shown again."""
+        return self.summary_labels.get(field.name, field.label or "")
+
     def summary(self) -> Summary:
         """Return (label, what was answered) of each visible field that has an answer, in order."""
         fields = self.visible_fields()
-        rows = [(self.summary_labels.get(field.name, field.label or ""), self.display(field.name)) for field in fields]
+        rows = [(self.label_again(field), self.display(field.name)) for field in fields]
         return [(label, value) for label, value in rows if value]
 
 

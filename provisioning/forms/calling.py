@@ -117,6 +117,8 @@ class LocationAddress(StepForm):
     step = "address"
     title = _("What is the address of your main headquarters?")
 
+    summary_labels: ClassVar[dict[str, Words]] = {"main_number": _("Main number")}
+
     time_zone = ZoneField()
     language = ChoiceField(
         label=_("Email language"),
@@ -129,7 +131,7 @@ class LocationAddress(StepForm):
         expected=_("Select the language of announcements"),
     )
     main_number = TextField(
-        label=_("Main number"),
+        label=_("Main number (optional)"),
         expected=_("Enter a phone number"),
         required=False,
         max_length=40,
@@ -259,7 +261,7 @@ class LocationAddress(StepForm):
         """Return the address as one row of several lines, then the rest."""
         lines = addresses.lines(self.country, self.address)
         keys = {field.key for field in self.address_fields}
-        rest = [(field.label or "", self.display(field.name)) for field in self if field.name not in keys]
+        rest = [(self.label_again(field), self.display(field.name)) for field in self if field.name not in keys]
         return [
             (_("Address"), "\n".join([*lines, self.country_name])),
             *((label, text) for label, text in rest if text),

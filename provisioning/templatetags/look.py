@@ -40,8 +40,11 @@ def problems(form: Any) -> list[Problem]:
         if not form.is_bound:
             return []
         found = [("", str(message)) for message in form.non_form_errors()]
-        for row in form.forms:
-            found += _form_problems(row)
+        for count, row in enumerate(form.forms, start=1):
+            named = _("Additional URL %(number)d: %(problem)s")
+            found += [
+                (control, named % {"number": count, "problem": sentence}) for control, sentence in _form_problems(row)
+            ]
         return found
     if isinstance(form, forms.BaseForm) and form.is_bound:
         return list(_form_problems(form))

@@ -101,7 +101,7 @@ def test_zone_without_a_short_name_is_told_by_its_offset() -> None:
 
 def test_partner_that_provisions_an_existing_customer_has_the_label() -> None:
     assert rows(a_summary(), "organizations") == {
-        "Who it is for": "For a customer",
+        "Who it is for": "A customer",
         "Partner organization": "Fabrikam Partners Ltd\nUnited Kingdom",
         "Customer organization": "Contoso GmbH\nGermany",
         "Rights of the partner": "Provisioning administrator",
