@@ -157,6 +157,10 @@ def as_seen_by(
 ) -> Candidate | None:
     """The card with what the viewer may know; None where they may not even know that it is there (names alone)."""
     card = Candidate.of(organization, evidence, score, use, now)
+    # Whatever finds the customer by the name that the order gives it, the vendor named it.
+    named = viewer.ordered_name and normalize.name_key(asked.name) == normalize.name_key(viewer.ordered_name)
+    if named and any(each.code in ranking.NAME_TIES - {Code.NEAR_NAME} for each in evidence):
+        return card
     if viewer.knows(organization, list(organization.domains.all()), asked.email if card.exact else ""):
         return card
     if not card.domain_tie and not card.exact and not asked.chosen:

@@ -133,6 +133,14 @@ def test_customer_that_the_order_names_is_shown_in_full(bigcorp: Organization) -
     assert "4,321" in wizard.fill("customer", organization=str(bigcorp.public_id))
 
 
+def test_customer_that_the_order_names_in_other_words_is_shown_in_full() -> None:
+    an_organization("Zygmunt Brewing International", country="PL", user_count=777)
+    wizard = a_partner(customer="Zygmunt Brewing", customer_email="it@zygmunt.example")
+    assert "777" in wizard.fill("customer-details")
+    wizard.open("customer-details")
+    assert "777" not in wizard.fill("customer-details", company_name="Zygmunt Brewing International Polska")
+
+
 def test_own_company_is_shown_in_full_to_a_colleague() -> None:
     order = an_own_order(contact="new@bigcorp.example", sold_to="Bigcorp")
     wizard = Wizard(signed_in("new@bigcorp.example"), order)
