@@ -353,7 +353,11 @@ class FinderWizard(OrderWizard):
         try:
             actions.map_order(order=self.order, by=self.access.user, **self.facts.mapping(answers))
         except actions.MappingRefused:
-            return self.refuse("customer", _("An administrator of this organization has to add you first."))
+            sentence = _(
+                "This is your own company, and one of its administrators has to agree first. Select “This order is "
+                "for my company” under “Who is this order for?”: then you can ask them."
+            )
+            return self.refuse("customer", sentence)
         except actions.NotAnAdministrator:
             return self.refuse("review", self.facts.not_an_administrator(answers))
         except actions.OrganizationGone:

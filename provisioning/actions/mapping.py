@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from orgs import policies
 from orgs.actions import create_organization
-from orgs.models import Organization
+from orgs.models import Member, Organization
 from orgs.normalize import email_key
 from provisioning import emails, links
 from provisioning.access import UNMAPPED, provisioner_of
@@ -82,8 +82,12 @@ def map_order(
         isinstance(customer, Existing) and administers(order=order, user=by, public_id=customer.public_id)
     )
     provisioner = provisioner_of(order, audience)
+    own_use = audience == "own" or is_own_company(order=order, by=by, partner=partner, customer=customer)
     refusal = policies.may_provision(
-        provisioner=provisioner, audience=audience, existing=existing, is_administrator=administrator
+        provisioner=provisioner,
+        audience="own" if own_use else audience,
+        existing=existing,
+        is_administrator=administrator,
     )
     if refusal:
         raise MappingRefused(refusal)
@@ -121,6 +125,20 @@ def map_order(
     if order.delegated_to:
         _delegate(order=order, by=by)
     return order
+
+
+def is_own_company(*, order: Order, by: User, partner: Choice | None, customer: Choice) -> bool:
+    """Say whether what is called a customer is the person's own company: saying so can't go round its administrators.
+
+    It is where the partner is its own customer; and where the order names no customer, so that only the person says
+    that there is one, and they are a user of that organization.
+    """
+    if not isinstance(customer, Existing):
+        return False
+    if isinstance(partner, Existing) and partner.public_id == customer.public_id:
+        return True
+    users = Member.objects.filter(organization__public_id=customer.public_id, email=by.email, role=Member.Role.USER)
+    return not order.customer_name and users.exists()
 
 
 def _organization(choice: Choice, *, origin: str, is_partner: bool) -> Organization:

@@ -271,6 +271,42 @@ def test_switching_the_audience_does_not_carry_a_choice_past_the_own_company_s_r
     assert (wizard.order.state, wizard.order.customer) == (Order.State.PLACED, None)
 
 
+def test_calling_the_own_company_a_customer_does_not_go_round_its_administrators(bigcorp: Organization) -> None:
+    order = an_own_order(contact="clerk@bigcorp.example", sold_to="Bigcorp Holding")
+    wizard = Wizard(signed_in("clerk@bigcorp.example"), order)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    wizard.fill("partner", organization="new")
+    wizard.fill("partner-new", name="Shell Partner", vertical="technology", country="IS")
+    wizard.fill("partner-check")
+    wizard.fill("customer-details", company_name="Bigcorp Holding", administrator_email="clerk@bigcorp.example")
+    wizard.fill("customer", organization=str(bigcorp.public_id))
+    page = wizard.fill("review")
+    assert wizard.at == "customer"
+    assert "This is your own company" in page
+    order.refresh_from_db()
+    assert (order.state, order.customer) == (Order.State.PLACED, None)
+    wizard.open("intent")
+    wizard.fill("intent", audience="own")
+    wizard.fill("customer", organization=str(bigcorp.public_id))
+    assert wizard.at == "administrator"
+
+
+def test_partner_who_is_its_own_customer_asks_its_administrators() -> None:
+    partner = an_organization("Partner Networks", domains=["partner.example"], administrators=["it@partner.example"])
+    type(partner).objects.filter(pk=partner.pk).update(is_partner=True)
+    wizard = Wizard(signed_in(SAM), an_order(contact=SAM, customer="Partner Networks", customer_email=SAM))
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    wizard.fill("partner", organization=str(partner.public_id))
+    wizard.fill("customer-details")
+    wizard.fill("customer", organization=str(partner.public_id))
+    page = wizard.fill("review")
+    assert "This is your own company" in page
+    wizard.order.refresh_from_db()
+    assert wizard.order.state == Order.State.PLACED
+
+
 def test_administrator_who_stops_being_one_between_page_and_button_cannot_confirm() -> None:
     organization = an_organization("Contoso", administrators=["kim@contoso.example"])
     order = an_own_order(contact="kim@contoso.example")
@@ -296,7 +332,7 @@ def test_order_that_is_cancelled_or_corrected_while_the_wizard_is_open_takes_no_
     assert "customer-details" not in Draft.objects.get(order=wizard.order).steps["find"]
     successor = Wizard(signed_in("right@partner.example"), wizard.order)
     assert "Who is this order for?" in successor.open()
-    fields = form_fields(successor.html) | {"intent-audience": "own"}
+    fields = {**form_fields(successor.html), "intent-audience": ["own"]}
     actions.cancel_order(order=wizard.order, by=None)
     successor.page = successor.client.post(successor.url("intent"), fields, follow=True)
     assert successor.at == "cancelled"

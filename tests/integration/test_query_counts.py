@@ -119,7 +119,7 @@ def test_my_orders_asks_as_often_for_thirty_orders_as_for_one(orders: int) -> No
     organization = an_organization("Contoso", administrators=[KIM])
     boss = an_organization("Adventure", administrators=["boss@adventure.example"], members=[KIM])
     for number in range(orders):
-        kinds = [
+        kinds: list[Callable[[], object]] = [
             lambda: an_own_order(contact=KIM),
             lambda: a_mapped_order(contact=KIM, customer=organization),
             lambda: actions.ask_administrators(
