@@ -285,7 +285,7 @@ def domain_ties(asked: Asked, known: Known) -> dict[str, float]:
     found = dict.fromkeys(
         ("domain_same", "domain_sub", "domain_parent", "domain_sibling", "domain_other_ending", "domain_similar"), 0.0
     )
-    found["domain_is_a_name"] = found["domain_in_name"] = 0.0
+    found["domain_is_a_name"] = found["domain_is_initials"] = found["domain_in_name"] = 0.0
     if not asked.domain:
         return found
     for name, _claimed in known.domains:
@@ -307,8 +307,10 @@ def domain_ties(asked: Asked, known: Known) -> dict[str, float]:
         for each in known.names:
             joined = each.key.replace(" ", "")
             initials = "".join(term[0] for term in each.terms)
-            if label in (joined, initials) or (len(label) >= 4 and joined.startswith(label)):
+            if label == joined or (len(label) >= 4 and joined.startswith(label)):
                 found["domain_is_a_name"] = 1.0
+            elif label == initials:
+                found["domain_is_initials"] = 1.0
             parts = [part for part in asked.label.split("-") if len(part) >= 4]
             found["domain_in_name"] = max(
                 found["domain_in_name"],
@@ -355,6 +357,7 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
         tied = max(tie["domain_same"], tie["domain_sub"], tie["domain_parent"], tie["domain_sibling"])
         country = float(bool(asked.country) and asked.country == known.country)
         cover = best.asked_covered * best.name_covered
+        worth = min(sum(word.idf for word in asked.words), 40.0)
         hinted = {word.country for word in asked.words if word.country}
         words_country = float(known.country in hinted)
         begins = [name for name in known.names if name.key and asked.key.startswith(name.key + " ")]
@@ -388,6 +391,10 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
                     "name_begins_asked": float(bool(begins)),
                     "asked_begins_name": float(bool(begun)),
                     **_their_domain(asked, known),
+                    "long_ending": tie["domain_other_ending"] * (len(asked.label) >= 7),
+                    "short_ending": tie["domain_other_ending"] * (len(asked.label) <= 4),
+                    "domain_is_a_name_and_covered": tie["domain_is_a_name"] * cover,
+                    "worth_covered": cover * worth / 40,
                     "ending_and_missing": tie["domain_other_ending"] * best.asked_missing,
                     "reads_the_same": max(sounds_like(asked, name) for name in known.names),
                     "short_form": short,

@@ -21,6 +21,13 @@ _COUNTRY_SEEN: Final = 3
 _COUNTRY_SHARE: Final = 0.8
 
 
+_NAMES: Final = (
+    "SELECT id, name_key FROM orgs_organization",
+    "SELECT organization_id, name_key FROM orgs_othername",
+    "SELECT organization_id, label FROM orgs_domain WHERE length(label) >= 4",
+)
+
+
 def remember(organization_id: int, key: str) -> None:
     """Make an organization findable by the words of one more name. Cheap; counts follow at the next rebuild."""
     found = sorted(terms.distinct([key]))
@@ -52,17 +59,24 @@ def rebuild() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE orgs_posting IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("CREATE TEMPORARY TABLE term (word text, id bigint) ON COMMIT DROP")
-        for names in itertools.batched(_names(), 20_000):
-            with cursor.copy("COPY term FROM STDIN") as copy:
-                for pk, key in names:
-                    for word in set(terms.of_key(key)):
-                        copy.write_row((word, pk))
+        for source in _NAMES:
+            # Most keys are plain ASCII, whose terms are their words; PostgreSQL takes those apart by itself.
+            cursor.execute(
+                f"INSERT INTO term SELECT DISTINCT left(word, {terms.LONGEST}), id FROM ({source}) AS named(id, key), "  # noqa: S608
+                "string_to_table(key, ' ') AS word WHERE octet_length(key) = length(key) AND word <> ''"
+            )
+            other = _stream(f"SELECT id, key FROM ({source}) AS named(id, key) WHERE octet_length(key) <> length(key)")  # noqa: S608
+            for names in itertools.batched(other, 20_000):
+                with cursor.copy("COPY term FROM STDIN") as copy:
+                    for pk, key in names:
+                        for word in set(terms.of_key(key)):
+                            copy.write_row((word, pk))
         cursor.execute("DELETE FROM orgs_posting")
         cursor.execute(
             """INSERT INTO orgs_posting (word, organization_ids)
                SELECT word, array_agg(id) FROM (
                    SELECT word, id, (row_number() OVER (PARTITION BY word ORDER BY id) - 1) / %s AS chunk
-                   FROM (SELECT DISTINCT word, id FROM term) t) t GROUP BY word, chunk""",
+                   FROM (SELECT DISTINCT word, id FROM term) once) numbered GROUP BY word, chunk""",
             [CHUNK],
         )
         cursor.execute("DELETE FROM orgs_word")
@@ -100,13 +114,6 @@ def rebuild() -> None:
     with connection.cursor() as cursor:
         for table in ("orgs_posting", "orgs_word", "orgs_spelling", "orgs_wordpair"):
             cursor.execute(f"ANALYZE {table}")
-
-
-def _names() -> Iterator[tuple[int, str]]:
-    """Every organization's pk with each of its name keys."""
-    yield from _stream("SELECT id, name_key FROM orgs_organization")
-    yield from _stream("SELECT organization_id, name_key FROM orgs_othername")
-    yield from _stream("SELECT organization_id, label FROM orgs_domain WHERE length(label) >= 4")
 
 
 def _stream(sql: str, *values: object) -> Iterator[tuple[Any, ...]]:

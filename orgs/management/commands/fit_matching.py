@@ -27,7 +27,8 @@ BEST_SURE: Final = 0.9985
 # How much what is made from the questions counts beside the questions themselves: organizations taken out of the
 # directory and asked for again, and questions asked again from free mail.
 OTHER_SCRIPT_OUT: Final = 1.0
-LATIN_OUT: Final = 0.3
+FREE_MAIL_OUT: Final = 0.3
+OUT: Final = 0.1
 FREE_MAIL: Final = 0.3
 _TRAINED_ON: Final = 8  # candidates of a question
 
@@ -44,9 +45,17 @@ class Example:
     sibling: bool
     asked: Asked
     found: Described
-    out: Described  # the right one taken out of the directory
     free: Described  # asked from free mail
-    free_out: Described  # both
+
+    @property
+    def out(self) -> Described:
+        """What is found with the right one taken out of the directory."""
+        return [(known, values) for known, values in self.found if known.pk != self.right] if self.right else []
+
+    @property
+    def free_out(self) -> Described:
+        """The same from free mail."""
+        return [(known, values) for known, values in self.free if known.pk != self.right]
 
     @property
     def asked_free(self) -> Asked:
@@ -106,11 +115,7 @@ def look_up(question: benchmark.Question, directory: benchmark.Directory, siblin
         sibling=sibling,
         asked=asked,
         found=features.describe(asked, known),
-        out=features.describe(asked, [each for each in known if each.pk != right]) if right else [],
         free=features.describe(free, by_name) if right and asked.domain else [],
-        free_out=features.describe(free, [each for each in by_name if each.pk != right])
-        if right and asked.domain
-        else [],
     )
 
 
@@ -125,13 +130,10 @@ def _fit(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, float
     ranker = fitting.fit_ranker(choices)
     cases: list[Case] = []
     for each in fitted:
-        taken_out = OTHER_SCRIPT_OUT if each.asked.is_native else LATIN_OUT
+        taken_out = OTHER_SCRIPT_OUT if each.asked.is_native else OUT if each.asked.domain else FREE_MAIL_OUT
         cases += _cases(each.asked, each.found, ranker, each.right, 1.0)
         if each.right:
             cases += _cases(each.asked, each.out, ranker, 0, taken_out)
-        if each.free:
-            cases += _cases(each.asked_free, each.free, ranker, each.right, FREE_MAIL)
-            cases += _cases(each.asked_free, each.free_out, ranker, 0, taken_out * FREE_MAIL)
     return ranker, fitting.fit_gate(cases)
 
 
