@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import lzma
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,6 @@ _TABLES: Final = (
     *("orgs_organization", "orgs_othername", "orgs_domain", "orgs_member"),
     *("orgs_word", "orgs_spelling", "orgs_posting", "orgs_wordpair"),
 )
-SCHEMA: Final = "bench"
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,21 @@ def questions(path: Path) -> list[Question]:
 
 
 @contextmanager
-def own_schema(*, keep: bool = False) -> Iterator[None]:
-    """Tables of the directory that are there for this connection only, empty; dropped at the end unless kept."""
+def own_schema(name: str = "", *, keep: bool = False) -> Iterator[None]:
+    """Tables of the directory in a schema that only this connection looks at; dropped at the end unless kept."""
+    schema = name or f"bench_{os.getpid()}"
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for table in _TABLES:
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{table} (LIKE public.{table} INCLUDING ALL)")
-        cursor.execute(f"SET search_path TO {SCHEMA}, public")
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {schema}.{table} (LIKE public.{table} INCLUDING ALL)")
+        cursor.execute(f"SET search_path TO {schema}, public")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SET search_path TO DEFAULT")
             if not keep:
-                cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+                cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
 def load(organizations: Path, other_names: Path | None) -> Directory:

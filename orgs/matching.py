@@ -163,7 +163,7 @@ def _found(
 ) -> tuple[dict[int, Found], list[search.Slot]]:
     found, slots = search.look_up(question, also)
     if partners:
-        found = {pk: one for pk, one in found.items() if one.organization.is_partner}
+        found = {pk: one for pk, one in found.items() if one.value("is_partner")}
     return found, slots
 
 
@@ -222,15 +222,15 @@ def _by_use(order: Sequence[int], scores: dict[int, float], found: dict[int, Fou
 
 
 def _use_key(found: Found) -> tuple[float, ...]:
-    return ranking.order_key(0.0, _use(found.organization))
+    return ranking.order_key(0.0, _use(found))
 
 
-def _use(organization: Organization) -> ranking.Use:
+def _use(found: Found) -> ranking.Use:
     return ranking.Use(
-        organization.active_subscription_count,
-        organization.active_user_count,
-        organization.last_activity_at,
-        has_verified_domain=bool(organization.domains.all()),
+        found.value("active_subscription_count"),
+        found.value("active_user_count"),
+        found.value("last_activity_at"),
+        has_verified_domain=bool(found.domains),
     )
 
 
@@ -255,7 +255,7 @@ def _candidates(
         one, scored = found[pk], ranking_of.by_pk.get(pk)
         if not chosen and not _belongs(one, scored) and ranking_of.scores[pk] < top - _FAR_BEHIND:
             continue
-        use = _use(one.organization)
+        use = _use(one)
         evidence = _evidence(question, one, scored, use, searched, country)
         card = as_seen_by(viewer, one.organization, evidence, ranking_of.scores[pk], use, asked, now)
         if card is not None:

@@ -1,15 +1,14 @@
 """Looks up in PostgreSQL what may be the organization: two prepared statements, each a union of b-tree look-ups.
 
-The first finds ties (member, users at the domain, domains, names) and what the words of the name are known as; the
-second finds organizations by the rarest words and brings the facts of everything that was found.
+The first finds ties (member, users at the domain, domains, names); the second, where the first has not settled it, what
+the words of the name are known as and the organizations that have the rarest of them. Both bring the facts with them.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import psycopg
@@ -21,7 +20,7 @@ from orgs.features import Asked, Known, Name
 from orgs.models import Domain, Organization, OtherName
 
 MOST_ON_A_DOMAIN: Final = 400
-MOST_BY_WORDS: Final = 60
+MOST_BY_WORDS: Final = 50
 MOST_POSTINGS: Final = 5000
 MOST_WORDS: Final = 24
 MOST_OPTIONS: Final = 5
@@ -73,100 +72,152 @@ class Found:
     """An organization that was looked up: its ties, and its facts as the ranking needs them."""
 
     pk: int
-    ties: list[tuple[str, str]] = field(default_factory=list)
+    values: list[Any]  # of COLUMNS
+    key: str
+    country: str
+    other_names: tuple[tuple[str, str], ...]  # name, key
+    domains: tuple[tuple[str, str], ...]  # name, status
+    ties: list[tuple[str, ...]] = field(default_factory=list)
     by_words: float = 0.0
-    organization: Organization = field(default_factory=Organization)  # always the real one where look_up returns it
-    other_names: tuple[tuple[str, str], ...] = ()  # name, key
-    domains: tuple[tuple[str, str], ...] = ()  # name, status
+
+    @cached_property
+    def organization(self) -> Organization:
+        """The row, with its domains and other names; made only for those that are shown."""
+        organization = Organization.from_db(connection.alias, COLUMNS, self.values)
+        _attach(organization, "domains", [Domain(name=name, status=status) for name, status in self.domains])
+        _attach(organization, "other_names", [OtherName(name=name) for name, _key in self.other_names])
+        return organization
+
+    def value(self, column: str) -> Any:
+        """One column of the row."""
+        return self.values[_AT[column]]
 
 
-FIRST: Final = f"""
-(SELECT 'member' AS arm, organization_id AS id, role AS detail, 0 AS slot, 0::float AS amount
- FROM orgs_member WHERE email = %(email)s LIMIT 50)
-UNION ALL
-(WITH RECURSIVE step(id) AS (
-     (SELECT organization_id FROM orgs_member WHERE email_domain = %(domain)s ORDER BY organization_id LIMIT 1)
-     UNION ALL
-     SELECT (SELECT m.organization_id FROM orgs_member m
-             WHERE m.email_domain = %(domain)s AND m.organization_id > step.id ORDER BY m.organization_id LIMIT 1)
-     FROM step WHERE step.id IS NOT NULL
- ) SELECT 'seed', o.id, '', 0, 0 FROM (SELECT id FROM step WHERE id IS NOT NULL LIMIT 1000) step
- JOIN orgs_organization o ON o.id = step.id WHERE o.name_start = %(start)s LIMIT 50)
-UNION ALL
-(SELECT 'domain', organization_id, '', 0, 0 FROM orgs_domain
- WHERE registrable = %(registrable)s LIMIT {MOST_ON_A_DOMAIN})
-UNION ALL
-(SELECT 'label', organization_id, '', 0, 0 FROM orgs_domain WHERE label = %(label)s LIMIT 60)
-UNION ALL
-(SELECT 'name', found.id, '', 0, 0 FROM unnest(%(keys)s::text[]) AS asked(key)
- CROSS JOIN LATERAL (SELECT id FROM orgs_organization WHERE name_key = asked.key LIMIT 40) found)
-UNION ALL
-(SELECT 'name', found.id, '', 0, 0 FROM unnest(%(keys)s::text[]) AS asked(key)
- CROSS JOIN LATERAL (SELECT organization_id AS id FROM orgs_othername WHERE name_key = asked.key LIMIT 40) found)
-UNION ALL
-(SELECT 'known', 0, word.word || ' ' || word.country, asked.slot, word.organizations
- FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked(word, slot)
- CROSS JOIN LATERAL (SELECT word, country, organizations FROM orgs_word WHERE word = asked.word LIMIT 1) word)
-UNION ALL
-(SELECT 'pair', word.organizations, pair.other, asked.slot, pair.strength
- FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked(word, slot)
- CROSS JOIN LATERAL (SELECT other, strength FROM orgs_wordpair WHERE word = asked.word LIMIT 12) pair
- CROSS JOIN LATERAL (SELECT organizations FROM orgs_word WHERE word = pair.other LIMIT 1) word)
-UNION ALL
-(SELECT 'spelling', word.organizations, word.word, asked.slot, 0
- FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked(word, slot)
- CROSS JOIN LATERAL (
-     SELECT DISTINCT s.word FROM generate_series(0, length(asked.word)) AS place
-     CROSS JOIN LATERAL (
-         SELECT word FROM orgs_spelling
-         WHERE key = CASE place WHEN 0 THEN asked.word ELSE overlay(asked.word PLACING '' FROM place FOR 1) END LIMIT 20
-     ) s
- ) near
- CROSS JOIN LATERAL (SELECT word, organizations FROM orgs_word WHERE word = near.word LIMIT 1) word
- WHERE length(asked.word) >= 4 AND asked.word ~ '^[a-z0-9]*[a-z][a-z0-9]*$'
-   AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word AND organizations > 2))
-UNION ALL
-(SELECT 'sound', word.organizations, word.word, asked.slot, 0
- FROM unnest(%(words)s::text[], %(sounds)s::text[]) WITH ORDINALITY AS asked(word, sound, slot)
- CROSS JOIN LATERAL (SELECT word, organizations FROM orgs_word WHERE sound = asked.sound AND sound <> '' LIMIT 12) word
- WHERE asked.sound <> '' AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word))
-UNION ALL
-(SELECT 'reading', word.organizations, word.word, asked.slot, 0
- FROM unnest(%(readings)s::text[]) WITH ORDINALITY AS asked(word, slot)
- CROSS JOIN LATERAL (SELECT word, organizations FROM orgs_word WHERE word = asked.word LIMIT 1) word)
-UNION ALL
-(SELECT 'heard', word.organizations, word.word, asked.slot, 0
- FROM unnest(%(readings)s::text[], %(heard)s::text[]) WITH ORDINALITY AS asked(word, sound, slot)
- CROSS JOIN LATERAL (SELECT word, organizations FROM orgs_word WHERE sound = asked.sound AND sound <> '' LIMIT 6) word
- WHERE length(asked.sound) >= 4 AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word))
-UNION ALL
-(SELECT 'total', 0, '', 0, reltuples FROM pg_class WHERE oid = to_regclass('orgs_organization'))
-"""  # noqa: S608 — numbers of ours only
+def _attach(organization: Organization, relation: str, rows: list[Any]) -> None:
+    """Give an organization its related rows as a prefetch does, so that nobody asks for them again."""
+    related = getattr(organization, relation).all()
+    related._result_cache = rows
+    related._prefetch_done = True
+    organization.__dict__.setdefault("_prefetched_objects_cache", {})[relation] = related
 
-# The columns of an organization that its card and the actions that follow need, in the order of SECOND.
+
+# The columns of an organization that its card and the actions that follow need.
 COLUMNS: Final = tuple(field.attname for field in Organization._meta.concrete_fields)
+_AT: Final = {column: place for place, column in enumerate(COLUMNS)}
+_SPLIT: Final = "\x1f"
+_FACTS: Final = f"""
+    ARRAY(SELECT name || E'\\x1f' || name_key FROM orgs_othername WHERE organization_id = o.id LIMIT 40),
+    ARRAY(SELECT name || E'\\x1f' || status FROM orgs_domain WHERE organization_id = o.id LIMIT 20),
+    {", ".join(f"o.{column}" for column in COLUMNS)}
+"""  # noqa: S608 — names of ours only
 
-SECOND: Final = f"""
-WITH by_words AS (
-    SELECT id, sum(weight) AS weight FROM (
-        SELECT posting.id, asked.slot, max(asked.weight) AS weight
-        FROM unnest(%(terms)s::text[], %(slots)s::int[], %(weights)s::float[]) AS asked(term, slot, weight)
+# The ties: each arm is a b-tree look-up with its own limit; then the facts of what was found.
+TIES: Final = f"""
+WITH ties AS MATERIALIZED (
+    (SELECT organization_id AS id, 'member ' || role AS tie FROM orgs_member WHERE email = %(email)s LIMIT 50)
+    UNION ALL
+    -- The older rule. Steps through the index from organization to organization, however many users each has.
+    (WITH RECURSIVE step(id) AS (
+         (SELECT organization_id FROM orgs_member WHERE email_domain = %(domain)s ORDER BY organization_id LIMIT 1)
+         UNION ALL
+         SELECT (SELECT m.organization_id FROM orgs_member m
+                 WHERE m.email_domain = %(domain)s AND m.organization_id > step.id
+                 ORDER BY m.organization_id LIMIT 1)
+         FROM step WHERE step.id IS NOT NULL
+     ) SELECT o.id, 'seed' FROM (SELECT id FROM step WHERE id IS NOT NULL LIMIT 1000) step
+     JOIN orgs_organization o ON o.id = step.id WHERE o.name_start = %(start)s LIMIT 50)
+    UNION ALL
+    (SELECT organization_id, 'domain' FROM orgs_domain WHERE registrable = %(registrable)s LIMIT {MOST_ON_A_DOMAIN})
+    UNION ALL
+    (SELECT organization_id, 'label' FROM orgs_domain WHERE label = %(label)s LIMIT 60)
+    UNION ALL
+    (SELECT found.id, 'name' FROM unnest(%(keys)s::text[]) AS asked(key)
+     CROSS JOIN LATERAL (SELECT id FROM orgs_organization WHERE name_key = asked.key LIMIT 40) found)
+    UNION ALL
+    (SELECT found.id, 'name' FROM unnest(%(keys)s::text[]) AS asked(key)
+     CROSS JOIN LATERAL (SELECT organization_id AS id FROM orgs_othername WHERE name_key = asked.key LIMIT 40) found)
+    UNION ALL
+    SELECT given.id, 'given' FROM unnest(%(given)s::bigint[]) AS given(id)
+), tied AS (SELECT id, array_agg(DISTINCT tie) AS ties FROM ties GROUP BY id)
+SELECT tied.ties, 0::float, {_FACTS} FROM tied JOIN orgs_organization o ON o.id = tied.id
+"""  # noqa: S608 — names and numbers of ours only
+
+# By words: what each word of the question is known as (itself, what it is paired with, how it may be misspelt or
+# sound, readings of other scripts), the rarest of those, the organizations that have most of them, and their facts.
+BY_WORDS: Final = f"""
+WITH options AS MATERIALIZED (
+    SELECT 'known' AS arm, asked.slot, word.word, word.country, word.organizations, 1::float AS quality
+    FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked(word, slot)
+    CROSS JOIN LATERAL (SELECT word, country, organizations FROM orgs_word WHERE word = asked.word LIMIT 1) word
+    UNION ALL
+    SELECT 'pair', asked.slot, pair.other, '', word.organizations, 0.4 + 0.5 * pair.strength
+    FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked(word, slot)
+    CROSS JOIN LATERAL (SELECT other, strength FROM orgs_wordpair WHERE word = asked.word LIMIT 12) pair
+    CROSS JOIN LATERAL (SELECT organizations FROM orgs_word WHERE word = pair.other LIMIT 1) word
+    UNION ALL
+    SELECT 'spelling', near.slot, near.word, '', word.organizations,
+           CASE WHEN length(near.word) < 6 THEN 0.6 ELSE 0.8 END
+    FROM (
+        SELECT DISTINCT asked.slot, spelling.word
+        FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked(word, slot)
+        CROSS JOIN LATERAL generate_series(0, length(asked.word)) AS place
         CROSS JOIN LATERAL (
-            SELECT unnest(organization_ids) AS id FROM orgs_posting WHERE word = asked.term LIMIT {MOST_POSTINGS}
+            SELECT word FROM orgs_spelling
+            WHERE key = CASE place WHEN 0 THEN asked.word ELSE overlay(asked.word PLACING '' FROM place FOR 1) END
+            LIMIT 20
+        ) spelling
+        WHERE length(asked.word) >= 4 AND asked.word ~ '^[a-z0-9]*[a-z][a-z0-9]*$'
+          AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word AND organizations > 2)
+    ) near
+    CROSS JOIN LATERAL (SELECT organizations FROM orgs_word WHERE word = near.word LIMIT 1) word
+    UNION ALL
+    SELECT 'sound', asked.slot, word.word, '', word.organizations, 0.55
+    FROM unnest(%(words)s::text[], %(sounds)s::text[]) WITH ORDINALITY AS asked(word, sound, slot)
+    CROSS JOIN LATERAL (
+        SELECT word, organizations FROM orgs_word WHERE sound = asked.sound AND sound <> '' LIMIT 12
+    ) word
+    WHERE asked.sound <> '' AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word)
+    UNION ALL
+    SELECT 'reading', asked.slot, word.word, '', word.organizations, 0.7
+    FROM unnest(%(readings)s::text[], %(reading_slots)s::int[]) AS asked(word, slot)
+    CROSS JOIN LATERAL (SELECT word, organizations FROM orgs_word WHERE word = asked.word LIMIT 1) word
+    UNION ALL
+    SELECT 'heard', asked.slot, word.word, '', word.organizations, 0.5
+    FROM unnest(%(readings)s::text[], %(heard)s::text[], %(reading_slots)s::int[]) AS asked(word, sound, slot)
+    CROSS JOIN LATERAL (
+        SELECT word, organizations FROM orgs_word WHERE sound = asked.sound AND sound <> '' LIMIT 6
+    ) word
+    WHERE length(asked.sound) >= 4 AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word)
+), weighed AS (
+    SELECT slot, word, organizations, weight,
+           row_number() OVER (PARTITION BY slot ORDER BY weight DESC, word) AS nth
+    FROM (
+        SELECT slot, word, organizations,
+               max(quality * ln(1 + (SELECT greatest(reltuples, 1) FROM pg_class
+                                     WHERE oid = to_regclass('orgs_organization')) / organizations)
+                   * CASE WHEN slot <= %(of_name)s THEN 1 ELSE 0.5 END) AS weight
+        FROM options GROUP BY 1, 2, 3
+    ) each_once
+), chosen AS (
+    SELECT slot, word, weight FROM (
+        SELECT slot, word, weight, sum(organizations) OVER (ORDER BY weight DESC, word) - organizations AS before
+        FROM (
+            SELECT * FROM weighed WHERE nth <= {MOST_OPTIONS} ORDER BY weight DESC, word LIMIT {MOST_CHOSEN}
+        ) rarest
+    ) counted WHERE before < {MOST_POSTINGS}
+), by_words AS (
+    SELECT id, sum(weight) AS weight FROM (
+        SELECT posting.id, chosen.slot, max(chosen.weight) AS weight FROM chosen
+        CROSS JOIN LATERAL (
+            SELECT unnest(organization_ids) AS id FROM orgs_posting WHERE word = chosen.word LIMIT {MOST_POSTINGS}
         ) posting GROUP BY 1, 2
     ) found GROUP BY id ORDER BY 2 DESC, id LIMIT {MOST_BY_WORDS}
-), wanted AS (
-    SELECT id, max(weight) AS weight FROM (
-        SELECT id, weight FROM by_words UNION ALL SELECT id, 0 FROM unnest(%(ids)s::bigint[]) AS given(id)
-    ) both_ways GROUP BY id
 )
-SELECT wanted.weight,
-       ARRAY(SELECT name FROM orgs_othername WHERE organization_id = o.id ORDER BY id LIMIT 40),
-       ARRAY(SELECT name_key FROM orgs_othername WHERE organization_id = o.id ORDER BY id LIMIT 40),
-       ARRAY(SELECT name FROM orgs_domain WHERE organization_id = o.id ORDER BY id LIMIT 20),
-       ARRAY(SELECT status FROM orgs_domain WHERE organization_id = o.id ORDER BY id LIMIT 20),
-       {", ".join(f"o.{column}" for column in COLUMNS)}
-FROM wanted JOIN orgs_organization o ON o.id = wanted.id
+SELECT NULL::text[], by_words.weight, {_FACTS} FROM by_words JOIN orgs_organization o ON o.id = by_words.id
+UNION ALL
+SELECT ARRAY[arm, slot::text, word, country, organizations::text], quality, NULL, NULL,
+       {", ".join(["NULL"] * len(COLUMNS))}
+FROM options
 """  # noqa: S608 — names and numbers of ours only
 
 
@@ -177,83 +228,89 @@ def ask(email: str, domain: str, name: str) -> Question:
 
 
 def look_up(question: Question, also: Sequence[int] = ()) -> tuple[dict[int, Found], list[Slot]]:
-    """What may be the organization (and ``also`` these), and what the question's words are known as."""
+    """What may be the organization (and ``also`` these), and what the question's words are known as.
+
+    One round trip where the email's domain settles it (see _is_settled), else two.
+    """
     found: dict[int, Found] = {}
-    words = list(question.terms)
-    readings = _readings(question)
-    label_words = _label_words(question)
-    asked = words + [word for word in label_words if word not in words]
     keys = [question.key] if question.key else []
-    if question.label and len(question.label) >= 3:
-        keys += list(dict.fromkeys([question.label, question.label.replace("-", " "), question.label.replace("-", "")]))
-    rows = _run(
-        FIRST,
-        {
-            "email": question.email,
-            "domain": question.domain or "-",
-            "start": normalize.name_start(question.name),
-            "registrable": question.registrable or "-",
-            "label": question.label or "-",
-            "keys": keys,
-            "words": asked,
-            "sounds": [terms.sound(word) for word in asked],
-            "heard": [terms.sound(reading) for reading, _place in readings],
-            "readings": [reading for reading, _slot in readings],
-        },
+    label = question.label
+    if len(label) >= 3:
+        keys += dict.fromkeys([label, label.replace("-", " "), label.replace("-", "")])
+    values = {
+        "email": question.email,
+        "domain": question.domain or "-",
+        "start": normalize.name_start(question.name),
+        "registrable": question.registrable or "-",
+        "label": label or "-",
+        "keys": keys,
+        "given": list(also),
+    }
+    for ties, _weight, *facts in _run(TIES, values):
+        one = _read(facts)
+        one.ties = [tuple(tie.split(" ")) if " " in tie else (tie, "") for tie in ties]
+        found[one.pk] = one
+    slots = [Slot(word) for word in question.terms]
+    if _is_settled(found, question):
+        for slot in slots:
+            slot.options.append(Option(slot.word, 1.0, 1))
+        return found, slots
+    return _by_words(question, found, slots)
+
+
+def _is_settled(found: Mapping[int, Found], question: Question) -> bool:
+    """Whether words would add nothing: domain and whole name agree, or one organization alone has the domain."""
+    on_domain = [one for one in found.values() if ("domain", "") in one.ties]
+    if len(on_domain) == 1 and all(one is on_domain[0] or ("name", "") not in one.ties for one in found.values()):
+        return True
+    return len(question.key) >= 6 and any(
+        question.key in (one.key, *(key for _name, key in one.other_names)) for one in on_domain
     )
-    slots = [Slot(word) for word in asked]
-    total = 1.0
-    for arm, pk, detail, slot, amount in rows:
-        if arm == "total":
-            total = max(amount, 1.0)
-        elif arm == "known":
-            word, _space, slots[slot - 1].country = detail.partition(" ")
-            slots[slot - 1].organizations = int(amount)
-            slots[slot - 1].options.append(Option(word, 1.0, int(amount)))
-        elif arm == "pair":
-            slots[slot - 1].options.append(Option(detail, 0.4 + 0.5 * amount, pk))
+
+
+def _by_words(question: Question, found: dict[int, Found], slots: list[Slot]) -> tuple[dict[int, Found], list[Slot]]:
+    """The second round trip: organizations by the rarest words, and what each word is known as."""
+    readings = _readings(question)
+    words = list(question.terms)
+    asked = words + [word for word in _label_words(question) if word not in words]
+    values = {
+        "words": asked,
+        "of_name": len(words),
+        "sounds": [terms.sound(word) for word in asked],
+        "readings": [reading for reading, _place in readings],
+        "reading_slots": [place + 1 for _reading, place in readings],
+        "heard": [terms.sound(reading) for reading, _place in readings],
+    }
+    for option, amount, *facts in _run(BY_WORDS, values):
+        if option is None:
+            one = _read(facts)
+            known = found.setdefault(one.pk, one)
+            known.by_words = amount
+            continue
+        arm, place, word, country, organizations = option
+        if int(place) > len(slots):
+            continue
+        slot = slots[int(place) - 1]
+        if arm == "known":
+            slot.country, slot.organizations = country, int(organizations)
         elif arm == "spelling":
-            quality = _spelling(slots[slot - 1].word, detail)
-            if quality:
-                slots[slot - 1].options.append(Option(detail, quality, pk))
-        elif arm == "sound":
-            slots[slot - 1].options.append(Option(detail, 0.55, pk))
-        elif arm == "reading":
-            slots[readings[slot - 1][1]].options.append(Option(detail, 0.7, pk))
-        elif arm == "heard":
-            slots[readings[slot - 1][1]].options.append(Option(detail, 0.5, pk))
-        else:
-            found.setdefault(pk, Found(pk)).ties.append((arm, detail))
-    chosen = _choose(slots, total, len(words))
-    rows = _run(
-        SECOND,
-        {
-            "terms": [option.word for _slot, option, _weight in chosen],
-            "slots": [slot for slot, _option, _weight in chosen],
-            "weights": [weight for _slot, _option, weight in chosen],
-            "ids": [*found, *also],
-        },
+            amount = _spelling(slot.word, word)
+        if amount:
+            slot.options.append(Option(word, amount, int(organizations)))
+    return found, slots
+
+
+def _read(facts: list[Any]) -> Found:
+    """The facts of an organization as a statement brings them."""
+    other_names, domains, *values = facts
+    return Found(
+        pk=values[_AT["id"]],
+        values=values,
+        key=values[_AT["name_key"]],
+        country=values[_AT["country"]],
+        other_names=tuple(sorted((name, key) for name, _x, key in (each.partition(_SPLIT) for each in other_names))),
+        domains=tuple(sorted((name, status) for name, _x, status in (each.partition(_SPLIT) for each in domains))),
     )
-    alive: set[int] = set()
-    for weight, names, name_keys, domains, statuses, *values in rows:
-        organization = Organization.from_db(connection.alias, COLUMNS, values)
-        _attach(organization, "domains", [Domain(name=n, status=s) for n, s in zip(domains, statuses, strict=True)])
-        _attach(organization, "other_names", [OtherName(name=name) for name in names])
-        one = found.setdefault(organization.pk, Found(organization.pk))
-        one.organization, one.by_words = organization, weight
-        alive.add(organization.pk)
-        one.other_names = tuple(zip(names, name_keys, strict=True))
-        one.domains = tuple(zip(domains, statuses, strict=True))
-    return {pk: one for pk, one in found.items() if pk in alive}, slots
-
-
-def _attach(organization: Organization, relation: str, rows: list[Any]) -> None:
-    """Give an organization its related rows as a prefetch does, so that nobody asks for them again."""
-    related = getattr(organization, relation).all()
-    related._result_cache = rows
-    related._prefetch_done = True
-    cache = organization.__dict__.setdefault("_prefetched_objects_cache", {})
-    cache[relation] = related
 
 
 def _readings(question: Question) -> list[tuple[str, int]]:
@@ -285,28 +342,6 @@ def _spelling(asked: str, word: str) -> float:
     else:
         return 0.0
     return likely if asked[0] == word[0] else likely - 0.1
-
-
-def _choose(slots: Sequence[Slot], total: float, words: int) -> list[tuple[int, Option, float]]:
-    """The rarest words to look for, as many as may be read in one go: slot, word, weight."""
-    weighed: list[tuple[float, int, Option]] = []
-    for number, slot in enumerate(slots):
-        for option in slot.options:
-            idf = math.log(1 + total / max(option.organizations, 1))
-            weighed.append((idf * option.quality * (1.0 if number < words else 0.5), number, option))
-    weighed.sort(key=lambda each: -each[0])
-    chosen: list[tuple[int, Option, float]] = []
-    read = 0
-    per_slot: dict[int, int] = defaultdict(int)
-    for weight, number, option in weighed:
-        if (chosen and read + option.organizations > MOST_POSTINGS) or per_slot[number] >= MOST_OPTIONS:
-            continue
-        per_slot[number] += 1
-        read += option.organizations
-        chosen.append((number, option, weight))
-        if len(chosen) >= MOST_CHOSEN:
-            break
-    return chosen
 
 
 def _run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -363,12 +398,11 @@ def _worth(slot: Slot) -> float:
 
 def as_known(found: Found) -> Known:
     """An organization as the features compare it."""
-    organization = found.organization
-    keys = [organization.name_key, *(key for _name, key in found.other_names)]
+    keys = [found.key, *(key for _name, key in found.other_names)]
     return Known(
         pk=found.pk,
         names=tuple(Name(key, terms.of_key(key)) for key in keys),
         domains=tuple((name, status == "claimed") for name, status in found.domains),
-        country=str(organization.country),
+        country=found.country,
         by_words=found.by_words,
     )

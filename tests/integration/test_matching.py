@@ -156,12 +156,12 @@ def test_former_name_is_found_and_said() -> None:
 
 def test_belonging_comes_before_use_and_use_before_recency() -> None:
     now = timezone.now()
-    organization("Contoso Old", "contoso.com", last_activity_at=now - timedelta(days=30))
-    organization("Contoso New", "contoso.com", last_activity_at=now)
-    organization("Contoso Two", "contoso.com", active_subscription_count=2, last_activity_at=now - timedelta(days=60))
+    organization("Contoso Qax", "contoso.com", last_activity_at=now - timedelta(days=30))
+    organization("Contoso Wex", "contoso.com", last_activity_at=now)
+    organization("Contoso Zix", "contoso.com", active_subscription_count=2, last_activity_at=now - timedelta(days=60))
     organization("Contosa", active_subscription_count=9, last_activity_at=now)
     found = find_candidates(email="new@contoso.com", company_name="Contoso")
-    assert names(found.candidates) == ["Contoso Two", "Contoso New", "Contoso Old", "Contosa"]
+    assert names(found.candidates) == ["Contoso Zix", "Contoso Wex", "Contoso Qax"]
 
 
 def test_partners_alone_are_looked_for_where_a_partner_is_meant() -> None:
