@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -66,8 +67,10 @@ def test_the_page_of_a_link_tells_no_fact_but_the_number(client: Client) -> None
     place()
     page = client.get(link_in(newest(CONTACT))).text
     assert "PO-7" in page
+    shown = page.split("<main", 1)[1].split("</main>", 1)[0]
+    shown = re.sub(r'(name="csrfmiddlewaretoken" value=)"\w+"', r"\1", shown)  # random, so it may hold anything
     for secret in ("Initech", "Contoso", "admin@contoso", "carol", "25", "Meetings"):
-        assert secret not in page.split("<main", 1)[1].split("</main>", 1)[0]
+        assert secret not in shown
     assert "c•••@partner.example" in page
     assert "Send me a code" in page
 
@@ -179,7 +182,7 @@ def test_an_unknown_link_has_a_page_with_a_way_on(client: Client, token: str) ->
     for answer in (client.get(f"/l/{token}/"), client.post(f"/l/{token}/")):
         assert answer.status_code == 404
         if token != "..%2f..":
-            assert "We don't know this link" in answer.text
+            assert "We don’t know this link" in answer.text
             assert settings.HELP_CONTACT in answer.text
 
 

@@ -131,7 +131,7 @@ def test_after_five_wrong_codes_a_browser_asks_again_and_gets_in(client: Client,
     for _try in range(4):
         client.post("/sign-in/code/", {"code": "BCDF-BCDF"})
     page = client.post("/sign-in/code/", {"code": "BCDF-BCDF"})
-    assert "That code didn't fit" in page.text
+    assert "That code didn’t fit" in page.text
     assert not enter(client, code_in(newest(ALICE)))
     ask(client)
     assert enter(client, code_in(newest(ALICE)))
