@@ -103,7 +103,7 @@ def load(organizations: Path, other_names: Path | None) -> Directory:
     now = timezone.now()
     with connection.cursor() as cursor:
         domains: list[tuple[int, str]] = []
-        with cursor.copy(f"COPY orgs_organization ({_ORGANIZATION}) FROM STDIN") as copy:
+        with cursor.copy(f"COPY orgs_organization ({ORGANIZATION}) FROM STDIN") as copy:
             for pk, row in enumerate(read(organizations), start=1):
                 directory.external[pk], directory.pks[row["org_id"]] = row["org_id"], pk
                 copy.write_row(organization_row(pk, row["org_id"], row["name"], row["country"], now))
@@ -124,7 +124,7 @@ def load(organizations: Path, other_names: Path | None) -> Directory:
     return directory
 
 
-_ORGANIZATION: Final = (
+ORGANIZATION: Final = (
     "id, public_id, external_id, name, name_key, name_start, country, vertical, is_partner, origin, "
     "account_created_at, user_count, active_user_count, active_subscription_count"
 )

@@ -35,6 +35,7 @@ class Viewer:
     partner_of: frozenset[int] = frozenset()
     ordered_name: str = ""
     ordered_email: str = ""
+    budget: str = ""  # what masked cards are counted under, see orgs.budgets; "" counts nothing
 
     def knows(self, organization: Organization, domains: Sequence[Domain], member: str) -> bool:
         """Whether this person may see the organization's facts; ``member`` is an address that belongs to it, or ""."""

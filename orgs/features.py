@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 from rapidfuzz.distance import JaroWinkler, Levenshtein
@@ -24,6 +24,7 @@ _FUNCTION_WORDS: Final = frozenset(
     se v u s za va es kod je si ad al
     """.split()
 )
+_NAMES_COMPARED: Final = 4
 FULL_FEATURES: Final = 20  # candidates that are looked at closely
 
 
@@ -51,6 +52,45 @@ class Asked:
     readings: str  # the name in Latin letters, where it is in another script
     script_countries: frozenset[str]  # where the script of the name is written
 
+    @cached_property
+    def worth(self) -> float:
+        """How much all the words tell."""
+        return sum(word.idf for word in self.words) or 1.0
+
+    @cached_property
+    def sorted_words(self) -> list[str]:
+        """The words in alphabetical order."""
+        return sorted(word.word for word in self.words)
+
+    @cached_property
+    def sorted_key(self) -> str:
+        """The key with its words in alphabetical order."""
+        return " ".join(sorted(self.key.split()))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The words that are numbers."""
+        return frozenset(word.word for word in self.words if word.word.isdigit())
+
+    @cached_property
+    def stands_for(self) -> dict[str, list[tuple[int, float]]]:
+        """For each word that a word of the question may stand for: which one, and how sure."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for place, word in enumerate(self.words):
+            for other, quality in {**word.known_as, word.word: 1.0}.items():
+                found.setdefault(other, []).append((place, quality))
+        return found
+
+    @cached_property
+    def joined(self) -> str:
+        """The key without spaces."""
+        return self.key.replace(" ", "")
+
+    @cached_property
+    def as_name(self) -> Name:
+        """The question's name as if it were an organization's."""
+        return Name(self.key, tuple(self.key.split()))
+
 
 @dataclass(frozen=True)
 class Name:
@@ -59,10 +99,56 @@ class Name:
     key: str
     terms: tuple[str, ...]
 
-    @property
+    @cached_property
     def reading(self) -> str:
         """The name in Latin letters, without spaces."""
         return terms.reading(self.key)
+
+    @cached_property
+    def distinct(self) -> tuple[str, ...]:
+        """Each term once, in order."""
+        return tuple(dict.fromkeys(self.terms))
+
+    @cached_property
+    def idfs(self) -> tuple[float, ...]:
+        """How much each of the distinct terms tells."""
+        return tuple(idf(term) for term in self.distinct)
+
+    @cached_property
+    def worth(self) -> float:
+        """How much they tell together."""
+        return sum(self.idfs) or 1.0
+
+    @cached_property
+    def sorted_terms(self) -> list[str]:
+        """The distinct terms in alphabetical order."""
+        return sorted(self.distinct)
+
+    @cached_property
+    def sorted_key(self) -> str:
+        """The key with its words in alphabetical order."""
+        return " ".join(sorted(self.key.split()))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The terms that are numbers."""
+        return frozenset(term for term in self.distinct if term.isdigit())
+
+    @cached_property
+    def joined(self) -> str:
+        """The key without spaces."""
+        return self.key.replace(" ", "")
+
+    @cached_property
+    def initials(self) -> str:
+        """The first letters of the terms."""
+        return "".join(term[0] for term in self.terms)
+
+
+@lru_cache(maxsize=65536)
+def name_of(key: str) -> Name:
+    """A name by its key; the same object each time, as much of comparing is the same each time."""
+    return Name(key, terms.of_key(key))
 
 
 @dataclass(frozen=True)
@@ -107,50 +193,46 @@ class Likeness:
         return 2 * self.same + self.same_words + self.asked_covered + self.name_covered + self.edits
 
 
-def alternatives(words: Sequence[Word]) -> dict[str, list[tuple[int, float]]]:
-    """For each word that a word of the question may stand for: which one, and how sure."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for place, word in enumerate(words):
-        for other, quality in {**word.known_as, word.word: 1.0}.items():
-            found.setdefault(other, []).append((place, quality))
-    return found
-
-
-def compare(asked: Asked, name: Name, stands_for: Mapping[str, list[tuple[int, float]]]) -> Likeness:
+def compare(asked: Asked, name: Name) -> Likeness:
     """Compare the asked name with one name: word by word with what is known about words, then letter by letter."""
-    words = asked.words
+    words, stands_for = asked.words, asked.stands_for
     got = [0.0] * len(words)
-    theirs = list(dict.fromkeys(name.terms))
+    theirs, idfs = name.distinct, name.idfs
     had = [0.0] * len(theirs)
     for at, term in enumerate(theirs):
         for place, quality in stands_for.get(term, ()):
-            got[place] = max(got[place], quality)
-            had[at] = max(had[at], quality)
-    for place, word in enumerate(words):
-        if got[place] >= 0.8:
-            continue
-        for at, term in enumerate(theirs):
-            if had[at] >= 0.8:
-                continue
-            quality = alike(word.word, term)
             if quality > got[place]:
                 got[place] = quality
             if quality > had[at]:
                 had[at] = quality
+    open_terms = [(at, term) for at, term in enumerate(theirs) if had[at] < 0.8]
+    for place, word in enumerate(words):
+        if got[place] >= 0.8:
+            continue
+        mine = word.word
+        for at, term in open_terms:
+            # What is misspelt, abbreviated or written by ear begins or ends the same.
+            if mine[0] == term[0] or mine[-2:] == term[-2:]:
+                quality = alike(mine, term)
+                if quality > got[place]:
+                    got[place] = quality
+                if quality > had[at]:
+                    had[at] = quality
     _join(words, theirs, got, had)
-    asked_worth = sum(word.idf for word in words) or 1.0
-    their_idf = [idf(term) for term in theirs]
-    name_worth = sum(their_idf) or 1.0
-    numbers = {word.word for word in words if word.word.isdigit()}
+    asked_part = [word.idf * share for word, share in zip(words, got, strict=True)]
+    name_part = [worth * share for worth, share in zip(idfs, had, strict=True)]
     return Likeness(
         same=float(asked.key == name.key),
-        same_words=float(sorted(word.word for word in words) == sorted(theirs)),
-        asked_covered=sum(word.idf * share for word, share in zip(words, got, strict=True)) / asked_worth,
-        name_covered=sum(worth * share for worth, share in zip(their_idf, had, strict=True)) / name_worth,
-        edits=_edits(asked, name.key),
-        asked_missing=max((word.idf * (1 - share) for word, share in zip(words, got, strict=True)), default=0.0) / 9,
-        name_missing=max((worth * (1 - share) for worth, share in zip(their_idf, had, strict=True)), default=0.0) / 9,
-        numbers_differ=float(bool(numbers ^ {term for term in theirs if term.isdigit()})),
+        same_words=float(asked.sorted_words == name.sorted_terms),
+        asked_covered=sum(asked_part) / asked.worth,
+        name_covered=sum(name_part) / name.worth,
+        edits=max(
+            Levenshtein.normalized_similarity(asked.key, name.key),
+            Levenshtein.normalized_similarity(asked.sorted_key, name.sorted_key),
+        ),
+        asked_missing=max((word.idf - part for word, part in zip(words, asked_part, strict=True)), default=0.0) / 9,
+        name_missing=max((worth - part for worth, part in zip(idfs, name_part, strict=True)), default=0.0) / 9,
+        numbers_differ=float(asked.numbers != name.numbers),
         first_word=float(bool(theirs) and bool(words) and (had[0] >= 0.8 and got[0] >= 0.8)),
     )
 
@@ -210,7 +292,7 @@ def sounds_like(asked: Asked, name: Name) -> float:
     """How alike two names are read aloud, where one of them is in another script; 0 where both are Latin."""
     if name.key.isascii() == (not asked.readings):
         return 0.0
-    mine, other = asked.readings or asked.key.replace(" ", ""), name.reading
+    mine, other = asked.readings or asked.joined, name.reading
     return Levenshtein.normalized_similarity(mine, other, score_cutoff=0.6)
 
 
@@ -218,8 +300,7 @@ def acronym(asked: str, name: Name) -> float:
     """How well a short word stands for a name: 1 for its initials, less for letters in the right order. 0 to 1."""
     if not asked.isascii() or not name.key.isascii() or not 2 <= len(asked) <= 8 or len(name.terms) < 2:
         return 0.0
-    initials = "".join(term[0] for term in name.terms)
-    if initials == asked:
+    if name.initials == asked:
         return 1.0
     long = "".join(term[0] for term in name.terms if len(term) > 3)
     if long == asked:
@@ -243,41 +324,34 @@ def _in_order(asked: str, words: Sequence[str]) -> float:
     return 0.9 * begun / max(len(words), len(asked)) if begun >= 2 else 0.0
 
 
-def _edits(asked: Asked, key: str) -> float:
-    mine, other = asked.key, key
-    return max(
-        Levenshtein.normalized_similarity(mine, other),
-        Levenshtein.normalized_similarity(" ".join(sorted(mine.split())), " ".join(sorted(other.split()))),
-    )
-
-
-def quick(asked: Asked, known: Known, stands_for: Mapping[str, list[tuple[int, float]]]) -> float:
-    """A first guess from words alone, for choosing the candidates that are looked at closely."""
-    best = 0.0
-    short = asked.key.replace(" ", "") if len(asked.key) <= 8 else ""
-    for name in known.names:
-        if name.key == asked.key:
-            return 3.0
-        if short and best < 1.5:
-            best = max(best, 1.5 * acronym(short, name))
+def quick(asked: Asked, known: Known) -> tuple[float, list[Name]]:
+    """A first guess from words alone, for choosing what is looked at closely: how near, and the nearest names."""
+    guesses: list[tuple[float, int]] = []
+    stands_for = asked.stands_for
+    short = asked.joined if len(asked.key) <= 8 else ""
+    for place, name in enumerate(known.names):
+        guess = 3.0 if name.key == asked.key else 0.0
+        if short and not guess:
+            guess = 1.5 * acronym(short, name)
         got: dict[int, float] = {}
         hit = 0.0
-        worth = 0.0
-        for term in name.terms:
-            value = idf(term)
-            worth += value
-            found = stands_for.get(term)
-            if found:
-                for place, quality in found:
-                    got[place] = max(got.get(place, 0.0), quality)
-                hit += value * max(quality for _place, quality in found)
+        for term, value in zip(name.distinct, name.idfs, strict=True):
+            if found := stands_for.get(term):
+                best = 0.0
+                for at, quality in found:
+                    if quality > got.get(at, 0.0):
+                        got[at] = quality
+                    if quality > best:
+                        best = quality
+                hit += value * best
         if got:
-            total = sum(word.idf for word in asked.words) or 1.0
-            best = max(
-                best,
-                sum(asked.words[place].idf * quality for place, quality in got.items()) / total + hit / (worth or 1.0),
-            )
-    return best
+            covered = sum(asked.words[at].idf * quality for at, quality in got.items()) / asked.worth
+            guess = max(guess, covered + hit / name.worth)
+        guesses.append((-guess, place))
+    guesses.sort()
+    own = [known.names[0]] if known.names else []
+    nearest = [known.names[place] for _guess, place in guesses[:_NAMES_COMPARED] if place]
+    return -guesses[0][0] if guesses else 0.0, [*own, *nearest]
 
 
 def domain_ties(asked: Asked, known: Known) -> dict[str, float]:
@@ -305,8 +379,7 @@ def domain_ties(asked: Asked, known: Known) -> dict[str, float]:
     label = asked.label.replace("-", "")
     if len(label) >= 3:
         for each in known.names:
-            joined = each.key.replace(" ", "")
-            initials = "".join(term[0] for term in each.terms)
+            joined, initials = each.joined, each.initials
             if label == joined or (len(label) >= 4 and joined.startswith(label)):
                 found["domain_is_a_name"] = 1.0
             elif label == initials:
@@ -323,50 +396,52 @@ def domain_ties(asked: Asked, known: Known) -> dict[str, float]:
 def _their_domain(asked: Asked, known: Known) -> dict[str, float]:
     """What the organization's own domains say about the asked name: written out, as initials, as one of its words."""
     found = {"their_domain_is_asked": 0.0, "their_domain_is_initials": 0.0, "their_domain_has_word": 0.0}
-    joined = asked.readings or asked.key.replace(" ", "")
-    initials = Name(asked.key, tuple(asked.key.split()))
-    worth = sum(word.idf for word in asked.words) or 1.0
+    joined = asked.readings or asked.joined
     for name, _claimed in known.domains:
         label = normalize.domain_label(name).replace("-", "")
         if len(label) < 3:
             continue
         if label == joined or (len(label) >= 5 and (joined.startswith(label) or label.startswith(joined))):
             found["their_domain_is_asked"] = 1.0
-        found["their_domain_is_initials"] = max(found["their_domain_is_initials"], acronym(label, initials))
+        found["their_domain_is_initials"] = max(found["their_domain_is_initials"], acronym(label, asked.as_name))
         inside = sum(word.idf for word in asked.words if len(word.word) >= 4 and word.word in label)
-        found["their_domain_has_word"] = max(found["their_domain_has_word"], inside / worth)
+        found["their_domain_has_word"] = max(found["their_domain_has_word"], inside / asked.worth)
     return found
 
 
 def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) -> list[tuple[Known, dict[str, float]]]:
     """The candidates worth a close look (and those with the primary keys ``must``), each with its features by name."""
     found = list(found)
-    stands_for = alternatives(asked.words)
     ties = {known.pk: domain_ties(asked, known) for known in found}
-    guesses = {known.pk: quick(asked, known, stands_for) + _strength(ties[known.pk]) for known in found}
+    guesses: dict[int, float] = {}
+    nearest: dict[int, list[Name]] = {}
+    for known in found:
+        guess, nearest[known.pk] = quick(asked, known)
+        guesses[known.pk] = guess + _strength(ties[known.pk])
     found.sort(key=lambda known: (known.pk not in must, -guesses[known.pk], -known.by_words, known.pk))
     first = found[: FULL_FEATURES + sum(known.pk in must for known in found)]
     on_domain = sum(1 for each in ties.values() if each["domain_same"] or each["domain_sub"])
     on_label = sum(1 for each in ties.values() if each["domain_other_ending"])
+    worth = min(asked.worth, 40.0)
+    hinted = {word.country for word in asked.words if word.country}
+    joined = asked.joined.replace("-", "")
     described: list[tuple[Known, dict[str, float]]] = []
     for known in first:
-        likeness = [(compare(asked, name, stands_for), place) for place, name in enumerate(known.names)]
+        close = nearest[known.pk]
+        likeness = [(compare(asked, name), place) for place, name in enumerate(close)]
         best, place = max(likeness, key=lambda pair: (pair[0].total, -pair[1]))
         own = likeness[0][0]
         tie = ties[known.pk]
         tied = max(tie["domain_same"], tie["domain_sub"], tie["domain_parent"], tie["domain_sibling"])
         country = float(bool(asked.country) and asked.country == known.country)
         cover = best.asked_covered * best.name_covered
-        worth = min(sum(word.idf for word in asked.words), 40.0)
-        hinted = {word.country for word in asked.words if word.country}
         words_country = float(known.country in hinted)
         begins = [name for name in known.names if name.key and asked.key.startswith(name.key + " ")]
         begun = [name for name in known.names if asked.key and name.key.startswith(asked.key + " ")]
-        joined = asked.key.replace(" ", "").replace("-", "")
         is_short = float(len(joined) <= 8 and best.asked_covered < 0.5)
         short = max((acronym(joined, name) for name in known.names), default=0.0) if len(joined) <= 8 else 0.0
         longer = max(
-            (acronym(name.key.replace(" ", ""), Name(asked.key, tuple(asked.key.split()))) for name in known.names),
+            (acronym(name.joined, asked.as_name) for name in known.names if len(name.joined) <= 8),
             default=0.0,
         )
         described.append(
@@ -396,7 +471,7 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
                     "domain_is_a_name_and_covered": tie["domain_is_a_name"] * cover,
                     "worth_covered": cover * worth / 40,
                     "ending_and_missing": tie["domain_other_ending"] * best.asked_missing,
-                    "reads_the_same": max(sounds_like(asked, name) for name in known.names),
+                    "reads_the_same": max(sounds_like(asked, name) for name in close),
                     "short_form": short,
                     "short_form_tied": short * tied,
                     "asked_is_short": is_short * tied,

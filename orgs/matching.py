@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from orgs import features, normalize, ranking, scoring, search
+from orgs import budgets, features, normalize, ranking, scoring, search
 from orgs.cards import FULL, Asked, Candidate, Viewer, as_seen_by, is_shared
 from orgs.models import Domain, Member, Organization
 from orgs.ranking import Code, Evidence
@@ -262,6 +262,10 @@ def _candidates(
             cards.append(card.marked_best() if pk == ranking_of.best and not cards else card)
         if len(cards) >= limit:
             break
+    masked = [card.organization.pk for card in cards if card.masked and not chosen]
+    if viewer.budget and masked:
+        allowed = budgets.disclose(viewer.budget, masked)
+        cards = [card for card in cards if not card.masked or card.organization.pk in allowed]
     return tuple(cards)
 
 

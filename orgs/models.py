@@ -233,3 +233,20 @@ class WordPair(models.Model):
 
     def __str__(self) -> str:
         return f"{self.word} = {self.other}"
+
+
+class SearchBudget(models.Model):
+    """What somebody who proved no tie has been shown and has asked, by order and by person: the finder is no directory.
+
+    ``key`` is whatever the caller counts by, such as ``order:PO-100001`` or ``person:ada@contoso.com``.
+    """
+
+    key = models.CharField(max_length=300, unique=True)
+    searches = models.PositiveIntegerField(default=0)  # since `since_at`
+    since_at = models.DateTimeField(default=timezone.now)
+    organization_ids = ArrayField(
+        models.BigIntegerField(), default=list
+    )  # shown so far, for good
+
+    def __str__(self) -> str:
+        return self.key

@@ -16,7 +16,7 @@ from django.db import connection
 from rapidfuzz.distance import OSA
 
 from orgs import features, legal_forms, normalize, terms
-from orgs.features import Asked, Known, Name
+from orgs.features import Asked, Known
 from orgs.models import Domain, Organization, OtherName
 
 MOST_ON_A_DOMAIN: Final = 400
@@ -345,10 +345,19 @@ def _spelling(asked: str, word: str) -> float:
 
 
 def _run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a prepared statement on Django's connection."""
+    """Run a prepared statement on Django's connection, always with its generic plan: look-ups by equality are alike."""
     connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(sql, values, prepare=True).fetchall()
+    raw = connection.connection
+    if not getattr(raw, "plans_are_generic", False):
+        # Nothing else on this connection is prepared. Lost if the transaction is rolled back, which only costs time.
+        raw.execute("SET plan_cache_mode = force_generic_plan")
+        raw.plans_are_generic = True
+    threshold, raw.prepare_threshold = raw.prepare_threshold, 0
+    try:
+        with psycopg.Cursor(raw) as cursor:
+            return cursor.execute(sql, values, prepare=True).fetchall()
+    finally:
+        raw.prepare_threshold = threshold  # Django switches preparing off for its own statements
 
 
 # Two-letter endings that say nothing about a country.
@@ -401,7 +410,7 @@ def as_known(found: Found) -> Known:
     keys = [found.key, *(key for _name, key in found.other_names)]
     return Known(
         pk=found.pk,
-        names=tuple(Name(key, terms.of_key(key)) for key in keys),
+        names=tuple(features.name_of(key) for key in keys),
         domains=tuple((name, status == "claimed") for name, status in found.domains),
         country=found.country,
         by_words=found.by_words,
