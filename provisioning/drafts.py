@@ -136,10 +136,6 @@ class DraftStorage(BaseStorage):  # type: ignore[misc]
         entry = self.entry(step)
         return MultiValueDict(entry["data"]) if entry else None
 
-    def set_step_data(self, step: str, cleaned_data: Mapping[str, Any]) -> None:
-        """Take these fields; ``keep`` stores them with the answer they stand for."""
-        self._accepted = keepable(cleaned_data)
-
     def get_step_files(self, step: str) -> None:
         """No step takes files."""
 
