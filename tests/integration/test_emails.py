@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from orgs.actions import create_organization
 from orgs.models import Organization
-from provisioning import actions, emails, links, sign_in, tasks
+from provisioning import actions, emails, letters, links, sign_in, tasks
 from provisioning.models import Mail
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
@@ -218,7 +218,7 @@ def test_the_same_link_is_in_a_mail_that_is_sent_again() -> None:
     assert len(ids) == 1
 
 
-@pytest.mark.parametrize("event", sorted(emails.EVENTS))
+@pytest.mark.parametrize("event", sorted(letters.EVENTS))
 def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> None:
     order = place()
     link = order.links.get()

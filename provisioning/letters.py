@@ -1,0 +1,391 @@
+"""The words of the product's emails: one function an event. Who sends them, and how, is in provisioning.emails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from orgs.normalize import email_key
+from provisioning.models import AccessRequest, Link, Mail, Part, SignInCode
+from subscriptions.models import Order
+from subscriptions.sections import Section
+from subscriptions.summary import build, mask
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one email says. One template lays out all of them, so that the text part reads as well as the HTML part."""
+
+    subject: str
+    title: str
+    paragraphs: tuple[str, ...]
+    why: str  # why the reader gets this
+    facts: tuple[tuple[str, str], ...] = ()
+    button: str = ""
+    url: str = ""
+    code: str = ""
+    sections: tuple[Section, ...] = ()  # of an order summary
+    after: tuple[str, ...] = ()  # until when, and what happens if the reader does nothing
+    attachments: tuple[tuple[str, bytes, str], ...] = field(default=())
+
+
+def day(moment: datetime) -> str:
+    """A date as the product writes it: 21 November 2026."""
+    return formats.date_format(timezone.localtime(moment), _("j F Y"))
+
+
+def clock(moment: datetime) -> str:
+    """A time of day with its zone: 14:05 UTC."""
+    return formats.date_format(timezone.localtime(moment), "H:i T")
+
+
+def order_placed(mail: Mail, url: str) -> Message:
+    """To the provisioning contact: the welcome email. Subject and button as the second seed has them."""
+    number = mail.order.number
+    return Message(
+        subject=_("Provisioning information required for order %(number)s") % {"number": number},
+        title=_("Set up order %(number)s") % {"number": number},
+        paragraphs=(
+            _(
+                "%(company)s ordered a subscription. Before it can be used, we need to know which "
+                "organization it is for and how its services are set up."
+            )
+            % {"company": mail.order.sold_to},
+            _("It takes a few minutes. You can stop at any time and go on later, on any device."),
+        ),
+        facts=_order_facts(mail.order),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(
+            *_until(mail.link),
+            _("You are not the right person? Open the link all the same: you can say who should complete the order."),
+            _("Nothing is set up before somebody has completed these steps."),
+        ),
+        why=_("You get this email because you were named as the provisioning contact of order %(number)s.")
+        % {"number": number},
+    )
+
+
+def order_handed_over(mail: Mail, url: str) -> Message:
+    """To the person who now completes the order."""
+    number = mail.order.number
+    giver = mail.link.part.given_by if mail.link else None
+    by = mask(giver.user.email) if giver else ""
+    return Message(
+        subject=_("Provisioning information required for order %(number)s") % {"number": number},
+        title=_("Order %(number)s was handed over to you") % {"number": number},
+        paragraphs=(
+            _("%(person)s asked you to complete this order.") % {"person": by}
+            if by
+            else _("The contact of this order asked you to complete it."),
+            _(
+                "We need to know which organization the order is for and how its services are set up. It "
+                "takes a few minutes, and you can stop at any time and go on later."
+            ),
+        ),
+        facts=_order_facts(mail.order),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(
+            *_until(mail.link),
+            _("Until the organizations are confirmed, the person who handed it over can take it back."),
+            _("Nothing is set up before somebody has completed these steps."),
+        ),
+        why=_(
+            "You get this email because somebody gave your address as the one of the person who completes "
+            "order %(number)s."
+        )
+        % {"number": number},
+    )
+
+
+def order_taken_back(mail: Mail, url: str) -> Message:
+    """To the person who had the order for a while."""
+    number = mail.order.number
+    return Message(
+        subject=_("You no longer need to complete order %(number)s") % {"number": number},
+        title=_("Order %(number)s was taken back") % {"number": number},
+        paragraphs=(
+            _("The person who had handed this order over to you completes it themselves. Your link to it has ended."),
+            _("There is nothing that you need to do."),
+        ),
+        why=_("You get this email because order %(number)s had been handed over to you.") % {"number": number},
+    )
+
+
+def setup_delegated(mail: Mail, url: str) -> Message:
+    """To the customer's administrator, who sets up the services."""
+    number = mail.order.number
+    partner = mail.order.partner.name if mail.order.partner else mail.order.sold_to
+    return Message(
+        subject=_("Set up your services: order %(number)s") % {"number": number},
+        title=_("Your services are ready to be set up"),
+        paragraphs=(
+            _("%(partner)s ordered a subscription for %(customer)s and asks you to set up its services.")
+            % {"partner": partner, "customer": _customer_of(mail.order)},
+            _(
+                "You choose the names of your sites and the location of your calling service. It takes a "
+                "few minutes, and you can stop at any time and go on later."
+            ),
+        ),
+        facts=_order_facts(mail.order),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(
+            *_until(mail.link),
+            _("%(partner)s can watch the set-up, and can take it over.") % {"partner": partner},
+            _("Nothing is set up before somebody has completed these steps."),
+        ),
+        why=_("You get this email because your address was given as the one of the administrator of %(customer)s.")
+        % {"customer": _customer_of(mail.order)},
+    )
+
+
+def set_up_confirmation(mail: Mail, url: str) -> Message:
+    """To everybody concerned: it is set up, with the facts of the order summary, and its PDF."""
+    from subscriptions import pdf  # takes a second to load, and no other email needs it
+
+    number = mail.order.number
+    summary = build(mail.order).masked_for(mail.to)
+    # Who has no part in the order has no account to sign in with; the facts and the PDF are all they need.
+    part = Part.objects.filter(order=mail.order, user__email=email_key(mail.to), access_request=None)
+    has_part = part.exists()
+    return Message(
+        subject=_("Order %(number)s is set up") % {"number": number},
+        title=_("Order %(number)s is set up") % {"number": number},
+        paragraphs=(
+            summary.lead,
+            _("This is the order summary; the attached PDF has the same facts, for your records."),
+        ),
+        sections=summary.sections,
+        button=_("See the order summary") if has_part else "",
+        url=f"{settings.PUBLIC_URL}{reverse('order', args=[number])}" if has_part else "",
+        attachments=((f"order-{number}.pdf", pdf.render(summary), "application/pdf"),),
+        why=_("You get this email because you are named in order %(number)s.") % {"number": number},
+    )
+
+
+def setup_taken_over(mail: Mail, url: str) -> Message:
+    """To the customer's administrator who was to set up the services."""
+    number = mail.order.number
+    partner = mail.order.partner.name if mail.order.partner else mail.order.sold_to
+    return Message(
+        subject=_("You no longer need to set up order %(number)s") % {"number": number},
+        title=_("%(partner)s sets up the services of order %(number)s") % {"partner": partner, "number": number},
+        paragraphs=(
+            _("%(partner)s had asked you to set up these services, and has taken it over. Your link to it has ended.")
+            % {"partner": partner},
+            _("There is nothing that you need to do. You get an email when the services are set up."),
+        ),
+        why=_("You get this email because you had been asked to set up order %(number)s.") % {"number": number},
+    )
+
+
+def access_requested(mail: Mail, url: str) -> Message:
+    """To a full administrator: somebody asks for rights. ``facts``: requester, organization, right, until (ISO)."""
+    number = mail.order.number
+    words = {
+        "who": mail.facts.get("requester", ""),
+        "organization": mail.facts.get("organization", ""),
+        "order": number,
+    }
+    right = _right(mail)
+    until = mail.facts.get("until", "")
+    return Message(
+        subject=_("%(who)s asks to be an administrator of %(organization)s") % words,
+        title=_("Somebody asks for rights in %(organization)s") % words,
+        paragraphs=(
+            _(
+                "%(who)s is setting up order %(order)s, and can’t go on before an administrator of %(organization)s "
+                "agrees. Only its administrators can give rights there."
+            )
+            % words,
+            _("Look at the request, then approve it, or decline it and say why. The first decision counts."),
+        ),
+        facts=(
+            (_("Asked by"), words["who"]),
+            (_("Order"), number),
+            (_("Bought by"), mail.order.sold_to),
+            (_("Right"), str(right.label)),
+            (_("What it allows"), str(right.allows)),
+        ),
+        button=_("Review the request"),
+        url=url,
+        after=(
+            *((_("The request waits until %(day)s.") % {"day": day(datetime.fromisoformat(until))},) if until else ()),
+            _("If you do nothing, nobody gets any rights, and the order waits."),
+            _("You don’t know this person? Then decline."),
+        ),
+        why=_("You get this email because you are a full administrator of %(organization)s.") % words,
+    )
+
+
+def access_approved(mail: Mail, url: str) -> Message:
+    """To the person who asked: an administrator agreed. ``facts``: organization, right, perhaps reason."""
+    number = mail.order.number
+    words = {"number": number, "organization": mail.facts.get("organization", "")}
+    return Message(
+        subject=_("Order %(number)s: an administrator approved your request") % words,
+        title=_("You can go on with order %(number)s") % words,
+        paragraphs=(
+            _("An administrator of %(organization)s approved your request. The order goes on where it was.") % words,
+            *_said(mail),
+        ),
+        facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
+        button=_("Continue"),
+        url=url,
+        after=(*_until(mail.link), _("If you do nothing, the order stays as it is. Your answers are kept.")),
+        why=_("You get this email because you asked for this right for order %(number)s.") % words,
+    )
+
+
+def access_declined(mail: Mail, url: str) -> Message:
+    """To the person who asked: an administrator declined, and why. ``facts``: organization, right, reason."""
+    number = mail.order.number
+    words = {"number": number, "organization": mail.facts.get("organization", ""), "help": settings.HELP_CONTACT}
+    return Message(
+        subject=_("Order %(number)s: an administrator declined your request") % words,
+        title=_("Your request for order %(number)s was declined") % words,
+        paragraphs=(
+            _("An administrator of %(organization)s declined your request.") % words,
+            *_said(mail),
+            _(
+                "When that is settled, you can ask again. You can also choose another organization, or let "
+                "someone else complete the order."
+            ),
+            _("If you can’t reach anybody who administers %(organization)s, write to %(help)s.") % words,
+        ),
+        facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
+        button=_("See what to do"),
+        url=url,
+        after=(*_until(mail.link), _("If you do nothing, the order waits. Your answers are kept.")),
+        why=_("You get this email because you asked for this right for order %(number)s.") % words,
+    )
+
+
+def access_decided(mail: Mail, url: str) -> Message:
+    """To the other administrators who were asked. ``facts``: requester, organization, right, decision, decided_by."""
+    number = mail.order.number
+    words = {
+        "number": number,
+        "who": mail.facts.get("requester", ""),
+        "organization": mail.facts.get("organization", ""),
+        "decider": mail.facts.get("decided_by", ""),
+    }
+    approved = mail.facts.get("decision") == "approved"
+    return Message(
+        subject=_("Order %(number)s: the request of %(who)s was approved") % words
+        if approved
+        else _("Order %(number)s: the request of %(who)s was declined") % words,
+        title=_("Another administrator has decided"),
+        paragraphs=(
+            _("%(decider)s approved the request of %(who)s.") % words
+            if approved
+            else _("%(decider)s declined the request of %(who)s. They got no rights.") % words,
+            *_said(mail),
+            _("You need to do nothing."),
+        ),
+        facts=(
+            (_("Order"), number),
+            (_("Bought by"), mail.order.sold_to),
+            (_("Right"), str(_right(mail).label)),
+        ),
+        button=_("See the request"),
+        url=url,
+        why=_("You get this email because you are a full administrator of %(organization)s, and were asked too.")
+        % words,
+    )
+
+
+def link_again(mail: Mail, url: str) -> Message:
+    """To the address of a link, asked for on the page of an expired or replaced one."""
+    number = mail.order.number
+    deciding = mail.link is not None and mail.link.part.access_request_id is not None
+    return Message(
+        subject=_("Your link to order %(number)s") % {"number": number},
+        title=_("Your link to order %(number)s") % {"number": number},
+        paragraphs=(_("Somebody, most likely you, asked for the link to this order to be sent again."),),
+        facts=((_("Order"), number),),
+        button=_("Review the request") if deciding else _("Set Up Your Service"),
+        url=url,
+        after=(*_until(mail.link), _("If you didn't ask for it, you can ignore this email.")),
+        why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
+    )
+
+
+EVENTS: dict[str, Callable[[Mail, str], Message]] = {
+    function.__name__: function
+    for function in (
+        order_placed,
+        order_handed_over,
+        order_taken_back,
+        setup_delegated,
+        setup_taken_over,
+        set_up_confirmation,
+        access_requested,
+        access_approved,
+        access_declined,
+        access_decided,
+        link_again,
+    )
+}
+
+
+def sign_in_code(row: SignInCode, code: str) -> Message:
+    """To whoever asked to sign in with this address: the one-time code."""
+    return Message(
+        subject=_("Your sign-in code: %(code)s") % {"code": code},
+        title=_("Your sign-in code"),
+        paragraphs=(_("Enter this code on the page where you asked for it:"),),
+        code=code,
+        after=(
+            _("It works once, until %(time)s.") % {"time": clock(row.expires_at)},
+            _(
+                "Nobody who works for us asks you for it. If you didn't ask for a code, you can ignore "
+                "this email: without the code, nobody gets in."
+            ),
+        ),
+        why=_("You get this email because somebody, most likely you, asked to sign in with this address."),
+    )
+
+
+def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
+    facts = [(_("Order"), order.number), (_("Bought by"), order.sold_to)]
+    if order.customer_name:
+        facts.append((_("Customer"), order.customer_name))
+    facts.extend(
+        (
+            line.get_service_display(),
+            ngettext("%(licenses)s license", "%(licenses)s licenses", line.licenses)
+            % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)},
+        )
+        for line in order.lines.all()
+    )
+    return tuple(facts)
+
+
+def _right(mail: Mail) -> AccessRequest.Right:
+    return AccessRequest.Right(mail.facts.get("right") or AccessRequest.Right.FULL)
+
+
+def _said(mail: Mail) -> tuple[str, ...]:
+    """What the administrator who decided wrote, if anything."""
+    reason = mail.facts.get("reason", "")
+    return (_("The reason given: “%(reason)s”") % {"reason": reason},) if reason else ()
+
+
+def _customer_of(order: Order) -> str:
+    return order.customer.name if order.customer else order.customer_name or order.sold_to
+
+
+def _until(link: Link | None) -> tuple[str, ...]:
+    if link is None:
+        return ()
+    return (_("The link works until %(day)s, as often as you open it.") % {"day": day(link.expires_at)},)
