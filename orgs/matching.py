@@ -197,7 +197,8 @@ def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Sl
     described = features.describe(asked, [search.as_known(one) for one in found.values()], must)
     ranked = scoring.rank(described, fitted.ranker)
     likely = scoring.shown(asked, ranked, fitted.gate)
-    best = ranked[0].known.pk if scoring.is_best(ranked, likely, fitted) else None
+    sure = likely >= fitted.shown_from and scoring.is_right(asked, ranked, fitted.mark) >= fitted.best_from
+    best = ranked[0].known.pk if sure else None
     scores = {each.known.pk: each.score + _by_hand(found[each.known.pk], question) for each in ranked}
     order = sorted(scores, key=lambda pk: (-scores[pk], pk))
     return _Ranking(_by_use(order, scores, found), {each.known.pk: each for each in ranked}, scores, likely, best)

@@ -244,9 +244,7 @@ class SearchBudget(models.Model):
     key = models.CharField(max_length=300, unique=True)
     searches = models.PositiveIntegerField(default=0)  # since `since_at`
     since_at = models.DateTimeField(default=timezone.now)
-    organization_ids = ArrayField(
-        models.BigIntegerField(), default=list
-    )  # shown so far, for good
+    organization_ids = ArrayField(models.BigIntegerField(), default=list)  # shown so far, for good
 
     def __str__(self) -> str:
         return self.key

@@ -1,5 +1,6 @@
-"""Two small logistic regressions over named features: one ranks the candidates, one decides whether to show them.
+"""Small logistic regressions over named features, one for each decision.
 
+One ranks the candidates, one (the gate) decides whether to show them, one whether the first may be marked *Best match*.
 Their weights are in ``weights.toml`` beside this file, made by ``manage.py fit_matching``. Plain Python.
 """
 
@@ -25,13 +26,13 @@ _RANKER_ONLY: Final = frozenset(
 
 @dataclass(frozen=True)
 class Weights:
-    """What is fitted (two sets of weights), and the thresholds that were fixed with them."""
+    """What is fitted (a set of weights for each decision), and the thresholds that were fixed with them."""
 
     ranker: Mapping[str, float]
     gate: Mapping[str, float]
+    mark: Mapping[str, float]
     shown_from: float  # probability that the answer is in the directory at all
     best_from: float  # probability that the first one is it, for the mark
-    best_covered: float  # and how much of both names must be the same
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def weights() -> Weights:
     """The weights in use."""
     with WEIGHTS.open("rb") as file:
         read = tomllib.load(file)
-    return Weights(read["ranker"], read["gate"], **read["thresholds"])
+    return Weights(read["ranker"], read["gate"], read["mark"], **read["thresholds"])
 
 
 def rank(described: Sequence[tuple[Known, Mapping[str, float]]], ranker: Mapping[str, float]) -> list[Scored]:
@@ -120,13 +121,31 @@ def first_is_right(ranked: Sequence[Scored]) -> float:
     return 1 / sum(math.exp(min(each.score - ranked[0].score, 0.0)) for each in ranked)
 
 
-def is_best(ranked: Sequence[Scored], likely: float, fitted: Weights) -> bool:
-    """Whether the first candidate may be marked *Best match*: stricter than being shown."""
+def mark_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
+    """What the mark looks at: what the gate does, the domain ties, and how far the first one is ahead of all others."""
+    first = ranked[0].features
+    tied = float(ranked[0].tied)
+    cover = first["both_covered"]
+    return {
+        **gate_features(asked, ranked),
+        **{name: first[name] for name in _RANKER_ONLY},
+        "first_is_right": first_is_right(ranked),
+        "tied": tied,
+        "alone_on_domain": float(first["domain_alone"] >= 1),
+        "alone_on_domain_and_covered": float(first["domain_alone"] >= 1) * cover,
+        "alone_on_domain_and_edits": float(first["domain_alone"] >= 1) * first["edits"],
+        "alone_on_domain_and_missing": float(first["domain_alone"] >= 1) * first["asked_missing"],
+        "alone_on_domain_and_reads": float(first["domain_alone"] >= 1) * first["reads_the_same"],
+        "tied_and_name_missing": tied * first["name_missing"],
+        "tied_and_native": tied * float(asked.is_native),
+    }
+
+
+def is_right(asked: Asked, ranked: Sequence[Scored], mark: Mapping[str, float]) -> float:
+    """How likely the first candidate is the right one, 0 to 1."""
     if not ranked:
-        return False
-    features = ranked[0].features
-    same_names = features["both_covered"] >= fitted.best_covered and not features["numbers_differ"]
-    return same_names and likely * first_is_right(ranked) >= fitted.best_from
+        return 0.0
+    return sigmoid(sum(mark.get(name, 0.0) * value for name, value in mark_features(asked, ranked).items() if value))
 
 
 def sigmoid(value: float) -> float:

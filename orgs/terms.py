@@ -10,6 +10,7 @@ from typing import Final
 from anyascii import anyascii
 
 LONGEST: Final = 60
+LONGEST_REPAIRED: Final = 24
 
 _HAN: Final = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
 _KANA: Final = r"\u3040-\u309f\u30a0-\u30ff\uff66-\uff9f"
@@ -126,7 +127,7 @@ def distinct(keys: Iterable[str]) -> set[str]:
 
 def spellings(word: str) -> tuple[str, ...]:
     """The word with each letter left out, and as it is; () for words too short to be repaired."""
-    if len(word) < 4 or not word.isascii() or word.isdigit():
+    if not 4 <= len(word) <= LONGEST_REPAIRED or not word.isascii() or word.isdigit():
         return ()
     return (word, *dict.fromkeys(word[:i] + word[i + 1 :] for i in range(len(word))))
 

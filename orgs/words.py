@@ -58,54 +58,60 @@ def rebuild() -> None:
     """Make all search words anew from the names in the directory, in one transaction; readers see old or new."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE orgs_posting IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute("CREATE TEMPORARY TABLE term (word text, id bigint) ON COMMIT DROP")
+        cursor.execute("SET LOCAL work_mem = '128MB'")
+        cursor.execute("CREATE TEMPORARY TABLE term (word text, id bigint, of_domain boolean) ON COMMIT DROP")
         for source in _NAMES:
+            of_domain = source is _NAMES[-1]
             # Most keys are plain ASCII, whose terms are their words; PostgreSQL takes those apart by itself.
             cursor.execute(
-                f"INSERT INTO term SELECT DISTINCT left(word, {terms.LONGEST}), id FROM ({source}) AS named(id, key), "  # noqa: S608
-                "string_to_table(key, ' ') AS word WHERE octet_length(key) = length(key) AND word <> ''"
+                f"INSERT INTO term SELECT DISTINCT left(word, {terms.LONGEST}), id, {of_domain} "  # noqa: S608 — names of ours
+                f"FROM ({source}) AS named(id, key), string_to_table(key, ' ') AS word WHERE octet_length(key) = length(key) AND word <> ''"
             )
             other = _stream(f"SELECT id, key FROM ({source}) AS named(id, key) WHERE octet_length(key) <> length(key)")  # noqa: S608
             for names in itertools.batched(other, 20_000):
                 with cursor.copy("COPY term FROM STDIN") as copy:
                     for pk, key in names:
                         for word in set(terms.of_key(key)):
-                            copy.write_row((word, pk))
+                            copy.write_row((word, pk, of_domain))
+        cursor.execute("ANALYZE term")
         cursor.execute("DELETE FROM orgs_posting")
         cursor.execute(
             """INSERT INTO orgs_posting (word, organization_ids)
                SELECT word, array_agg(id) FROM (
                    SELECT word, id, (row_number() OVER (PARTITION BY word ORDER BY id) - 1) / %s AS chunk
-                   FROM (SELECT DISTINCT word, id FROM term) once) numbered GROUP BY word, chunk""",
+                   FROM (SELECT word, id FROM term GROUP BY word, id) once) numbered GROUP BY word, chunk""",
             [CHUNK],
         )
         cursor.execute("DELETE FROM orgs_word")
         cursor.execute(
+            # The sound as orgs.terms.sound has it; a test holds the two together.
             """INSERT INTO orgs_word (word, organizations, sound, country)
-               SELECT word, sum(cardinality(organization_ids)), '', '' FROM orgs_posting GROUP BY word"""
-        )
-        cursor.execute("SELECT word FROM orgs_word")
-        words = [word for (word,) in cursor.fetchall()]
-        cursor.execute("CREATE TEMPORARY TABLE sounding (word text, sound text) ON COMMIT DROP")
-        with cursor.copy("COPY sounding FROM STDIN") as copy:
-            for word in words:
-                if sound := terms.sound(word):
-                    copy.write_row((word, sound))
-        cursor.execute("UPDATE orgs_word w SET sound = s.sound FROM sounding s WHERE s.word = w.word")
-        cursor.execute(
-            """UPDATE orgs_word w SET country = c.country FROM (
+               SELECT counted.word, organizations, CASE WHEN length(heard) >= 3 THEN left(heard, 30) ELSE '' END,
+                      coalesce(place.country, '')
+               FROM (SELECT word, sum(cardinality(organization_ids)) AS organizations
+                     FROM orgs_posting GROUP BY word) counted
+               CROSS JOIN LATERAL (
+                   SELECT CASE WHEN word ~ '^[0-9]*$' OR octet_length(word) <> length(word) THEN '' ELSE regexp_replace(
+                       regexp_replace(translate(word, 'cqzvfgdjxl', 'kksbpktssr'), '(?<=.)[aeiouyhw]+', '', 'g'),
+                       '(.)\\1+', '\\1', 'g') END AS heard) sounding
+               LEFT JOIN (
                    SELECT DISTINCT ON (word) word, country, n, sum(n) OVER (PARTITION BY word) AS total FROM (
-                       SELECT t.word, o.country, count(DISTINCT o.id) AS n
-                       FROM term t JOIN orgs_organization o ON o.id = t.id GROUP BY 1, 2) counted
-                   ORDER BY word, n DESC, country) c
-               WHERE c.word = w.word AND c.n >= %s AND c.n >= %s * c.total""",
+                       SELECT t.word, o.country, count(*) AS n
+                       FROM (SELECT word, id FROM term GROUP BY word, id) t JOIN orgs_organization o ON o.id = t.id
+                       GROUP BY 1, 2) by_country
+                   ORDER BY word, n DESC, country) place
+               ON place.word = counted.word AND place.n >= %s AND place.n >= %s * place.total""",
             [_COUNTRY_SEEN, _COUNTRY_SHARE],
         )
         cursor.execute("DELETE FROM orgs_spelling")
-        with cursor.copy("COPY orgs_spelling (key, word) FROM STDIN") as copy:
-            for word in words:
-                for key in terms.spellings(word):
-                    copy.write_row((key, word))
+        cursor.execute(
+            """INSERT INTO orgs_spelling (key, word)
+               SELECT DISTINCT CASE place WHEN 0 THEN word ELSE overlay(word PLACING '' FROM place FOR 1) END, word
+               FROM (SELECT DISTINCT word FROM term WHERE NOT of_domain) of_names
+               CROSS JOIN LATERAL generate_series(0, length(word)) AS place
+               WHERE length(word) BETWEEN 4 AND %s AND word ~ '[a-z]' AND octet_length(word) = length(word)""",
+            [terms.LONGEST_REPAIRED],
+        )
         cursor.execute("DELETE FROM orgs_wordpair")
         pairs = list(_learn_pairs())
         with cursor.copy("COPY orgs_wordpair (word, other, strength) FROM STDIN") as copy:

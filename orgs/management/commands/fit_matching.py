@@ -24,12 +24,14 @@ from orgs.fitting import Case, Choice
 FOLDS: Final = 5
 FALSE_MATCHES: Final = 0.034  # a cut set exactly at the goal lands above it elsewhere
 BEST_SURE: Final = 0.9985
+SIBLINGS_MARKED: Final = 0.024
 # How much what is made from the questions counts beside the questions themselves: organizations taken out of the
 # directory and asked for again, and questions asked again from free mail.
 OTHER_SCRIPT_OUT: Final = 1.0
 FREE_MAIL_OUT: Final = 0.3
 OUT: Final = 0.1
 FREE_MAIL: Final = 0.3
+SIBLING: Final = 3.0
 _TRAINED_ON: Final = 8  # candidates of a question
 
 Described = list[tuple[Known, dict[str, float]]]
@@ -90,12 +92,12 @@ class Command(BaseCommand):
         self.stderr.write("Fitting …")
         with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
             of_folds = list(pool.map(_fit, [[e for e in examples if e.fold != fold] for fold in range(FOLDS)]))
-            ranker, gate = pool.submit(_fit, examples).result()
+            ranker, gate, marks = pool.submit(_fit, examples).result()
         judged = [judge(example, *of_folds[example.fold]) for example in examples]
         shown_from = threshold(judged)
-        best_from, best_covered = mark(judged)
-        write(options["output"], ranker, gate, shown_from, best_from, best_covered)
-        self.stdout.write(json.dumps(report(judged, shown_from, best_from, best_covered), indent=2))
+        best_from = mark(judged, shown_from)
+        write(options["output"], {"ranker": ranker, "gate": gate, "mark": marks}, shown_from, best_from)
+        self.stdout.write(json.dumps(report(judged, shown_from, best_from), indent=2))
 
 
 def look_up(question: benchmark.Question, directory: benchmark.Directory, sibling: bool) -> Example:
@@ -119,7 +121,7 @@ def look_up(question: benchmark.Question, directory: benchmark.Directory, siblin
     )
 
 
-def _fit(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, float]]:
+def _fit(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     fitted = [each for each in examples if not each.sibling]
     choices = [
         choice
@@ -134,7 +136,22 @@ def _fit(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, float
         cases += _cases(each.asked, each.found, ranker, each.right, 1.0)
         if each.right:
             cases += _cases(each.asked, each.out, ranker, 0, taken_out)
-    return ranker, fitting.fit_gate(cases)
+    marked = [
+        case
+        for each in examples
+        for case in (
+            *_first(each.asked, each.found, ranker, each.right, SIBLING if each.sibling else 1.0),
+            *_first(each.asked, each.out, ranker, 0, OUT),
+        )
+    ]
+    return ranker, fitting.fit_gate(cases), fitting.fit_gate(marked)
+
+
+def _first(asked: Asked, described: Described, ranker: Mapping[str, float], right: int, counts: float) -> list[Case]:
+    ranked = scoring.rank(described, ranker)
+    if not ranked:
+        return []
+    return [Case(scoring.mark_features(asked, ranked), bool(right) and ranked[0].known.pk == right, counts)]
 
 
 def _choice(described: Described, right: int, counts: float) -> Choice | None:
@@ -161,12 +178,15 @@ class Judged:
     example: Example
     ranked: list[scoring.Scored]
     shown: float
+    right: float  # how likely the first one is
     out_shown: float  # the right one taken out
     free_out_shown: float  # taken out, from free mail
     out_tied: bool  # another organization has the domain: showing it is right
 
 
-def judge(example: Example, ranker: Mapping[str, float], gate: Mapping[str, float]) -> Judged:
+def judge(
+    example: Example, ranker: Mapping[str, float], gate: Mapping[str, float], marks: Mapping[str, float]
+) -> Judged:
     """Rank and gate an example, and what is made from it."""
     ranked = scoring.rank(example.found, ranker)
     out = scoring.rank(example.out, ranker)
@@ -174,6 +194,7 @@ def judge(example: Example, ranker: Mapping[str, float], gate: Mapping[str, floa
         example,
         ranked,
         scoring.shown(example.asked, ranked, gate),
+        scoring.is_right(example.asked, ranked, marks),
         scoring.shown(example.asked, out, gate),
         scoring.shown(example.asked_free, scoring.rank(example.free_out, ranker), gate),
         any(each.tied for each in out),
@@ -187,23 +208,21 @@ def threshold(judged: Sequence[Judged]) -> float:
     return round(max(cut, 0.05), 4)
 
 
-def mark(judged: Sequence[Judged]) -> tuple[float, float]:
-    """How sure and how much covered the first one must be to be marked, for most marks at the goal's precision."""
-    best: tuple[float, float, float] = (0.0, 0.999, 0.95)
-    for covered in (0.6, 0.7, 0.8, 0.9, 0.95):
-        for sure in (0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995):
-            share, precision, siblings = _marks(judged, sure, covered)
-            if precision >= BEST_SURE and siblings <= 0.025 and share > best[0]:
-                best = (share, sure, covered)
-    return best[1], best[2]
+def mark(judged: Sequence[Judged], shown_from: float) -> float:
+    """How likely the first one must be right to be marked, for most marks at the goal's precision."""
+    best, best_share = 0.9999, 0.0
+    for sure in (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.965, 0.97, 0.975, 0.98, 0.985, 0.99, 0.993, 0.995, 0.998):
+        share, precision, siblings = _marks(judged, shown_from, sure)
+        if precision >= BEST_SURE and siblings <= SIBLINGS_MARKED and share > best_share:
+            best, best_share = sure, share
+    return best
 
 
-def _marks(judged: Sequence[Judged], sure: float, covered: float) -> tuple[float, float, float]:
-    fitted = scoring.Weights({}, {}, 0.0, sure, covered)
+def _marks(judged: Sequence[Judged], shown_from: float, sure: float) -> tuple[float, float, float]:
     answerable = [each for each in judged if each.example.right]
-    marked = [each for each in answerable if scoring.is_best(each.ranked, each.shown, fitted)]
+    marked = [each for each in answerable if each.right >= sure and each.shown >= shown_from]
     right = sum(each.ranked[0].known.pk == each.example.right for each in marked)
-    siblings = [scoring.is_best(each.ranked, each.shown, fitted) for each in judged if each.example.sibling]
+    siblings = [each.right >= sure for each in judged if each.example.sibling]
     return (
         len(marked) / max(len(answerable), 1),
         right / max(len(marked), 1),
@@ -211,7 +230,7 @@ def _marks(judged: Sequence[Judged], sure: float, covered: float) -> tuple[float
     )
 
 
-def report(judged: Sequence[Judged], shown_from: float, sure: float, covered: float) -> dict[str, Any]:
+def report(judged: Sequence[Judged], shown_from: float, sure: float) -> dict[str, Any]:
     """The out-of-fold figures."""
     answerable = [each for each in judged if each.example.right]
     none = [each for each in judged if not each.example.right and not each.example.sibling]
@@ -226,7 +245,7 @@ def report(judged: Sequence[Judged], shown_from: float, sure: float, covered: fl
 
     native = [each for each in answerable if each.example.asked.is_native]
     latin_free = [each for each in answerable if not each.example.asked.is_native and not each.example.asked.domain]
-    marks = _marks(judged, sure, covered)
+    marks = _marks(judged, shown_from, sure)
     return {
         "r_at_1": share([right_in(1, each) for each in answerable]),
         "r_at_5": share([right_in(5, each) for each in answerable]),
@@ -241,22 +260,15 @@ def report(judged: Sequence[Judged], shown_from: float, sure: float, covered: fl
         "best_match_share": round(marks[0], 4),
         "best_match_precision": round(marks[1], 4),
         "siblings_best_match": round(marks[2], 4),
-        "thresholds": {"shown_from": shown_from, "best_from": sure, "best_covered": covered},
+        "thresholds": {"shown_from": shown_from, "best_from": sure},
     }
 
 
-def write(
-    path: Path,
-    ranker: Mapping[str, float],
-    gate: Mapping[str, float],
-    shown_from: float,
-    best_from: float,
-    best_covered: float,
-) -> None:
+def write(path: Path, fitted: Mapping[str, Mapping[str, float]], shown_from: float, best_from: float) -> None:
     """Write the weights, heaviest first, so that a person can read what counts."""
     lines = ["# Made by: manage.py fit_matching. What each feature means: orgs/features.py.", "", "[thresholds]"]
-    lines += [f"shown_from = {shown_from}", f"best_from = {best_from}", f"best_covered = {best_covered}"]
-    for title, fitted in (("ranker", ranker), ("gate", gate)):
+    lines += [f"shown_from = {shown_from}", f"best_from = {best_from}"]
+    for title, weights in fitted.items():
         lines += ["", f"[{title}]"]
-        lines += [f"{name} = {value:.4f}" for name, value in sorted(fitted.items(), key=lambda pair: -abs(pair[1]))]
+        lines += [f"{name} = {value:.4f}" for name, value in sorted(weights.items(), key=lambda pair: -abs(pair[1]))]
     path.write_text("\n".join(lines) + "\n")
