@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+import django
 import uuid_utils.compat as uuid
 from django.db import connection, transaction
 from django.utils import timezone
@@ -102,7 +103,7 @@ def _checked(path: Path, progress: Callable[[int], None]) -> Iterator[Batch]:
     """Batches of the file in order, checked by two processes while the batch before is being written."""
     with (
         path.open(encoding="utf-8-sig", newline="") as file,
-        ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool,
+        ProcessPoolExecutor(2, mp_context=get_context("forkserver"), initializer=django.setup) as pool,
     ):
         reader = csv.DictReader(_counted(file, progress))
         missing = {"external_id", "name"} - set(reader.fieldnames or ())

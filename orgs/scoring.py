@@ -128,7 +128,8 @@ def mark_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
     cover = first["both_covered"]
     return {
         **gate_features(asked, ranked),
-        **{name: first[name] for name in _RANKER_ONLY},
+        # Which kind of tie it is does not count: what the questions say about sub-domains is an accident of theirs.
+        **{name: first[name] for name in _RANKER_ONLY.difference(TIES)},
         "first_is_right": first_is_right(ranked),
         "tied": tied,
         "alone_on_domain": float(first["domain_alone"] >= 1),
@@ -141,9 +142,16 @@ def mark_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
     }
 
 
+def _is_named(features: Mapping[str, float]) -> bool:
+    """Whether anything but the domain speaks for it: nobody is marked on a domain alone."""
+    names = (features["any_name_covers"], features["edits"], features["reads_the_same"], features["short_form"])
+    domains = (features["their_domain_is_asked"], features["their_domain_is_initials"])
+    return max(*names, *domains, features["short_form_of_asked"]) >= 0.4
+
+
 def is_right(asked: Asked, ranked: Sequence[Scored], mark: Mapping[str, float]) -> float:
     """How likely the first candidate is the right one, 0 to 1."""
-    if not ranked:
+    if not ranked or not _is_named(ranked[0].features):
         return 0.0
     return sigmoid(sum(mark.get(name, 0.0) * value for name, value in mark_features(asked, ranked).items() if value))
 

@@ -65,7 +65,8 @@ def rebuild() -> None:
             # Most keys are plain ASCII, whose terms are their words; PostgreSQL takes those apart by itself.
             cursor.execute(
                 f"INSERT INTO term SELECT DISTINCT left(word, {terms.LONGEST}), id, {of_domain} "  # noqa: S608 — names of ours
-                f"FROM ({source}) AS named(id, key), string_to_table(key, ' ') AS word WHERE octet_length(key) = length(key) AND word <> ''"
+                f"FROM ({source}) AS named(id, key), string_to_table(key, ' ') AS word "
+                "WHERE octet_length(key) = length(key) AND word <> ''"
             )
             other = _stream(f"SELECT id, key FROM ({source}) AS named(id, key) WHERE octet_length(key) <> length(key)")  # noqa: S608
             for names in itertools.batched(other, 20_000):

@@ -1,0 +1,133 @@
+"""Bringing organizations in from a file: upsert, refusals with lines and reasons, all or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from orgs import importing
+from orgs.matching import Result, find_candidates
+from orgs.models import Domain, Member, Organization, OtherName
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HEADER = "external_id,name,country,domains,other_names,members\n"
+ROWS = (
+    "c1,Contoso GmbH,DE,verified:contoso.com|claimed:contoso.de,former:Fabrikam AG|acronym:CTS,"
+    "full:Ada@contoso.com|bob@contoso.com\n"
+    "c2,Northwind Traders,US,northwind.example,,\n"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with two organizations."""
+    path = tmp_path / "organizations.csv"
+    path.write_text(HEADER + ROWS, encoding="utf-8")
+    return path
+
+
+def everything() -> list[object]:
+    """All that an import can change."""
+    return [list(model.objects.order_by("pk").values()) for model in (Organization, Domain, OtherName, Member)]
+
+
+def test_file_brings_organizations_with_domains_names_and_members(file: Path) -> None:
+    report = importing.import_file(file)
+    assert (report.rows, report.organizations, report.domains, report.other_names, report.members) == (2, 2, 3, 2, 2)
+    assert report.refused == []
+    contoso = Organization.objects.get(external_id="c1")
+    assert contoso.user_count == 2
+    assert set(contoso.domains.values_list("name", "status")) == {
+        ("contoso.com", "verified"),
+        ("contoso.de", "claimed"),
+    }
+    assert set(contoso.other_names.values_list("name", "kind")) == {("Fabrikam AG", "former"), ("CTS", "acronym")}
+    assert set(contoso.members.values_list("email", "role")) == {
+        ("ada@contoso.com", "full"),
+        ("bob@contoso.com", "user"),
+    }
+
+
+def test_what_was_imported_is_found(file: Path) -> None:
+    importing.import_file(file)
+    assert find_candidates(email="ada@contoso.com", company_name="").result is Result.EXACT
+    found = find_candidates(email="new@gmail.com", company_name="Nortwind Traders")
+    assert [each.organization.name for each in found.candidates] == ["Northwind Traders"]
+
+
+def test_second_run_changes_nothing(file: Path) -> None:
+    importing.import_file(file)
+    before = everything()
+    report = importing.import_file(file)
+    assert (report.organizations, report.domains, report.other_names, report.members) == (0, 0, 0, 0)
+    assert everything() == before
+
+
+def test_changed_row_changes_its_organization_and_keeps_the_rest(file: Path) -> None:
+    importing.import_file(file)
+    public_id = Organization.objects.get(external_id="c1").public_id
+    file.write_text(HEADER + "c1,Contoso Holding,AT,,,\n", encoding="utf-8")
+    importing.import_file(file)
+    contoso = Organization.objects.get(external_id="c1")
+    assert (contoso.name, contoso.name_key, contoso.country.code) == ("Contoso Holding", "contoso holding", "AT")
+    assert contoso.public_id == public_id
+    assert contoso.domains.count() == 2
+    assert Organization.objects.count() == 2
+
+
+def test_refused_rows_are_reported_with_line_and_reason(file: Path) -> None:
+    file.write_text(
+        HEADER
+        + "c1,Contoso,DE,,,\n"
+        + ",No id,DE,,,\n"
+        + "c3,,DE,,,\n"
+        + "c4,Nowhere,XX,,,\n"
+        + "c1,Twice,DE,,,\n"
+        + "c5,Parts,DE,not a domain,,nobody\n"
+        + "c6,Short row\n",
+        encoding="utf-8",
+    )
+    report = importing.import_file(file)
+    assert [(each.line, each.reason.split(" ")[0:3]) for each in report.refused] == [
+        (3, ["An", "external", "id"]),
+        (4, ["A", "name", "has"]),
+        (5, ["A", "country", "is"]),
+        (6, ["The", "external", "id"]),
+        (7, ["A", "domain", "is"]),
+        (7, ["A", "member", "is"]),
+        (8, ["The", "row", "needs"]),
+    ]
+    assert sorted(Organization.objects.values_list("name", flat=True)) == ["Contoso", "Parts"]
+
+
+def test_domain_is_claimed_by_one_organization_alone(file: Path) -> None:
+    importing.import_file(file)
+    file.write_text(HEADER + "c2,Northwind Traders,US,claimed:contoso.de,,\n", encoding="utf-8")
+    report = importing.import_file(file)
+    assert [each.line for each in report.refused] == [2]
+    assert Domain.objects.get(name="contoso.de").organization.external_id == "c1"
+
+
+def test_nothing_is_half_done_after_a_crash(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orgs.words.rebuild", crash)
+    with pytest.raises(KeyboardInterrupt):
+        importing.import_file(file)
+    assert Organization.objects.count() == 0
+
+
+def test_file_without_the_columns_is_refused_with_a_sentence(file: Path) -> None:
+    file.write_text("name\nContoso\n", encoding="utf-8")
+    with pytest.raises(CommandError, match="external_id"):
+        call_command("import_organizations", file)
+
+
+def test_hostile_text_is_brought_in_as_text(file: Path) -> None:
+    file.write_text(HEADER + 'h1,"A\\b\ttab ""quoted"" \x01 name",DE,,"x\\ny|z",\n', encoding="utf-8")
+    importing.import_file(file)
+    assert Organization.objects.get().name == 'A\\btab "quoted"  name'
