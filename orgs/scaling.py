@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from django.db import connection
 from django.utils import timezone
+from rapidfuzz import fuzz, process
 
-from orgs import normalize, words
-from orgs.benchmark import ORGANIZATION, Directory, domain_row, organization_row, read
+from orgs import normalize, search, words
+from orgs.benchmark import ORGANIZATION, Directory, Question, domain_row, organization_row, percentiles, read
+from orgs.matching import find_candidates
 
 _BIG_DOMAIN = 228  # organizations on the busiest domain of the real directory
 
@@ -46,27 +51,103 @@ def _syllables(number: int) -> str:
 
 
 def fill(directory: Directory, organizations: Path, count: int, members: int = 0) -> None:
-    """Fill the empty tables with this many organizations, and members spread over them."""
+    """Fill the empty tables with this many organizations, and this many members spread over them."""
     rows = list(read(organizations))
     now = timezone.now()
     with connection.cursor() as cursor:
-        domains: list[tuple[int, str]] = []
         with cursor.copy(f"COPY orgs_organization ({ORGANIZATION}) FROM STDIN") as copy:
-            for pk, (name, country, domain) in enumerate(names(rows, count), start=1):
+            for pk, (name, country, _domain) in enumerate(names(rows, count), start=1):
                 external = rows[pk - 1]["org_id"] if pk <= len(rows) else f"made-{pk}"
                 if pk <= len(rows):
                     directory.external[pk], directory.pks[external] = external, pk
                 copy.write_row(organization_row(pk, external, name, country, now))
-                domains.append((pk, normalize.ascii_domain(domain)))
         with cursor.copy("COPY orgs_domain (organization_id, name, registrable, label, status) FROM STDIN") as copy:
-            for pk, domain in domains:
+            for pk, (_name, _country, domain) in enumerate(names(rows, count), start=1):
                 copy.write_row(domain_row(pk, domain))
         if members:
-            each = max(1, members // count)
             with cursor.copy("COPY orgs_member (organization_id, email, email_domain, role) FROM STDIN") as copy:
-                for pk, domain in domains:
-                    for person in range(each):
+                for pk, (_name, _country, domain) in enumerate(names(rows, count), start=1):
+                    for person in range(max(1, members // count)):
                         copy.write_row((pk, f"person{person}.{pk}@{domain}", domain, "user"))
         for table in ("orgs_organization", "orgs_domain", "orgs_member"):
             cursor.execute(f"ANALYZE {table}")
     words.rebuild()
+
+
+def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> dict[str, dict[str, float]]:
+    """Milliseconds of the finder and of what it is compared with, on one connection in one run.
+
+    ``trigram`` makes an index for it first; ``all_names`` compares with every name in memory.
+    """
+    result: dict[str, dict[str, float]] = {}
+    for question in asked[:100]:
+        find_candidates(email=question.email, company_name=question.name)
+    whole, in_database = [], []
+    spent = [0.0]
+    run = search._run
+
+    def timed(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        start = time.perf_counter()
+        rows = run(sql, values)
+        spent[0] += time.perf_counter() - start
+        return rows
+
+    search._run = timed
+    try:
+        for question in asked:
+            spent[0] = 0.0
+            start = time.perf_counter()
+            find_candidates(email=question.email, company_name=question.name)
+            whole.append((time.perf_counter() - start) * 1000)
+            in_database.append(spent[0] * 1000)
+    finally:
+        search._run = run
+    result["finder, whole call"] = percentiles(sorted(whole))
+    result["finder, in the database"] = percentiles(sorted(in_database))
+    result["SELECT by primary key"] = _timed(
+        "SELECT * FROM orgs_organization WHERE id = %s", [[1 + number * 37 % 30_000] for number in range(len(asked))]
+    )
+    result["the older rule alone"] = _timed(_OLDER_RULE, [_older_rule_values(question) for question in asked])
+    if trigram:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            cursor.execute("CREATE INDEX bench_trigram ON orgs_organization USING gist (name_key gist_trgm_ops)")
+            cursor.execute("ANALYZE orgs_organization")
+        result["trigram, nearest five"] = _timed(
+            "SELECT id FROM orgs_organization ORDER BY name_key <-> %s LIMIT 5",
+            [[normalize.name_key(question.name)] for question in asked[:100]],
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("DROP INDEX bench_trigram")
+    if all_names:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name_key FROM orgs_organization")
+            keys = [key for (key,) in cursor.fetchall()]
+        times = []
+        for question in asked[:20]:
+            start = time.perf_counter()
+            process.extractOne(normalize.name_key(question.name), keys, scorer=fuzz.token_sort_ratio)
+            times.append((time.perf_counter() - start) * 1000)
+        result["rapidfuzz over all names"] = percentiles(sorted(times))
+    return result
+
+
+_OLDER_RULE = """SELECT o.id FROM orgs_organization o JOIN orgs_domain d ON d.organization_id = o.id
+    WHERE d.name = %s AND o.name_start = %s LIMIT 50"""
+
+
+def _older_rule_values(question: Question) -> list[str]:
+    return [normalize.email_domain(question.email), normalize.name_start(question.name)]
+
+
+def _timed(sql: str, many: Sequence[Sequence[Any]]) -> dict[str, float]:
+    times = []
+    raw = connection.connection
+    with psycopg.Cursor(raw) as cursor:
+        raw.prepare_threshold = 0
+        for values in many:
+            start = time.perf_counter()
+            cursor.execute(sql, values, prepare=True).fetchall()
+            times.append((time.perf_counter() - start) * 1000)
+        raw.prepare_threshold = None
+    return percentiles(sorted(times))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from orgs import benchmark
+from orgs import benchmark, scaling
 
 
 class Command(BaseCommand):
@@ -25,10 +26,17 @@ class Command(BaseCommand):
         parser.add_argument("--other-names", type=Path, help="CSV: org_id, alias, provenance")
         parser.add_argument("--queries", type=Path, required=True, help="CSV of questions with their answers")
         parser.add_argument("--siblings", type=Path, help="CSV of questions about organizations that are left out")
+        parser.add_argument(
+            "--scale", type=int, help="measure latency in a directory of this size, made from real names"
+        )
+        parser.add_argument("--members", type=int, default=0, help="with --scale: this many members spread over it")
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, **options: Any) -> None:
         """Measure."""
+        if options["scale"]:
+            self._scale(**options)
+            return
         with benchmark.own_schema():
             directory = benchmark.load(options["organizations"], options["other_names"])
             questions = benchmark.questions(options["queries"])
@@ -41,6 +49,19 @@ class Command(BaseCommand):
             return
         for group, figures in [("all", result), *result["by_kind"].items(), *result["by_email_kind"].items()]:
             self.stdout.write(f"{group:>16}  " + "  ".join(_words(figures)))
+
+    def _scale(self, **options: Any) -> None:
+        count: int = options["scale"]
+        questions = benchmark.questions(options["queries"])
+        random.Random(1).shuffle(questions)  # noqa: S311 — repeatable, not secret
+        with benchmark.own_schema():
+            scaling.fill(benchmark.Directory(), options["organizations"], count, options["members"])
+            result = scaling.latencies(questions[:1000], trigram=count <= 1_000_000, all_names=count <= 1_000_000)
+        if options["json"]:
+            self.stdout.write(json.dumps({"organizations": count, "latency_ms": result}, indent=2))
+            return
+        for name, figures in result.items():
+            self.stdout.write(f"{name:>26}  " + "  ".join(f"{key} {value}" for key, value in figures.items()))
 
 
 def _words(figures: dict[str, Any]) -> list[str]:
