@@ -69,6 +69,7 @@ class Intent(StepForm):
     email = EmailField(
         label=_("Email address of the person who will complete the order"),
         help_text=_("We email them a link. You can take the order back until its organizations are confirmed."),
+        widget=forms.TextInput(attrs={"type": "email", "autocomplete": "off", "spellcheck": "false"}),
         required=False,
     )
 
