@@ -315,7 +315,7 @@ def link_again(mail: Mail, url: str) -> Message:
         facts=((_("Order"), number),),
         button=_("Review the request") if deciding else _("Set Up Your Service"),
         url=url,
-        after=(*_until(mail.link), _("If you didn't ask for it, you can ignore this email.")),
+        after=(*_until(mail.link), _("If you didn’t ask for it, you can ignore this email.")),
         why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
     )
 
@@ -348,7 +348,7 @@ def sign_in_code(row: SignInCode, code: str) -> Message:
         after=(
             _("It works once, until %(time)s.") % {"time": clock(row.expires_at)},
             _(
-                "Nobody who works for us asks you for it. If you didn't ask for a code, you can ignore "
+                "Nobody who works for us asks you for it. If you didn’t ask for a code, you can ignore "
                 "this email: without the code, nobody gets in."
             ),
         ),

@@ -65,7 +65,7 @@ class EmailForm(forms.Form):
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         validators=[EmailValidator(_("Enter an email address like name@example.com."))],
-        error_messages={"required": _("Enter your email address.")},
+        error_messages={"required": _("Enter your email address")},
     )
 
 

@@ -78,7 +78,7 @@ def _words(access: Access, started: bool, asked: AccessRequest | None) -> dict[s
     if access.role is Role.APPROVER:
         return _words_of_request(access)
     if order.state == State.CANCELLED:
-        return _line("ended", _("Cancelled"), "", _("See what to do"))
+        return _line("ended", _("Cancelled"), "", _("Open"))
     if order.state == State.SET_UP:
         if access.may(May.READ_SUMMARY):
             return _line("done", _("Completed"), "", _("Open the order summary"))
@@ -89,7 +89,9 @@ def _words(access: Access, started: bool, asked: AccessRequest | None) -> dict[s
         return _line("waiting", _("In progress"), _("the partner"), _("Open"))
     if order.state == State.HELD:
         if asked and asked.state in {AccessRequest.State.DECLINED, AccessRequest.State.EXPIRED}:
-            return _line("problem", _("There is a problem"), "", _("See what to do"))
+            declined = asked.state == AccessRequest.State.DECLINED
+            status = _("Your request was declined") if declined else _("Nobody has answered")
+            return _line("problem", status, "", _("See what to do"))
         return _line("waiting", _("Waiting for an administrator"), _("an administrator"), _("Open"))
     if access.may(May.TAKE_OVER):
         return _line("waiting", _("Waiting for the customer"), order.delegated_to, _("See progress"))

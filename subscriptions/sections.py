@@ -233,7 +233,7 @@ def _next(summary: OrderSummary) -> Iterator[str]:
             "Open %(url)s, or any of the %(n)s sites, and sign in with the administrator email to start with Meetings.",
             len(summary.sites),
         ) % {"url": summary.sites[0].url, "n": len(summary.sites)}
-        yield _("Whether a site is on the early release schedule can't be changed later.")
+        yield _("Whether a site is on the early release schedule can’t be changed later.")
     if summary.set_up_at and Service.CALLING in bought:
         yield _("You can change the location of your main headquarters, or add more locations, at any time.")
     if summary.provisioning_administrator and partner:

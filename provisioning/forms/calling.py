@@ -79,7 +79,7 @@ class LocationStart(StepForm):
 
     step = "location"
     title = _("Where is your main headquarters?")
-    lead = _("Calling starts with one location. You can change it or add more after the setup.")
+    lead = _("Calling starts with one location. You can change it or add more after the set-up.")
 
     summary_labels: ClassVar[dict[str, Words]] = {"country": _("Country or region")}
 

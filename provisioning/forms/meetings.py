@@ -127,7 +127,7 @@ class MeetingSetup(StepForm):
         expected=_("Select yes if the site is to be on an early release schedule"),
     )
     additional_urls = TickField(
-        label=_("I need additional URLs"), help_text=_("You add them on the next page and share the licenses out.")
+        label=_("I need additional URLs"), help_text=_("You add them on the next page, then distribute the licenses.")
     )
 
     def prepare(self) -> None:

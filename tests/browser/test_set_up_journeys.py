@@ -28,7 +28,7 @@ def test_set_up_later_is_resumed_in_another_browser_with_every_answer_there(pers
     kim.sees("Meeting setup")
     kim.open(order, "services/subscription/")
     kim.answer("Review your subscription", then="Set up later")
-    kim.sees("You set this up later")
+    kim.sees("You chose to set this up later")
     order.refresh_from_db()
     assert order.state == Order.State.MAPPED
     assert not Site.objects.exists()
