@@ -83,6 +83,7 @@ def import_file(path: Path, progress: Callable[[int], None] = lambda _read: None
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('import organizations'))")
         for table, columns in STAGED.items():
+            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
             cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP")
         for batch in _checked(path, progress):
             report.rows += batch.rows
@@ -157,7 +158,7 @@ def _problem(external_id: str, name: str, country: str, origin: str) -> str:
         return "An external id has 1 to 64 characters."
     if not name or len(name) > 200:
         return "A name has 1 to 200 characters."
-    if country and country not in countries:
+    if country and country not in countries and country != "XK":  # Kosovo, by common use
         return "A country is a code of two letters (ISO 3166-1), such as DE."
     if origin not in _ORIGINS:
         return f"An origin is one of {', '.join(sorted(_ORIGINS))}."
@@ -233,12 +234,11 @@ def _merge(cursor: Any, report: Report) -> None:
                 is_partner = excluded.is_partner
             WHERE (o.name, o.name_key, o.country, o.vertical, o.is_partner)
                   IS DISTINCT FROM (excluded.name, excluded.name_key, excluded.country, excluded.vertical,
-                                    excluded.is_partner)
-            RETURNING id""",
+                                    excluded.is_partner)""",
         [timezone.now()],
     )
-    touched = [pk for (pk,) in cursor.fetchall()]
-    report.organizations = len(touched)
+    report.organizations = cursor.rowcount
+    cursor.execute("DROP TABLE IF EXISTS pg_temp.staged_id")
     cursor.execute("CREATE TEMPORARY TABLE staged_id (external_id text PRIMARY KEY, id bigint) ON COMMIT DROP")
     cursor.execute(
         "INSERT INTO staged_id SELECT external_id, id FROM orgs_organization "

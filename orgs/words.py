@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from orgs import terms
 
 CHUNK: Final = 1000  # organizations in one row of postings
-_PAIR_ORGANIZATIONS: Final = 200_000  # enough to learn which words stand for each other
+_PAIR_ORGANIZATIONS: Final = 60_000  # enough to learn which words stand for each other
 _PAIR_SEEN: Final = 2
 _PAIR_STRENGTH: Final = 0.07
 _PAIRS_OF_A_WORD: Final = 12
@@ -59,6 +59,7 @@ def rebuild() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE orgs_posting IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("SET LOCAL work_mem = '128MB'")
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.term")
         cursor.execute("CREATE TEMPORARY TABLE term (word text, id bigint, of_domain boolean) ON COMMIT DROP")
         for source in _NAMES:
             of_domain = source is _NAMES[-1]
@@ -107,7 +108,7 @@ def rebuild() -> None:
         cursor.execute("DELETE FROM orgs_spelling")
         cursor.execute(
             """INSERT INTO orgs_spelling (key, word)
-               SELECT DISTINCT CASE place WHEN 0 THEN word ELSE overlay(word PLACING '' FROM place FOR 1) END, word
+               SELECT CASE place WHEN 0 THEN word ELSE overlay(word PLACING '' FROM place FOR 1) END, word
                FROM (SELECT DISTINCT word FROM term WHERE NOT of_domain) of_names
                CROSS JOIN LATERAL generate_series(0, length(word)) AS place
                WHERE length(word) BETWEEN 4 AND %s AND word ~ '[a-z]' AND octet_length(word) = length(word)""",

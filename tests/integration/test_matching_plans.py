@@ -1,0 +1,92 @@
+"""The finder's statements are look-ups: asserted on their plans, and in round trips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from orgs import search, terms, words
+from orgs.matching import find_candidates
+from orgs.models import Domain, Organization
+from orgs.words import rebuild
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def directory() -> None:
+    """Some thousand organizations, so that the planner has a choice, and a trigram index that it must not take."""
+    made = [
+        Organization(name=f"Org {number} Contoso {number % 97}", name_key=f"org {number} contoso {number % 97}",
+                     name_start="org 1")
+        for number in range(3000)
+    ]  # fmt: skip
+    Organization.objects.bulk_create(made)
+    Domain.objects.bulk_create(
+        Domain(
+            organization=each, name=f"org{each.pk}.example", registrable=f"org{each.pk}.example", label=f"org{each.pk}"
+        )
+        for each in made
+    )
+    rebuild()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        cursor.execute("CREATE INDEX name_trigram ON orgs_organization USING gist (name_key gist_trgm_ops)")
+        cursor.execute("ANALYZE orgs_organization, orgs_domain, orgs_member, orgs_othername")
+        cursor.execute("ANALYZE orgs_word, orgs_posting, orgs_spelling, orgs_wordpair")
+
+
+def plan(sql: str, values: dict[str, Any]) -> str:
+    """The generic plan of a statement, as it runs; small tables may be read whole where there is no choice but cost."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {sql}", values)
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+@pytest.mark.usefixtures("directory")
+def test_statements_never_read_whole_tables_and_take_no_trigram_index_for_equality(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[str, dict[str, Any]]] = []
+    run = search._run
+
+    def remembered(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        seen.append((sql, values))
+        return run(sql, values)
+
+    monkeypatch.setattr(search, "_run", remembered)
+    find_candidates(email="new@somewhere.example", company_name="Orgg 77 Contosoo")
+    assert [sql for sql, _values in seen] == [search.TIES, search.BY_WORDS]
+    for sql, values in seen:
+        found = plan(sql, values)
+        assert "Seq Scan on orgs_" not in found, found
+        assert "name_trigram" not in found, found
+
+
+@pytest.mark.usefixtures("directory")
+def test_finder_takes_one_or_two_round_trips() -> None:
+    first = Organization.objects.order_by("pk").first()
+    assert first is not None
+    for name in (first.name, "Quite different"):
+        with CaptureQueriesContext(connection) as queries:
+            find_candidates(email=f"new@org{first.pk}.example", company_name=name)
+        assert len(queries) == 0  # the finder's own statements are prepared and go beside Django's
+
+
+@pytest.mark.usefixtures("directory")
+def test_sounds_made_in_the_database_are_those_of_python() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT word, sound FROM orgs_word")
+        assert all(terms.sound(word) == sound for word, sound in cursor.fetchall())
+
+
+def test_words_of_a_saved_organization_are_found_at_once_and_after_a_rebuild() -> None:
+    Organization(name="Zorblax Quantum Devices").save()
+    for _time in range(2):
+        found = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
+        assert [each.organization.name for each in found.candidates] == ["Zorblax Quantum Devices"]
+        words.rebuild()
