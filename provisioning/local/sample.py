@@ -16,7 +16,7 @@ import uuid_utils.compat as uuid
 from django.db import connection, transaction
 from django.utils import timezone
 
-from orgs import normalize
+from orgs import normalize, words
 from orgs.actions import ACTIVE_FOR
 from orgs.models import Domain, Member, Organization, OtherName
 from provisioning.local import sample_orders
@@ -78,6 +78,7 @@ def load_directory() -> int:
         _copy(cursor, "orgs_domain", _DOMAIN, _domains(rows, ids, made_up))
         _copy(cursor, "orgs_othername", _OTHER_NAME, _other_names(ids))
         _copy(cursor, "orgs_member", _MEMBER, _members(rows, ids, made_up, now))
+        words.rebuild()
     with connection.cursor() as cursor:
         for model in (Organization, Domain, OtherName, Member):
             cursor.execute(f"ANALYZE {model._meta.db_table}")
