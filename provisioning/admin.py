@@ -16,6 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from orgs.admin import OrganizationAdmin
+from orgs.models import Organization
 from provisioning import actions, emails, link_views, refusals
 from provisioning.models import Mail, User
 from subscriptions import rules
@@ -325,3 +327,6 @@ BUTTONS = {
 def operator(request: HttpRequest) -> User:
     """Who is at the desk; the site lets nobody else in."""
     return cast(User, request.user)
+
+
+site.register(Organization, OrganizationAdmin)
