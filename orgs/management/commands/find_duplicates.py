@@ -20,9 +20,7 @@ _SAME = """
 class Command(BaseCommand):
     """Writes CSV: why, and the organizations' ids, names and countries."""
 
-    help = (
-        "Report likely duplicates: the same name and domain, or the same name and country with no domain to tell apart."
-    )
+    help = "Report likely duplicates: the same name on the same domain, or the same name where there is no domain."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """How many."""
