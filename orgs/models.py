@@ -44,6 +44,8 @@ class Organization(models.Model):
     last_activity_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("organization")
+        verbose_name_plural = _("organizations")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(active_user_count__lte=models.F("user_count")),
@@ -87,6 +89,8 @@ class OtherName(models.Model):
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.TRADING)
 
     class Meta:
+        verbose_name = _("other name")
+        verbose_name_plural = _("other names")
         constraints = [
             models.UniqueConstraint(fields=["organization", "name"], name="organization_other_name_once"),
         ]
@@ -117,6 +121,8 @@ class Domain(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.VERIFIED)
 
     class Meta:
+        verbose_name = _("domain")
+        verbose_name_plural = _("domains")
         constraints = [
             models.UniqueConstraint(fields=["organization", "name"], name="organization_domain_once"),
             models.UniqueConstraint(
@@ -157,6 +163,8 @@ class Member(models.Model):
     last_active_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
         constraints = [
             models.UniqueConstraint(fields=["organization", "email"], name="organization_member_once"),
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="member_email_is_lower_case"),

@@ -74,6 +74,8 @@ _MASKED: Final[dict[Code, Promise]] = {
 def tie(found: Sequence[Evidence], *, masked: bool = False) -> str:
     """One plain label for the strongest tie; "" where there is none."""
     best = max((each for each in found if each.code in _TIES), key=lambda each: each.weight, default=None)
+    if best and best.code == Code.USERS_AND_NAME_START and any(each.code == Code.SAME_NAME for each in found):
+        return str(_("Users with the same email domain, and the same name"))
     if best and masked and best.code in EXACT:
         return str(_("This email address belongs here"))
     return str(_TIES[best.code]) if best else ""

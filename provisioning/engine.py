@@ -234,8 +234,9 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             return redirect(self.url(self.get_prev_step(at) or at))
         form = self.get_form(at, data=request.POST)
         if (edited := form.edited(request.POST)) is not None:
-            self.storage.keep_typed(at, edited)
-            return redirect(self.url(at))
+            fields, place = edited
+            self.storage.keep_typed(at, fields)
+            return redirect(f"{self.url(at)}#{place}")
         if not form.is_valid():
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(at, PROBLEM))

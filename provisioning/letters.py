@@ -120,6 +120,21 @@ def order_taken_back(mail: Mail, url: str) -> Message:
     )
 
 
+def order_cancelled(mail: Mail, url: str) -> Message:
+    """To whoever had to act, when the order desk cancels the order."""
+    number = mail.order.number
+    return Message(
+        subject=_("Order %(number)s was cancelled") % {"number": number},
+        title=_("Order %(number)s was cancelled") % {"number": number},
+        paragraphs=(
+            _("Nothing more will be set up for this order, and your link to it has ended."),
+            _("There is nothing that you need to do. If you did not expect this, answer this email."),
+        ),
+        facts=_order_facts(mail.order),
+        why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
+    )
+
+
 def setup_delegated(mail: Mail, url: str) -> Message:
     """To the customer's administrator, who sets up the services."""
     number = mail.order.number
@@ -167,7 +182,7 @@ def set_up_confirmation(mail: Mail, url: str) -> Message:
         sections=summary.sections,
         button=_("See the order summary") if has_part else "",
         url=f"{settings.PUBLIC_URL}{reverse('order', args=[number])}" if has_part else "",
-        attachments=((f"order-{number}.pdf", pdf.render(summary), "application/pdf"),),
+        attachments=((f"order-summary-{number}.pdf", pdf.render(summary), "application/pdf"),),
         why=_("You get this email because you are named in order %(number)s.") % {"number": number},
     )
 
@@ -326,6 +341,7 @@ EVENTS: dict[str, Callable[[Mail, str], Message]] = {
         order_placed,
         order_handed_over,
         order_taken_back,
+        order_cancelled,
         setup_delegated,
         setup_taken_over,
         set_up_confirmation,

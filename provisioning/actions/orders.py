@@ -152,6 +152,9 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
         return order
     end_requests(order)
     Event.objects.create(order=order, kind=Event.Kind.CANCELLED, by=by)
+    acting = order.parts.filter(ended_at=None, role__in=[Part.Role.CONTACT, Part.Role.DELEGATE])
+    for email in sorted(set(acting.values_list("user__email", flat=True))):
+        emails.queue(order=order, event="order_cancelled", to=email)
     return order
 
 

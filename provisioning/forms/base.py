@@ -153,8 +153,8 @@ class Step:
     earlier: dict[str, Any]
     facts: dict[str, Any]
 
-    def edited(self, posted: Any) -> Any:
-        """Return the posted fields as a button other than Next changes them (a row more, shares split); else None."""
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
+        """Return the posted fields as a button other than Next changes them, and the id to go on at; else None."""
         return None
 
     @classmethod

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.utils.datastructures import MultiValueDict
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -160,6 +161,9 @@ class CustomerChoice(OrganizationChoice):
         super().prepare()
         if self.earlier.get("intent", {}).get("audience") == "own":
             self.title = _("Which organization is yours?")
+        elif email := self.earlier.get("customer-details", {}).get("administrator_email"):
+            compared = _("We compared the administrator email that you entered, %(email)s.") % {"email": email}
+            self.advice = format_lazy("{} {}", compared, self.advice)
 
 
 class CustomerDetails(StepForm):

@@ -25,6 +25,7 @@ from provisioning.forms.base import (
     Words,
     YesNoField,
     ZoneField,
+    row_count,
     with_row_added,
     with_row_removed,
 )
@@ -92,13 +93,13 @@ class SiteNameField(TextField):
         if problem is SiteNameProblem.RESERVED or (problem is None and self.taken(name)):
             self._offer(name)
             sentence = (
-                _("Choose another site name: “%(name)s” is kept for the service itself. Available: %(names)s")
+                gettext("Choose another site name: “%(name)s” is kept for the service itself.")
                 if problem
-                else _("Choose another site name: “%(name)s” is taken. Available: %(names)s")
-            )
-            raise ValidationError(
-                sentence, code=problem or "taken", params={"name": name, "names": self._listed() or "–"}
-            )
+                else gettext("Choose another site name: “%(name)s” is taken.")
+            ) % {"name": name}
+            if self.alternatives:
+                sentence += " " + gettext("Available: %(names)s") % {"names": self._listed()}
+            raise ValidationError(sentence, code=problem or "taken")
         if problem is not None:
             raise ValidationError(_SENTENCES[problem], code=problem)
         return name
@@ -124,7 +125,7 @@ class MeetingSetup(StepForm):
     early_release = YesNoField(
         label=_EARLY_RELEASE,
         help_text=_EARLY_RELEASE_HELP,
-        expected=_("Select yes if the site is to be on an early release schedule"),
+        expected=_("Select whether this site is to be on an early release schedule"),
     )
     additional_urls = TickField(
         label=_("I need additional URLs"), help_text=_("You add them on the next page, then distribute the licenses.")
@@ -170,7 +171,7 @@ class SiteRow(FieldsForm):
     early_release = YesNoField(
         label=_EARLY_RELEASE,
         help_text=_EARLY_RELEASE_HELP,
-        expected=_("Select yes if this site is to be on an early release schedule"),
+        expected=_("Select whether this site is to be on an early release schedule"),
     )
 
     def __init__(self, *args: Any, facts: Mapping[str, Any], first: Mapping[str, Any], **kwargs: Any) -> None:
@@ -212,12 +213,15 @@ class AdditionalSites(StepFormSet):
         """Return what a row that is added starts with: the first site's time zone."""
         return {"time_zone": (self.earlier.get("meetings") or {}).get("time_zone", "")}
 
-    def edited(self, posted: Any) -> Any:
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
         """Return the rows with one more, or without the one whose *Remove* was pressed."""
+        prefix = str(self.prefix)
         if "add" in posted:
-            return with_row_added(posted, str(self.prefix), defaults=self.row_defaults(), most=self.max_num)
+            rows = with_row_added(posted, prefix, defaults=self.row_defaults(), most=self.max_num)
+            return rows, f"row_{row_count(rows, prefix)}"
         if "remove" in posted:
-            return with_row_removed(posted, str(self.prefix), posted["remove"])
+            rows = with_row_removed(posted, prefix, posted["remove"])
+            return rows, f"row_{min(_row(posted['remove']) + 1, row_count(rows, prefix))}"
         return None
 
     def clean(self) -> None:
@@ -274,11 +278,11 @@ class LicenseDistribution(StepForm):
                 max_value=self.total,
             )
 
-    def edited(self, posted: Any) -> Any:
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
         """Return equal shares where *Split evenly* was pressed."""
         if "split" not in posted:
             return None
-        return with_even_split(posted, str(self.prefix), self.site_names, self.total)
+        return with_even_split(posted, str(self.prefix), self.site_names, self.total), "remainder"
 
     @property
     def remainder(self) -> int:
@@ -372,6 +376,10 @@ def _answered_sites(answers: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _number(number: int) -> str:
     return number_format(number, force_grouping=True)
+
+
+def _row(index: str) -> int:
+    return int(index) if index.isascii() and index.isdigit() and len(index) < 4 else 0
 
 
 def _share(name: str) -> str:

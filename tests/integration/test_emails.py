@@ -270,7 +270,7 @@ def test_the_confirmation_has_every_fact_of_the_summary_and_the_pdf() -> None:
             assert fact in text
         assert f"/orders/{order.number}/" in text
     [attachment] = message.attachments
-    assert attachment[0] == f"order-{order.number}.pdf"
+    assert attachment[0] == f"order-summary-{order.number}.pdf"
     assert bytes(attachment[1]).startswith(b"%PDF")
     # Somebody without a part in the order gets no button that leads nowhere, and no other person's address.
     other = newest("stranger@contoso.example")

@@ -170,6 +170,7 @@ def test_resend_and_cancel_ask_first_and_act_by_post(desk: Client) -> None:
     assert "Order PO-7 is cancelled." in desk.post(f"{ORDERS}{order.pk}/cancel/", follow=True).text
     order.refresh_from_db()
     assert order.state == "cancelled"
+    assert [(message.to, message.subject) for message in deliver()] == [([CONTACT], "Order PO-7 was cancelled")]
     page = desk.post(f"{ORDERS}{order.pk}/resend/", follow=True).text
     assert "This order is cancelled; nothing about it can be changed." in page
     assert deliver() == []

@@ -92,3 +92,15 @@ def test_an_operator_is_added_and_removed() -> None:
     assert (user.is_staff, user.is_superuser) == (False, False)
     with pytest.raises(CommandError, match="Enter an email address"):
         call_command("add_operator", "olga", stdout=out)
+
+
+@pytest.mark.parametrize(("licenses", "told"), [("25", ""), ("26", "was placed before with other facts")])
+def test_a_number_that_stands_for_another_order_is_told(licenses: str, told: str) -> None:
+    place_order(*BASE, "--meetings", "25", "--number", "A-1")
+    problems = StringIO()
+    call_command(
+        "place_order", *BASE, "--meetings", licenses, "--number", "A-1", "--json", stdout=StringIO(), stderr=problems
+    )
+    assert told in problems.getvalue()
+    assert bool(problems.getvalue()) == bool(told)
+    assert Order.objects.get().lines.get().licenses == 25

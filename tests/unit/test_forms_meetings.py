@@ -156,11 +156,13 @@ def test_add_another_and_remove_keep_the_other_rows() -> None:
     form = additional(["site-a", "site-b"])
     more = form.edited({**form.data, "add": "1"})
     assert more is not None
-    assert more["additional-2-time_zone"] == "Europe/Berlin"
+    assert more[0]["additional-2-time_zone"] == "Europe/Berlin"
+    assert more[1] == "row_3"  # where the page goes on: at the new row
     fewer = form.edited({**form.data, "remove": "0"})
     assert fewer is not None
-    assert fewer["additional-0-name"] == "site-b"
-    assert fewer["additional-TOTAL_FORMS"] == "1"
+    assert fewer[0]["additional-0-name"] == "site-b"
+    assert fewer[0]["additional-TOTAL_FORMS"] == "1"
+    assert fewer[1] == "row_1"
     assert form.edited(form.data) is None
 
 
@@ -169,9 +171,9 @@ def test_add_another_and_remove_keep_the_other_rows() -> None:
 def test_every_order_can_be_distributed_by_split_evenly(count: int, beyond: int) -> None:
     total, answers = count + beyond, several(count)
     page = LicenseDistribution(prefix="licenses", order=Order(), answers=answers, total_licenses=total)
-    form = LicenseDistribution(
-        page.edited({"split": "1"}), prefix="licenses", order=Order(), answers=answers, total_licenses=total
-    )
+    split = page.edited({"split": "1"})
+    assert split is not None
+    form = LicenseDistribution(split[0], prefix="licenses", order=Order(), answers=answers, total_licenses=total)
     assert form.is_valid(), form.errors
     assert form.remainder == 0
     planned = planned_sites({**answers, "licenses": form.answers()}, total)

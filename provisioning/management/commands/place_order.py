@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from provisioning import actions, refusals
-from subscriptions.models import Service
+from subscriptions.models import Order, Service
 from subscriptions.rules import Line, Problem, Refused
 
 
@@ -49,6 +49,10 @@ class Command(BaseCommand):
             )
         except Refused as refused:
             raise CommandError(refusals.sentence(refused)) from refused
+        if not created and not _same(order, options, lines):
+            self.stderr.write(
+                f"Order {order.number} was placed before with other facts, which count. Correct them at the order desk."
+            )
         if options["json"]:
             self.stdout.write(json.dumps({"number": order.number, "state": order.state, "created": created}))
         elif created:
@@ -61,6 +65,14 @@ class Command(BaseCommand):
                 f"Order {order.number} was already there ({order.get_state_display().lower()});"
                 " nothing was changed and no email was sent."
             )
+
+
+def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
+    """Say whether the order that is there is the one that this call describes; its contact may have handed it over."""
+    said = [options["company"], options["customer"], options["customer_email"].lower()]
+    kept = [order.sold_to, order.customer_name, order.customer_email.lower()]
+    bought = {(line.service, line.licenses, line.term_months) for line in order.lines.all()}
+    return said == kept and bought == {(line.service, line.licenses, line.term_months) for line in lines}
 
 
 def _whole(text: object, problem: Problem) -> int:
