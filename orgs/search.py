@@ -21,7 +21,7 @@ from orgs.models import Domain, Organization, OtherName
 
 MOST_ON_A_DOMAIN: Final = 400
 MOST_BY_WORDS: Final = 50
-MOST_POSTINGS: Final = 5000
+MOST_POSTINGS: Final = 2500
 MOST_WORDS: Final = 24
 MOST_OPTIONS: Final = 5
 MOST_CHOSEN: Final = 20
@@ -362,7 +362,7 @@ def _run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     threshold, raw.prepare_threshold = raw.prepare_threshold, 0
     try:
         with psycopg.Cursor(raw) as cursor:
-            return cursor.execute(sql, values, prepare=True).fetchall()
+            return cursor.execute(sql, values, prepare=True, binary=True).fetchall()
     finally:
         raw.prepare_threshold = threshold  # Django switches preparing off for its own statements
 
