@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.test_local_demo import Demo, state_dir
+from tests.long.test_local_demo import Demo, state_dir
 
 __all__ = ["state_dir"]
 

@@ -35,7 +35,7 @@ def test_contact_hands_the_order_over_and_takes_it_back(person: Callable[..., Pe
     sam.sees("Who is this order for?")
     alex.choose("This order is for a customer")
     alex.press("Next")
-    alex.sees("You handed this order over")
+    alex.sees("You no longer have this order")
     order.refresh_from_db()
     assert order.contact_email == SAM
 

@@ -162,7 +162,7 @@ def test_an_order_that_was_cancelled_says_so_and_sends_nothing(client: Client) -
     order = place()
     url = link_in(newest(CONTACT))
     actions.cancel_order(order=order, by=None)
-    mail.outbox.clear()
+    deliver()
     for answer in (client.get(url), client.post(url)):
         assert answer.status_code == 200
         assert "Order PO-7 was cancelled" in answer.text

@@ -279,7 +279,9 @@ def test_replaced_link_says_that_there_is_a_newer_one() -> None:
 
 def test_link_of_a_cancelled_order_says_so() -> None:
     visitor, _order = visit("TOUR-503")
-    assert "was cancelled" in visitor.read(visitor.link_in(visitor.emails()[0][1]))
+    told, welcome = visitor.emails()
+    assert told[0] == "Order TOUR-503 was cancelled"
+    assert "was cancelled" in visitor.read(visitor.link_in(welcome[1]))
     assert "Cancelled" in card("TOUR-503")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local_machine import ROOT, copy_of_project, environ, manage, needs_proc, needs_root, small_disk
+from tests.long.local_machine import ROOT, copy_of_project, environ, manage, needs_proc, needs_root, small_disk
 
 BEFORE_THE_ENVIRONMENT = ("manage.py", "provisioning/local/environment.py", "provisioning/local/pythons.py")
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from provisioning.local import cluster, postgres
-from tests.integration.local_machine import (
+from tests.long.local_machine import (
     ROOT,
     environ,
     eventually,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local_machine import MANAGE, environ, eventually, kill_all, manage, needs_proc, processes
+from tests.long.local_machine import MANAGE, environ, eventually, kill_all, manage, needs_proc, processes
 
 pytestmark = [needs_proc, pytest.mark.xdist_group("demo")]
 
