@@ -118,11 +118,6 @@ class Candidate:
         return any(each.code in ranking.EXACT for each in self.evidence)
 
     @property
-    def is_member(self) -> bool:
-        """The same, by the name that the rules use."""
-        return self.exact
-
-    @property
     def is_administrator(self) -> bool:
         """Whether the email address belongs to an administrator of the organization."""
         return any(each.code == Code.ADMINISTRATOR for each in self.evidence)

@@ -113,7 +113,7 @@ def has_calling(answers: Answers) -> bool:
 
 def has_additional_urls(answers: Answers) -> bool:
     """*I need additional URLs* is ticked."""
-    return has_meetings(answers) and bool(answers.get("meetings", {}).get("additional_urls"))
+    return has_meetings(answers) and meetings.wants_additional_sites(answers)
 
 
 _PARTNER = ("intent", "partner", "partner-new", "partner-check")

@@ -21,11 +21,6 @@ _ENGLISH_AT_WORK = frozenset({"IN", "PK", "LK", "SG", "HK"})
 _BRITISH_ENGLISH = frozenset({"GB", "IE", "ZA", "MT", "KE", "NG", "GH", "UG", "ZW"})
 
 
-def is_language(tag: str) -> bool:
-    """Say whether this is a language that can be chosen."""
-    return tag in LANGUAGES
-
-
 @functools.lru_cache(maxsize=4096)
 def name(tag: str, locale: str = "en") -> str:
     """Return the language's own name, and the name in the reader's language where it differs: "Deutsch (German)"."""

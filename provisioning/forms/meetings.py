@@ -341,11 +341,6 @@ def wants_additional_sites(answers: Mapping[str, Any]) -> bool:
     return bool((answers.get("meetings") or {}).get("additional_urls"))
 
 
-def distributes_licenses(answers: Mapping[str, Any]) -> bool:
-    """Say whether the step of license distribution applies: there is more than one site."""
-    return len(site_names(answers)) > 1
-
-
 def site_names(answers: Mapping[str, Any]) -> list[str]:
     """Return the names of all sites answered so far, the first one first."""
     return [site["name"] for site in _answered_sites(answers)]
