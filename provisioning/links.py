@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from orgs.normalize import email_key
-from provisioning import emails
+from provisioning import emails, history
 from provisioning.models import Event, Link, Mail, Part, User
 from subscriptions.models import Order
 
@@ -127,7 +127,7 @@ def send_again(*, link: Link) -> datetime:
         newest = current(part=part)
         mail = emails.queue(order=part.order, event="link_again", to=part.user.email, link=newest)
         facts = {"to": part.user.email, "asked": "link"}
-        Event.objects.create(order=part.order, kind=Event.Kind.LINK_SENT, facts=facts)
+        history.record(order=part.order, kind=Event.Kind.LINK_SENT, facts=facts)
         return mail.created_at
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from orgs.actions import add_member
 from orgs.models import Member, Organization
 from orgs.normalize import email_key
-from provisioning import emails, links
+from provisioning import emails, history, links
 from provisioning.access import UNMAPPED
 from provisioning.actions.orders import end_requests, lock, too_late
 from provisioning.models import AccessRequest, Event, Part, User
@@ -78,7 +78,7 @@ def ask_administrators(
     if order.state != Order.State.HELD:
         order.state = Order.State.HELD
         order.save(update_fields=["state"])
-        Event.objects.create(order=order, kind=Event.Kind.HELD, by=by, facts=facts)
+        history.record(order=order, kind=Event.Kind.HELD, by=by, facts=facts)
     last = order.access_requests.filter(organization=target, requester=by, right=right).order_by("-pk").first()
     if last and last.state is State.OPEN:
         return last
@@ -91,7 +91,7 @@ def ask_administrators(
     request = AccessRequest.objects.create(
         order=order, organization=target, requester=by, right=right, asked_at=now, expires_at=now + LASTS
     )
-    Event.objects.create(order=order, kind=Event.Kind.ASKED, by=by, facts={**facts, "right": request.right})
+    history.record(order=order, kind=Event.Kind.ASKED, by=by, facts={**facts, "right": request.right})
     for email in _administrators(target):
         part = Part.objects.create(
             order=order, user=links.user_for(email), role=Part.Role.APPROVER, access_request=request
@@ -136,7 +136,7 @@ def decide(*, request: AccessRequest, by: User, approve: bool, reason: str = "")
         "reason": reason,
     }
     kind = Event.Kind.APPROVED if approve else Event.Kind.DECLINED
-    Event.objects.create(order=order, kind=kind, by=by, facts=facts)
+    history.record(order=order, kind=kind, by=by, facts=facts)
     if approve:
         _give(request)
         release(order=order, by=by)
@@ -151,7 +151,7 @@ def release(*, order: Order, by: User) -> Order:
     if order.state == Order.State.HELD:
         order.state = Order.State.PLACED
         order.save(update_fields=["state"])
-        Event.objects.create(order=order, kind=Event.Kind.RELEASED, by=by)
+        history.record(order=order, kind=Event.Kind.RELEASED, by=by)
         end_requests(order)
     return order
 

@@ -7,7 +7,7 @@ from django.http import Http404
 from django.utils import timezone
 
 from orgs.normalize import email_key
-from provisioning import drafts, emails, links
+from provisioning import drafts, emails, history, links
 from provisioning.access import UNMAPPED, may_take_back
 from provisioning.actions.orders import end_requests, lock, too_late
 from provisioning.models import Event, Part, User
@@ -32,7 +32,7 @@ def hand_over(*, order: Order, by: User, email: str) -> Order:
     part = _pass_on(order=order, current=current, to=links.user_for(email), given_by=current)
     link = links.issue(part=part)
     emails.queue(order=order, event="order_handed_over", to=part.user.email, link=link)
-    Event.objects.create(order=order, kind=Event.Kind.HANDED_OVER, by=by, facts={"to": part.user.email})
+    history.record(order=order, kind=Event.Kind.HANDED_OVER, by=by, facts={"to": part.user.email})
     return order
 
 
@@ -53,7 +53,7 @@ def take_back(*, order: Order, by: User) -> Order:
     own = order.parts.filter(user=by, role=Part.Role.CONTACT).latest("pk")
     _pass_on(order=order, current=current, to=by, given_by=own.given_by)
     emails.queue(order=order, event="order_taken_back", to=current.user.email)
-    Event.objects.create(order=order, kind=Event.Kind.TAKEN_BACK, by=by, facts={"from": current.user.email})
+    history.record(order=order, kind=Event.Kind.TAKEN_BACK, by=by, facts={"from": current.user.email})
     return order
 
 

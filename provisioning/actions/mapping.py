@@ -13,7 +13,7 @@ from orgs import policies
 from orgs.actions import create_organization
 from orgs.models import Member, Organization
 from orgs.normalize import email_key
-from provisioning import emails, links
+from provisioning import emails, history, links
 from provisioning.access import UNMAPPED, provisioner_of
 from provisioning.actions.asking import OrganizationGone, administers, is_full_administrator
 from provisioning.actions.orders import end_requests, lock, too_late
@@ -112,7 +112,7 @@ def map_order(
         order.customer_email = email_key(customer.administrator_email)
     order.save()
     end_requests(order)
-    Event.objects.create(
+    history.record(
         order=order,
         kind=Event.Kind.MAPPED,
         by=by,
@@ -164,4 +164,4 @@ def _delegate(*, order: Order, by: User) -> None:
     part = Part.objects.create(order=order, user=links.user_for(order.delegated_to), role=Part.Role.DELEGATE)
     link = links.issue(part=part)
     emails.queue(order=order, event="setup_delegated", to=part.user.email, link=link)
-    Event.objects.create(order=order, kind=Event.Kind.DELEGATED, by=by, facts={"to": part.user.email})
+    history.record(order=order, kind=Event.Kind.DELEGATED, by=by, facts={"to": part.user.email})

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from orgs.normalize import email_key
-from provisioning import drafts, emails, links
+from provisioning import drafts, emails, history, links
 from provisioning.models import Event, Part, User
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
@@ -63,7 +63,7 @@ def place_order(
     if created:
         user = links.user_for(contact_email)
         part = Part.objects.create(order=order, user=user, role=Part.Role.CONTACT)
-        Event.objects.create(order=order, kind=Event.Kind.PLACED, by=by, facts={"contact": user.email})
+        history.record(order=order, kind=Event.Kind.PLACED, by=by, facts={"contact": user.email})
         _send_link(part=part, by=by)
     return order, created
 
@@ -102,7 +102,7 @@ def correct_order(
         changes["lines"] = [before_lines, _lines_of(order)]
     if not changes:
         return order
-    Event.objects.create(order=order, kind=Event.Kind.CORRECTED, by=by, facts={"changes": changes})
+    history.record(order=order, kind=Event.Kind.CORRECTED, by=by, facts={"changes": changes})
     if {"customer_name", "customer_email"} & changes.keys():
         # What was found for another customer isn't confirmed for this one.
         kept = {"intent", "partner", "partner-new", "partner-check"}
@@ -151,7 +151,7 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
     if before.state == Order.State.CANCELLED:
         return order
     end_requests(order)
-    Event.objects.create(order=order, kind=Event.Kind.CANCELLED, by=by)
+    history.record(order=order, kind=Event.Kind.CANCELLED, by=by)
     acting = order.parts.filter(ended_at=None, role__in=[Part.Role.CONTACT, Part.Role.DELEGATE])
     for email in sorted(set(acting.values_list("user__email", flat=True))):
         emails.queue(order=order, event="order_cancelled", to=email)
@@ -168,7 +168,7 @@ def _send_link(*, part: Part, by: User | None) -> None:
     else:
         event = "order_placed"
     emails.queue(order=part.order, event=event, to=part.user.email, link=link)
-    Event.objects.create(order=part.order, kind=Event.Kind.LINK_SENT, by=by, facts={"to": part.user.email})
+    history.record(order=part.order, kind=Event.Kind.LINK_SENT, by=by, facts={"to": part.user.email})
 
 
 def _lines_of(order: Order) -> list[list[object]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from provisioning import emails
+from provisioning import emails, history
 from provisioning.actions.orders import lock, too_late
 from provisioning.models import Event, Part, User
 from subscriptions import actions as subscriptions
@@ -19,7 +19,7 @@ def postpone(*, order: Order, by: User) -> Order:
     """Note that the set-up is to be done later; the order stays as it is."""
     order = lock(order)
     if order.state == Order.State.MAPPED:
-        Event.objects.create(order=order, kind=Event.Kind.POSTPONED, by=by)
+        history.record(order=order, kind=Event.Kind.POSTPONED, by=by)
     return order
 
 
@@ -30,7 +30,7 @@ def take_over(*, order: Order, by: User) -> Order:
     if order.state != Order.State.MAPPED:
         raise too_late(order)
     if order.delegated_to:
-        Event.objects.create(order=order, kind=Event.Kind.TAKEN_OVER, by=by, facts={"from": order.delegated_to})
+        history.record(order=order, kind=Event.Kind.TAKEN_OVER, by=by, facts={"from": order.delegated_to})
         emails.queue(order=order, event="setup_taken_over", to=order.delegated_to)
         order.parts.filter(role=Part.Role.DELEGATE, ended_at=None).update(ended_at=timezone.now())
         order.delegated_to = ""
@@ -56,7 +56,7 @@ def set_up(
     if order.state != Order.State.MAPPED:
         raise too_late(order)
     order = subscriptions.set_up_order(order=order, sites=sites, location=location)
-    Event.objects.create(order=order, kind=Event.Kind.SET_UP, by=by)
+    history.record(order=order, kind=Event.Kind.SET_UP, by=by)
     told = {order.contact_email.lower(), by.email, *([order.customer_email.lower()] if order.customer_email else [])}
     for email in sorted(told):
         emails.queue(order=order, event="set_up_confirmation", to=email)
