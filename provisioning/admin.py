@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,8 +21,8 @@ from orgs.admin import OrganizationAdmin
 from orgs.models import Organization
 from provisioning import actions, emails, link_views, refusals
 from provisioning.models import Mail, User
-from subscriptions import rules
-from subscriptions.models import Order, Service
+from subscriptions import pack, rules
+from subscriptions.models import Order
 from subscriptions.rules import Line, Problem, Refused
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
@@ -55,8 +56,6 @@ site = OrderDesk(name="admin")
 class OrderForm(ModelFormOfOrder):
     """An order as the desk writes it; what its state no longer allows is shown and can't be typed in."""
 
-    meetings = forms.IntegerField(label=gettext_lazy("Meetings licenses"), required=False)
-    calling = forms.IntegerField(label=gettext_lazy("Calling licenses"), required=False)
     term_months = forms.IntegerField(label=gettext_lazy("Term in months"), initial=12)
 
     class Meta:
@@ -102,11 +101,12 @@ class OrderForm(ModelFormOfOrder):
                     self.add_error(name, refusals.sentence(refused))
         if not self.errors:
             try:
-                rules.clean_lines(self.wanted_lines(data), {value: value for value in Service.values})
+                rules.clean_lines(self.wanted_lines(data), {service: service for service in pack.installed()})
             except Refused as refused:
-                where = {Problem.TERM: "term_months", Problem.NO_LINES: "meetings"}.get(refused.problem)
+                services = list(pack.installed())
+                where = {str(Problem.TERM): "term_months", str(Problem.NO_LINES): services[0]}.get(refused.problem)
                 if where is None:
-                    asked = [service for service in Service.values if data.get(service) is not None]
+                    asked = [service for service in services if data.get(service) is not None]
                     where = asked[refused.at or 0]
                 self.add_error(where, refusals.sentence(refused))
         return data
@@ -114,7 +114,7 @@ class OrderForm(ModelFormOfOrder):
     def wanted_lines(self, data: dict[str, Any]) -> list[Line]:
         """The lines as typed; a product that is there stays, and so does its term unless the term was changed."""
         lines = []
-        for service in Service.values:
+        for service in pack.installed():
             if (licenses := data.get(service)) is None:
                 continue
             old = self.lines.get(service)
@@ -129,9 +129,18 @@ class OrderForm(ModelFormOfOrder):
             number = self.cleaned_data["number"] or None
             return {"number": number, **typed, "lines": self.wanted_lines(self.cleaned_data)}
         facts = {name: value for name, value in typed.items() if name in self.changed_data}
-        if {*Service.values, "term_months"} & set(self.changed_data):
+        if {*pack.installed(), "term_months"} & set(self.changed_data):
             facts["lines"] = self.wanted_lines(self.cleaned_data)
         return facts
+
+
+# A field for the licenses of each service that is sold; none of them has to be filled in.
+OrderForm.declared_fields |= {
+    service: forms.IntegerField(
+        label=format_lazy(gettext_lazy("{service} licenses"), service=sold.label), required=False
+    )
+    for service, sold in pack.installed().items()
+}
 
 
 class MailProblem(admin.SimpleListFilter):
@@ -164,7 +173,7 @@ class OrderAdmin(AdminOfOrder):
     fieldsets = (
         (None, {"fields": ("number", "sold_to", "contact_email")}),
         (gettext_lazy("End customer"), {"fields": ("customer_name", "customer_email")}),
-        (gettext_lazy("What was ordered"), {"fields": ("meetings", "calling", "term_months")}),
+        (gettext_lazy("What was ordered"), {"fields": (*pack.installed(), "term_months")}),
     )
 
     @admin.display(description=gettext_lazy("Emails sent"), boolean=True)

@@ -26,6 +26,7 @@ from formtools.wizard.views import SessionWizardView
 from provisioning import access, journey, steps
 from provisioning.access import Access, May
 from provisioning.drafts import DraftStorage, changed_at, keepable
+from provisioning.pack import Step
 from subscriptions.summary import mask
 
 PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
@@ -43,7 +44,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     http_method_names: ClassVar[list[str]] = ["get", "head", "post"]
     storage_name = "provisioning.drafts.DraftStorage"
     flow: str  # the name of the table in the draft and of the address
-    table: tuple[steps.Step, ...]
+    table: tuple[Step, ...]
     capability: May
     done_states: frozenset[str]  # confirmed already: a second confirm shows the result
     access: Access

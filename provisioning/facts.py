@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -19,11 +18,12 @@ from orgs.verticals import VERTICALS
 from provisioning import drafts
 from provisioning.access import Access, provisioner_of
 from provisioning.actions import Choice, Existing, New, administers, is_full_administrator
-from provisioning.forms import calling, meetings
 from provisioning.models import AccessRequest
+from provisioning.pack import installed
 from provisioning.steps import FINDER, chosen, readable
-from subscriptions.actions import LocationPlan, SitePlan
-from subscriptions.models import Order, Service, Site
+from subscriptions.models import Order, OrderLine
+from subscriptions.pack import in_order
+from subscriptions.rules import Refused
 
 Answers = Mapping[str, Any]
 
@@ -233,9 +233,9 @@ class SetUpFacts:
         self.order = order
 
     @cached_property
-    def licenses(self) -> dict[str, int]:
-        """Licenses bought, by service."""
-        return {line.service: line.licenses for line in self.order.lines.all()}
+    def lines(self) -> list[OrderLine]:
+        """What was bought, as services are shown."""
+        return in_order(self.order.lines.all())
 
     @cached_property
     def customer(self) -> Organization:
@@ -245,31 +245,22 @@ class SetUpFacts:
         return self.order.customer
 
     def of_step(self, step: str) -> dict[str, Any]:
-        """Return the facts that this part's forms need."""
-        return {
-            "total_licenses": self.licenses.get(Service.MEETINGS, 0),
-            "site_name_taken": self.site_name_taken,
-            "country": self.customer.country.code,
-            "base_domain": settings.MEETINGS_BASE_DOMAIN,
-        }
+        """Return what the form of this step needs to know, as its pack says."""
+        for line in self.lines:
+            pack = installed().get(line.service)
+            if pack and any(each.name == step for each in pack.steps):
+                return pack.facts(self.order, line)
+        return {}
 
     def of_page(self, step: str) -> dict[str, Any]:
         """Return what the pages show of the subscription."""
-        return {
-            "lines": list(self.order.lines.all()),
-            "customer_organization": self.customer.name,
-            "meetings_domain": settings.MEETINGS_BASE_DOMAIN,
-        }
+        return {"lines": self.lines, "customer_organization": self.customer.name}
 
-    def site_name_taken(self, name: str) -> bool:
-        """Say whether a site has this name already."""
-        return Site.objects.filter(name=name).exists()
+    def plans(self, answers: Answers) -> dict[str, Any]:
+        """Return the plan of each service that these answers stand for."""
+        packs = installed()
+        return {line.service: packs[line.service].plan(answers, line) for line in self.lines if line.service in packs}
 
-    def plan(self, answers: Answers) -> dict[str, Any]:
-        """Return the arguments of ``actions.set_up`` that these answers stand for."""
-        sites = meetings.planned_sites(answers, self.licenses.get(Service.MEETINGS, 0))
-        location = calling.planned_location(answers)
-        return {
-            "sites": [SitePlan(**site) for site in sites],
-            "location": LocationPlan(**location) if location else None,
-        }
+    def step_of(self, refused: Refused, answers: Answers) -> str:
+        """Return the step that has to be answered anew after this refusal, or ""."""
+        return next((step for pack in installed().values() if (step := pack.step_of(refused, answers))), "")

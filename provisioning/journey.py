@@ -8,7 +8,8 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from provisioning.steps import FINDER, SETUP, Step, applicable
+from provisioning.pack import Step
+from provisioning.steps import FINDER, SETUP, applicable
 from subscriptions.models import Order
 
 

@@ -14,8 +14,9 @@ from django.utils.translation import ngettext
 
 from orgs.normalize import email_key
 from provisioning.models import AccessRequest, Link, Mail, Part, SignInCode
+from subscriptions.layout import Section
 from subscriptions.models import Order
-from subscriptions.sections import Section
+from subscriptions.pack import in_order
 from subscriptions.summary import build, mask
 
 
@@ -382,7 +383,7 @@ def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
             ngettext("%(licenses)s license", "%(licenses)s licenses", line.licenses)
             % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)},
         )
-        for line in order.lines.all()
+        for line in in_order(order.lines.all())
     )
     return tuple(facts)
 

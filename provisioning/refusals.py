@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from subscriptions.rules import Problem, Refused
 
-SENTENCES: dict[Problem, str | Promise] = {
+SENTENCES: dict[Problem | str, str | Promise] = {
     Problem.NUMBER: _(
         "Enter an order number of up to 40 letters, numbers, hyphens, underscores and full stops, such as PO-100001."
     ),
@@ -15,8 +15,8 @@ SENTENCES: dict[Problem, str | Promise] = {
     Problem.CUSTOMER_NAME: _("Enter the customer's name in up to 200 characters, or leave it empty."),
     Problem.CUSTOMER_EMAIL: _("Enter the customer's email address like name@example.com, or leave it empty."),
     Problem.CONTACT_EMAIL: _("Enter the provisioning contact's email address like name@example.com."),
-    Problem.NO_LINES: _("Say what was ordered: a number of licenses for Meetings, for Calling, or for both."),
-    Problem.SERVICE: _("Choose Meetings or Calling."),
+    Problem.NO_LINES: _("Say what was ordered: a number of licenses for at least one service."),
+    Problem.SERVICE: _("Choose a service that is sold."),
     Problem.SERVICE_TWICE: _("Name each service once."),
     Problem.PRODUCT: _("Enter the name of the product in up to 80 characters."),
     Problem.LICENSES: _("Enter a number of licenses between 1 and 1,000,000."),

@@ -71,6 +71,10 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 
+# The services that are sold, in the order in which they are shown: ours by name, others by their Django app.
+PACKS = env.list("PACKS", default=["meetings", "calling"])
+INSTALLED_APPS += [name for name in PACKS if name not in {"meetings", "calling"}]
+
 ROOT_URLCONF = "provisioning.urls"
 WSGI_APPLICATION = "provisioning.wsgi.application"
 

@@ -7,37 +7,14 @@ administrator of the organization that was chosen).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.forms import calling, finder, meetings, setup
-
-Answers = Mapping[str, Any]
-
-
-def always(answers: Answers) -> bool:
-    """Every order has this step."""
-    return True
-
-
-@dataclass(frozen=True)
-class Step:
-    """One page of a wizard.
-
-    ``applies`` says whether this order has the step; ``rests_on`` names the steps whose change makes this one be
-    asked again, with what was answered still filled in.
-    """
-
-    name: str
-    label: str | Promise
-    form: type[Any]
-    applies: Callable[[Answers], bool] = always
-    rests_on: tuple[str, ...] = field(default=())
-
+from provisioning.forms import finder, setup
+from provisioning.pack import Answers, Step, installed
 
 # What the answers say
 
@@ -101,19 +78,9 @@ def may_review(answers: Answers) -> bool:
     return for_somebody(answers) and not must_ask(answers)
 
 
-def has_meetings(answers: Answers) -> bool:
-    """Meetings was bought."""
-    return "meetings" in answers["order"]["services"]
-
-
-def has_calling(answers: Answers) -> bool:
-    """Calling was bought."""
-    return "calling" in answers["order"]["services"]
-
-
-def has_additional_urls(answers: Answers) -> bool:
-    """*I need additional URLs* is ticked."""
-    return has_meetings(answers) and meetings.wants_additional_sites(answers)
+def bought(service: str, step: Step) -> Step:
+    """Return the step of a pack as the flow has it: for orders with a line of its service only."""
+    return replace(step, applies=lambda answers: service in answers["order"]["services"] and step.applies(answers))
 
 
 _PARTNER = ("intent", "partner", "partner-new", "partner-check")
@@ -132,19 +99,13 @@ FINDER: tuple[Step, ...] = (
     Step("review", _("Review the organizations"), finder.Review, may_review, (*_PARTNER, *_CUSTOMER)),
 )
 
+# The steps of each service are its pack's: provisioning/packs.
+_PACKS: tuple[Step, ...] = tuple(bought(service, step) for service, pack in installed().items() for step in pack.steps)
+
 SETUP: tuple[Step, ...] = (
     Step("subscription", _("Review your subscription"), setup.SubscriptionReview),
-    Step("meetings", _("Meeting setup"), meetings.MeetingSetup, has_meetings),
-    Step("additional", _("Additional URLs"), meetings.AdditionalSites, has_additional_urls),
-    Step("licenses", _("Licenses"), meetings.LicenseDistribution, has_additional_urls, ("meetings", "additional")),
-    Step("location", _("Main headquarters"), calling.LocationStart, has_calling),
-    Step("address", _("Address"), calling.LocationAddress, has_calling, ("location",)),
-    Step(
-        "review",
-        _("Review the set-up"),
-        setup.SetupReview,
-        rests_on=("meetings", "additional", "licenses", "location", "address"),
-    ),
+    *_PACKS,
+    Step("review", _("Review the set-up"), setup.SetupReview, rests_on=tuple(step.name for step in _PACKS)),
 )
 
 

@@ -14,8 +14,8 @@ from provisioning import actions, steps
 from provisioning.access import May
 from provisioning.engine import PROBLEM, OrderWizard
 from provisioning.facts import FinderFacts, SetUpFacts
-from subscriptions.actions import SiteNameTaken
 from subscriptions.models import Order
+from subscriptions.rules import Refused
 
 
 class FinderWizard(OrderWizard):
@@ -131,9 +131,11 @@ class SetUpWizard(OrderWizard):
         """Set the services up, all of them or nothing, as the forms understand the answers now."""
         answers = {**self.answers, **{name: form.answers() for name, form in kwargs["form_dict"].items()}}
         try:
-            actions.set_up(order=self.order, by=self.access.user, **self.facts.plan(answers))
-        except SiteNameTaken as taken:
-            step = "meetings" if answers["meetings"]["site_name"] == taken.name else "additional"
+            actions.set_up(order=self.order, by=self.access.user, plans=self.facts.plans(answers))
+        except Refused as refused:
+            step = self.facts.step_of(refused, answers)
+            if not step:
+                raise
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
         messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))

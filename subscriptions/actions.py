@@ -6,18 +6,17 @@ asked here: provisioning.access knows the people. Events, links and emails are p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
-from django_countries import countries
 
 from orgs.actions import record_subscription
 from orgs.models import Organization
-from subscriptions import rules
-from subscriptions.models import Location, Order, OrderLine, Service, Site, Subscription
+from subscriptions import pack, rules
+from subscriptions.models import Order, OrderLine, Subscription
 from subscriptions.rules import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
 
 __all__ = [
@@ -32,9 +31,6 @@ __all__ = [
     "place_order",
     "set_up_order",
 ]
-
-# What a line's product is called where the order doesn't say. A name, and so not translated.
-_PRODUCTS = {Service.MEETINGS.value: "Meetings", Service.CALLING.value: "Calling"}
 
 
 def place_order(
@@ -58,7 +54,7 @@ def place_order(
         "customer_name": rules.clean_text(customer_name, Problem.CUSTOMER_NAME, longest=rules.MAX_NAME, required=False),
         "customer_email": rules.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False),
     }
-    cleaned = rules.clean_lines(lines, _PRODUCTS)
+    cleaned = rules.clean_lines(lines, _products())
     while True:
         wanted = number or _next_number()
         if existing := Order.objects.filter(number=wanted).first():
@@ -113,7 +109,7 @@ def correct_order(
             order.customer_email = rules.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False)
         order.save(update_fields=["sold_to", *early])
         if lines is not None:
-            _replace_lines(order, rules.clean_lines(lines, _PRODUCTS))
+            _replace_lines(order, rules.clean_lines(lines, _products()))
         return order
 
 
@@ -133,11 +129,12 @@ def cancel_order(*, order: Order) -> Order:
         return order
 
 
-def set_up_order(*, order: Order, sites: Sequence[SitePlan], location: LocationPlan | None) -> Order:
-    """Make the subscriptions, sites and location of a mapped order: all of it, or nothing.
+def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:
+    """Make the subscriptions of a mapped order and all that their packs make of the plans: all of it, or nothing.
 
     Whoever comes second, even at the same moment, gets the order that the first one set up.
 
+    :param plans: by service, each in the shape that its pack says (``SitePlan`` rows, a ``LocationPlan``, …).
     :raises SiteNameTaken: another order has one of the names.
     :raises Refused: the order can't be set up now, or not like this.
     """
@@ -149,21 +146,32 @@ def set_up_order(*, order: Order, sites: Sequence[SitePlan], location: LocationP
             raise Refused(Problem.CANCELLED)
         if order.state != Order.State.MAPPED or order.customer is None:
             raise Refused(Problem.NOT_MAPPED)
-        lines = {line.service: line for line in order.lines.all()}
-        meetings, calling = lines.get(Service.MEETINGS), lines.get(Service.CALLING)
-        rules.check_sites(sites, meetings.licenses if meetings else None)
-        rules.check_location(location, asked=calling is not None, countries=frozenset(countries.countries))
+        lines = pack.in_order(order.lines.all())
+        _check(lines, plans)
         now = timezone.now()
-        made = {service: _subscribe(order.customer, line, now) for service, line in lines.items()}
-        if meetings:
-            _make_sites(made[Service.MEETINGS], sites)
-        if location:
-            _make_location(made[Service.CALLING], location)
+        for line in lines:
+            subscription = _subscribe(order.customer, line, now)
+            pack.of(line.service).make(subscription, plans.get(line.service))
         order.state = Order.State.SET_UP
         order.set_up_at = now
         order.save(update_fields=["state", "set_up_at"])
-        record_subscription(order.customer, len(made))
+        record_subscription(order.customer, len(lines))
         return order
+
+
+def _check(lines: Sequence[OrderLine], plans: Mapping[str, Any]) -> None:
+    """Raise Refused unless each line has a plan that is one for it, and nothing else has a plan."""
+    if {service for service, plan in plans.items() if plan} - {line.service for line in lines}:
+        raise Refused(Problem.UNASKED)
+    for line in lines:
+        if line.service not in pack.installed():
+            raise Refused(Problem.SERVICE)
+        pack.of(line.service).check(plans.get(line.service), line.licenses)
+
+
+def _products() -> dict[str, str]:
+    """The services there are, and what a line's product is called where the order doesn't say (not translated)."""
+    return {service: each.product for service, each in pack.installed().items()}
 
 
 def _locked(order: Order) -> Order:
@@ -210,48 +218,4 @@ def _subscribe(customer: Organization, line: OrderLine, now: datetime) -> Subscr
         organization=customer,
         starts_at=now,
         ends_at=rules.add_months(now, line.term_months),
-    )
-
-
-def _make_sites(subscription: Subscription, sites: Sequence[SitePlan]) -> None:
-    rows = [
-        Site(
-            subscription=subscription,
-            position=position,
-            name=site.name,
-            time_zone=site.time_zone,
-            early_release=site.early_release,
-            licenses=site.licenses,
-        )
-        for position, site in enumerate(sites, start=1)
-    ]
-    with _taken_names([site.name for site in sites]):
-        # Always in the same order: two orders that want the same names in another order wait, and don't lock up.
-        Site.objects.bulk_create(sorted(rows, key=lambda row: row.name))
-
-
-@contextmanager
-def _taken_names(names: Sequence[str]) -> Iterator[None]:
-    """Turn the refusal of the database into the name that somebody else has."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        taken = set(Site.objects.filter(name__in=names).values_list("name", flat=True))
-        for name in names:
-            if name in taken:
-                raise SiteNameTaken(name) from error
-        raise
-
-
-def _make_location(subscription: Subscription, location: LocationPlan) -> None:
-    Location.objects.create(
-        subscription=subscription,
-        name=location.name.strip(),
-        country=location.country,
-        address=dict(location.address),
-        time_zone=location.time_zone,
-        language=location.language,
-        announcement_language=location.announcement_language,
-        main_number=location.main_number,
     )

@@ -10,15 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
 from orgs.models import Organization
-from subscriptions import rules
+from subscriptions import pack, rules
 
 MAX_LICENSES = rules.MAX_LICENSES
 MAX_TERM_MONTHS = rules.MAX_TERM_MONTHS
-
-
-class Service(models.TextChoices):
-    MEETINGS = "meetings", _("Meetings")
-    CALLING = "calling", _("Calling")
 
 
 class Order(models.Model):
@@ -101,7 +96,7 @@ class OrderLine(models.Model):
     """One service in an order, with its product, licenses and term."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")  # part of it
-    service = models.CharField(max_length=10, choices=Service.choices)
+    service = models.CharField(max_length=10)  # of a pack: subscriptions.pack knows them all
     product = models.CharField(max_length=80)
     licenses = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MAX_LICENSES)])
     term_months = models.PositiveSmallIntegerField(
@@ -109,7 +104,7 @@ class OrderLine(models.Model):
     )
 
     class Meta:
-        ordering = ["-service"]  # Meetings before Calling, as the second seed has them
+        ordering = ["-service"]  # the same each time; ``pack.in_order`` puts them as they are shown
         constraints = [
             models.UniqueConstraint(fields=["order", "service"], name="order_line_once_per_service"),
             models.CheckConstraint(condition=models.Q(licenses__gte=1), name="order_line_has_licenses"),
@@ -118,6 +113,10 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.product} × {self.licenses}"
+
+    def get_service_display(self) -> str:
+        """What the service is called, in the active language."""
+        return str(pack.of(self.service).label)
 
 
 class Subscription(models.Model):

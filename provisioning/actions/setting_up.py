@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -39,23 +40,18 @@ def take_over(*, order: Order, by: User) -> Order:
 
 
 @transaction.atomic
-def set_up(
-    *,
-    order: Order,
-    by: User,
-    sites: Sequence[subscriptions.SitePlan],
-    location: subscriptions.LocationPlan | None,
-) -> Order:
-    """Make the sites and the location, all of them or nothing, and tell everybody; once: a second call finds it done.
+def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
+    """Make what was bought, all of it or nothing, and tell everybody; once: a second call finds it done.
 
-    Raises SiteNameTaken, subscriptions' Refused, or Refused for an order that isn't mapped.
+    ``plans`` are by service, as ``subscriptions.actions.set_up_order`` wants them. Raises SiteNameTaken, or Refused
+    for plans that don't fit the order and for an order that isn't mapped.
     """
     order = lock(order)
     if order.state == Order.State.SET_UP:
         return order
     if order.state != Order.State.MAPPED:
         raise too_late(order)
-    order = subscriptions.set_up_order(order=order, sites=sites, location=location)
+    order = subscriptions.set_up_order(order=order, plans=plans)
     history.record(order=order, kind=Event.Kind.SET_UP, by=by)
     told = {order.contact_email.lower(), by.email, *([order.customer_email.lower()] if order.customer_email else [])}
     for email in sorted(told):

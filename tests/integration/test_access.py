@@ -154,7 +154,7 @@ def scene() -> Scene:
     mapped = a_mapped_order(contact=KIM, meetings=10)
     set_up = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
     site = SitePlan(name="contoso-one", time_zone="Europe/Paris", early_release=False, licenses=10)
-    actions.set_up(order=set_up, by=links.user_for(KIM), sites=[site], location=None)
+    actions.set_up(order=set_up, by=links.user_for(KIM), plans={"meetings": [site]})
     ended = an_own_order(contact=KIM)
     actions.cancel_order(order=ended, by=None)
     orders = {

@@ -256,11 +256,13 @@ def test_the_confirmation_has_every_fact_of_the_summary_and_the_pdf() -> None:
     order.refresh_from_db()
     subscriptions.set_up_order(
         order=order,
-        sites=[
-            subscriptions.SitePlan("contoso-bakery", "Europe/Berlin", False, 1000),
-            subscriptions.SitePlan("contoso-events", "Europe/Berlin", True, 250),
-        ],
-        location=subscriptions.LocationPlan("Headquarters", "DE", {"city": "Berlin", "street_address": "Weg 1"}),
+        plans={
+            "meetings": [
+                subscriptions.SitePlan("contoso-bakery", "Europe/Berlin", False, 1000),
+                subscriptions.SitePlan("contoso-events", "Europe/Berlin", True, 250),
+            ],
+            "calling": subscriptions.LocationPlan("Headquarters", "DE", {"city": "Berlin", "street_address": "Weg 1"}),
+        },
     )
     emails.queue(order=order, event="set_up_confirmation", to=CONTACT)
     emails.queue(order=order, event="set_up_confirmation", to="stranger@contoso.example")

@@ -21,9 +21,11 @@ from django.utils.translation import override
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from subscriptions import actions, pdf
-from subscriptions.summary import Company, MadeLocation, OrderSummary, build
+from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
+from subscriptions.packs.meetings import MadeSites
+from subscriptions.summary import Company, OrderSummary, build
 from tests.integration.test_subscriptions_orders import place
-from tests.integration.test_subscriptions_set_up import HEADQUARTERS, mapped_order, site
+from tests.integration.test_subscriptions_set_up import HEADQUARTERS, mapped_order, plans, site
 from tests.unit.test_summary import a_summary
 
 NAMES = {
@@ -237,24 +239,26 @@ def test_file_keeps_both_standards(script: str, profile: str) -> None:
 def test_summary_of_an_order_is_read_in_three_queries_however_large(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    small = actions.set_up_order(order=mapped_order("V-1"), sites=[site("contoso-main")], location=HEADQUARTERS)
-    plans = [site(f"contoso-{at:02}", 5) for at in range(50)]
-    large = actions.set_up_order(order=mapped_order("V-2"), sites=plans, location=HEADQUARTERS)
+    small = actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
+    fifty = [site(f"contoso-{at:02}", 5) for at in range(50)]
+    large = actions.set_up_order(order=mapped_order("V-2"), plans=plans(fifty))
     for order, count in ((small, 1), (large, 50)):
         with django_assert_num_queries(3):
             summary = build(order)
         with django_assert_num_queries(0):
             assert summary.sections
-        assert len(summary.sites) == count
-    assert summary.location
-    assert dict(summary.location.address) == HEADQUARTERS.address
+        sites, headquarters = (line.made for line in summary.lines)
+        assert isinstance(sites, MadeSites)
+        assert len(sites.sites) == count
+        assert sites.sites[0].url == f"https://contoso-{'main' if count == 1 else '00'}.meet.example.com"
+    assert isinstance(headquarters, MadeHeadquarters)
+    assert dict(headquarters.location.address) == HEADQUARTERS.address
     assert summary.administrator_email == "anna@contoso.com"
-    assert summary.sites[0].url == "https://contoso-00.meet.example.com"
 
 
 @pytest.mark.django_db
 def test_command_writes_the_file_and_says_what_to_do_otherwise(tmp_path: Path) -> None:
-    actions.set_up_order(order=mapped_order("V-1"), sites=[site("contoso-main")], location=HEADQUARTERS)
+    actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
     file = tmp_path / "summary.pdf"
     call_command("order_summary", "V-1", "--output", str(file), "--language", "de")
     assert file.read_bytes().startswith(b"%PDF-1.7")

@@ -139,7 +139,7 @@ def test_pages_of_an_order_ask_a_few_times() -> None:
         SitePlan(name=f"site-{number:03d}", time_zone="Europe/Paris", early_release=False, licenses=2)
         for number in range(50)
     ]
-    actions.set_up(order=order, by=links.user_for(KIM), sites=sites, location=None)
+    actions.set_up(order=order, by=links.user_for(KIM), plans={"meetings": sites})
     client = signed_in(KIM)
     assert asked(lambda: client.get(f"/orders/{order.number}/summary/")) <= 7
     delegated = a_delegated_order(contact=SAM)

@@ -31,6 +31,10 @@ def site(name: str, licenses: int = 250, early: bool = False, zone: str = "Europ
     return SitePlan(name=name, time_zone=zone, early_release=early, licenses=licenses)
 
 
+def plans(sites: list[SitePlan], location: LocationPlan | None = HEADQUARTERS) -> dict[str, Any]:
+    return {"meetings": sites, "calling": location}
+
+
 def mapped_order(number: str = "V-1", lines: tuple[Line, ...] = (Line("meetings", 250), Line("calling", 40))) -> Order:
     """An order for a customer whose organizations are confirmed."""
     order, _ = place(number=number, lines=lines)
@@ -47,8 +51,7 @@ def mapped_order(number: str = "V-1", lines: tuple[Line, ...] = (Line("meetings"
 def test_set_up_makes_subscriptions_sites_and_location_of_the_customer() -> None:
     order = actions.set_up_order(
         order=mapped_order(),
-        sites=[site("contoso-main", 200), site("contoso-lab", 50, early=True)],
-        location=HEADQUARTERS,
+        plans=plans([site("contoso-main", 200), site("contoso-lab", 50, early=True)]),
     )
     assert order.state == Order.State.SET_UP
     meetings, calling = Subscription.objects.order_by("-line__service")
@@ -66,8 +69,8 @@ def test_set_up_makes_subscriptions_sites_and_location_of_the_customer() -> None
 @pytest.mark.django_db
 def test_second_set_up_finds_it_done_and_changes_nothing() -> None:
     order = mapped_order()
-    first = actions.set_up_order(order=order, sites=[site("contoso-main")], location=HEADQUARTERS)
-    again = actions.set_up_order(order=order, sites=[site("something-else")], location=None)
+    first = actions.set_up_order(order=order, plans=plans([site("contoso-main")]))
+    again = actions.set_up_order(order=order, plans=plans([site("something-else")], None))
     assert again.set_up_at == first.set_up_at
     assert Site.objects.get().name == "contoso-main"
     assert Organization.objects.get(name="Contoso GmbH").active_subscription_count == 2
@@ -79,7 +82,7 @@ def test_fifty_set_ups_of_one_order_at_once_make_one_set_of_sites() -> None:
     results = at_once(
         50,
         lambda at: actions.set_up_order(
-            order=order, sites=[site("contoso-main", 200), site(f"contoso-{at:02}", 50)], location=HEADQUARTERS
+            order=order, plans=plans([site("contoso-main", 200), site(f"contoso-{at:02}", 50)])
         ),
     )
     assert [result for result in results if isinstance(result, Exception)] == []
@@ -98,8 +101,7 @@ def test_one_name_wanted_by_many_orders_at_once_goes_to_one_and_nothing_half_is_
         lambda at: actions.set_up_order(
             # In both directions, so that two who wait for each other would lock up.
             order=orders[at],
-            sites=[site("contoso-all", 100), site("contoso-too", 150)][:: 1 if at % 2 else -1],
-            location=HEADQUARTERS,
+            plans=plans([site("contoso-all", 100), site("contoso-too", 150)][:: 1 if at % 2 else -1]),
         ),
     )
     assert len([result for result in results if isinstance(result, Order)]) == 1
@@ -114,21 +116,19 @@ def test_one_name_wanted_by_many_orders_at_once_goes_to_one_and_nothing_half_is_
 
 @pytest.mark.django_db
 def test_taken_name_leaves_the_order_mapped_and_another_name_sets_it_up() -> None:
-    actions.set_up_order(order=mapped_order("V-1"), sites=[site("contoso-main")], location=HEADQUARTERS)
+    actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
     order = mapped_order("V-2")
     with pytest.raises(SiteNameTaken) as refusal:
-        actions.set_up_order(
-            order=order, sites=[site("contoso-free", 100), site("contoso-main", 150)], location=HEADQUARTERS
-        )
+        actions.set_up_order(order=order, plans=plans([site("contoso-free", 100), site("contoso-main", 150)]))
     assert refusal.value.name == "contoso-main"
     order.refresh_from_db()
     assert order.state == Order.State.MAPPED
-    assert actions.set_up_order(order=order, sites=[site("contoso-free")], location=HEADQUARTERS).state == "set_up"
+    assert actions.set_up_order(order=order, plans=plans([site("contoso-free")])).state == "set_up"
 
 
 @pytest.mark.django_db
 def test_database_refuses_a_second_subscription_of_a_line() -> None:
-    order = actions.set_up_order(order=mapped_order(), sites=[site("contoso-main")], location=HEADQUARTERS)
+    order = actions.set_up_order(order=mapped_order(), plans=plans([site("contoso-main")]))
     line, customer = order.lines.get(service="meetings"), order.customer
     assert customer
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -177,7 +177,7 @@ def test_set_up_that_does_not_fit_the_order_is_refused_and_nothing_is_made(
 ) -> None:
     order = mapped_order()
     with pytest.raises(Refused) as refusal:
-        actions.set_up_order(order=order, sites=sites, location=location)
+        actions.set_up_order(order=order, plans=plans(sites, location))
     assert refusal.value.problem is problem
     order.refresh_from_db()
     assert order.state == Order.State.MAPPED
@@ -187,26 +187,26 @@ def test_set_up_that_does_not_fit_the_order_is_refused_and_nothing_is_made(
 @pytest.mark.django_db
 def test_sites_and_location_are_refused_for_a_service_that_was_not_bought() -> None:
     only_calling = mapped_order("V-1", (Line("calling", 5),))
-    with pytest.raises(Refused, match="sites_unasked"):
-        actions.set_up_order(order=only_calling, sites=ONE, location=HEADQUARTERS)
+    with pytest.raises(Refused, match="unasked"):
+        actions.set_up_order(order=only_calling, plans=plans(ONE))
     only_meetings = mapped_order("V-2", (Line("meetings", 250),))
-    with pytest.raises(Refused, match="location_unasked"):
-        actions.set_up_order(order=only_meetings, sites=ONE, location=HEADQUARTERS)
+    with pytest.raises(Refused, match="unasked"):
+        actions.set_up_order(order=only_meetings, plans=plans(ONE))
 
 
 @pytest.mark.django_db
 def test_order_is_set_up_only_when_its_organizations_are_confirmed() -> None:
     order, _ = place()
     with pytest.raises(Refused, match="not_mapped"):
-        actions.set_up_order(order=order, sites=ONE, location=HEADQUARTERS)
+        actions.set_up_order(order=order, plans=plans(ONE))
     cancelled = actions.cancel_order(order=mapped_order("V-2"))
     with pytest.raises(Refused, match="cancelled"):
-        actions.set_up_order(order=cancelled, sites=ONE, location=HEADQUARTERS)
+        actions.set_up_order(order=cancelled, plans=plans(ONE))
 
 
 @pytest.mark.django_db
 def test_order_that_is_set_up_can_be_neither_corrected_nor_cancelled() -> None:
-    order = actions.set_up_order(order=mapped_order(), sites=ONE, location=HEADQUARTERS)
+    order = actions.set_up_order(order=mapped_order(), plans=plans(ONE))
     with pytest.raises(Refused, match="already_set_up"):
         actions.cancel_order(order=order)
     with pytest.raises(Refused, match="already_set_up"):

@@ -10,19 +10,47 @@ from typing import Any
 import pytest
 from django.utils.translation import override
 
-from subscriptions.sections import Section
-from subscriptions.summary import BoughtLine, Company, MadeLocation, MadeSite, OrderSummary, mask
+from subscriptions.layout import Section
+from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
+from subscriptions.packs.meetings import MadeSite, MadeSites
+from subscriptions.summary import BoughtLine, Company, OrderSummary, mask
 
 SET_UP_AT = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
 
 
-def a_summary(sites: int = 3, calling: bool = True, made: bool = True, **changes: Any) -> OrderSummary:
+BERLIN = MadeLocation(
+    name="Head office",
+    country="DE",
+    address=(("city", "Berlin"), ("postal_code", "10117"), ("street_address", "Unter den Linden 1")),
+    time_zone="Europe/Berlin",
+    language="de",
+    announcement_language="en-GB",
+    main_number="+4930123456",
+)
+
+
+def a_summary(
+    sites: int = 3, calling: bool = True, made: bool = True, location: MadeLocation = BERLIN, **changes: Any
+) -> OrderSummary:
     """A finished order of Fabrikam for Contoso, of 250 Meetings licenses (where it has sites) and 40 Calling ones."""
-    lines = [BoughtLine("meetings", "Meetings Suite", 250, 12, SET_UP_AT, datetime(2027, 11, 21, 13, 5, tzinfo=UTC))]
-    if calling:
-        ends_at = datetime(2029, 11, 21, 13, 5, tzinfo=UTC)
-        lines.append(BoughtLine("calling", "Calling Professional", 40, 36, SET_UP_AT, ends_at))
     zones = ["Europe/Berlin", "America/New_York", "Asia/Tokyo"]
+    made_sites = MadeSites(
+        tuple(
+            MadeSite(
+                name=f"contoso-{at}",
+                url=f"https://contoso-{at}.meet.example.com",
+                time_zone=zones[at % 3],
+                early_release=at % 3 == 1,
+                licenses=250 // sites + (1 if at < 250 % sites else 0),
+            )
+            for at in range(sites)
+        )
+    )
+    ends_at = datetime(2027, 11, 21, 13, 5, tzinfo=UTC)
+    lines = [BoughtLine("meetings", "Meetings Suite", 250, 12, SET_UP_AT, ends_at, made_sites if made else None)]
+    if calling:
+        ends_at, headquarters = datetime(2029, 11, 21, 13, 5, tzinfo=UTC), MadeHeadquarters(location)
+        lines.append(BoughtLine("calling", "Calling Professional", 40, 36, SET_UP_AT, ends_at, headquarters))
     facts: dict[str, Any] = {
         "number": "PO-100001",
         "state": "set_up",
@@ -39,27 +67,6 @@ def a_summary(sites: int = 3, calling: bool = True, made: bool = True, **changes
         "administrator_email": "anna@contoso.com",
         "delegated_to": "anna@contoso.com",
         "lines": tuple(lines if sites else lines[1:]),
-        "sites": tuple(
-            MadeSite(
-                name=f"contoso-{at}",
-                url=f"https://contoso-{at}.meet.example.com",
-                time_zone=zones[at % 3],
-                early_release=at % 3 == 1,
-                licenses=250 // sites + (1 if at < 250 % sites else 0),
-            )
-            for at in range(sites if made else 0)
-        ),
-        "location": MadeLocation(
-            name="Head office",
-            country="DE",
-            address=(("city", "Berlin"), ("postal_code", "10117"), ("street_address", "Unter den Linden 1")),
-            time_zone="Europe/Berlin",
-            language="de",
-            announcement_language="en-GB",
-            main_number="+4930123456",
-        )
-        if calling
-        else None,
     }
     return OrderSummary(**(facts | changes))
 
@@ -95,7 +102,10 @@ def test_times_are_told_in_the_zone_of_the_headquarters() -> None:
 
 def test_zone_without_a_short_name_is_told_by_its_offset() -> None:
     summary = a_summary(1, calling=False)
-    summary = replace(summary, sites=(replace(summary.sites[0], time_zone="Asia/Kathmandu"),))
+    line = summary.lines[0]
+    assert isinstance(line.made, MadeSites)
+    made = MadeSites((replace(line.made.sites[0], time_zone="Asia/Kathmandu"),))
+    summary = replace(summary, lines=(replace(line, made=made),))
     assert rows(summary, "order")["Set up"] == "21 November 2026, 18:50 UTC+05:45"
 
 

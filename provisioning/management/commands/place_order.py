@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from provisioning import actions, refusals
-from subscriptions.models import Order, Service
+from subscriptions import pack
+from subscriptions.models import Order
 from subscriptions.rules import Line, Problem, Refused
 
 
@@ -23,21 +24,20 @@ class Command(BaseCommand):
         parser.add_argument("--company", default="", metavar="NAME", help="who bought it")
         parser.add_argument("--customer", default="", metavar="NAME", help="the end customer of a partner's order")
         parser.add_argument("--customer-email", default="", metavar="EMAIL", help="the customer's administrator")
-        parser.add_argument("--meetings", metavar="LICENSES", help="licenses for Meetings")
-        parser.add_argument("--calling", metavar="LICENSES", help="licenses for Calling")
+        for service, sold in pack.installed().items():
+            parser.add_argument(f"--{service}", metavar="LICENSES", help=f"licenses for {sold.label}")
         parser.add_argument("--term", default="12", metavar="MONTHS", help="term in months (12)")
         parser.add_argument("--number", metavar="N", help="order number; the same twice is one order")
         parser.add_argument("--json", action="store_true", help="print number and state as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Place it, or say in one sentence why not."""
-        licenses = {Service.MEETINGS: options["meetings"], Service.CALLING: options["calling"]}
         try:
             term = _whole(options["term"], Problem.TERM)
             lines = [
-                Line(service=service.value, licenses=_whole(number, Problem.LICENSES), term_months=term)
-                for service, number in licenses.items()
-                if number is not None
+                Line(service=service, licenses=_whole(options[service], Problem.LICENSES), term_months=term)
+                for service in pack.installed()
+                if options[service] is not None
             ]
             order, created = actions.place_order(
                 number=options["number"],

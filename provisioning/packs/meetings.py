@@ -1,0 +1,52 @@
+"""Meetings: the first site, more of them, and which gets how many of the licenses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.forms import meetings
+from provisioning.pack import Answers, PackSteps, Step
+from subscriptions.models import Order, OrderLine, Site
+from subscriptions.rules import Refused, SiteNameTaken, SitePlan
+
+
+class MeetingsSteps(PackSteps):
+    """A plan is a list of ``SitePlan``, the first one first."""
+
+    service = "meetings"
+    steps = (
+        Step("meetings", _("Meeting setup"), meetings.MeetingSetup),
+        Step("additional", _("Additional URLs"), meetings.AdditionalSites, meetings.wants_additional_sites),
+        Step(
+            "licenses",
+            _("Licenses"),
+            meetings.LicenseDistribution,
+            meetings.wants_additional_sites,
+            ("meetings", "additional"),
+        ),
+    )
+
+    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
+        """The licenses to distribute, which names are taken, and where the customer is."""
+        return {
+            "total_licenses": line.licenses,
+            "site_name_taken": lambda name: Site.objects.filter(name=name).exists(),
+            "country": order.customer.country.code if order.customer else "",
+            "base_domain": settings.MEETINGS_BASE_DOMAIN,
+        }
+
+    def plan(self, answers: Answers, line: OrderLine) -> list[SitePlan]:
+        """The sites with their shares."""
+        return [SitePlan(**site) for site in meetings.planned_sites(answers, line.licenses)]
+
+    def step_of(self, refused: Refused, answers: Answers) -> str:
+        """A name that was taken meanwhile is chosen anew where it was chosen."""
+        if not isinstance(refused, SiteNameTaken):
+            return ""
+        return "meetings" if answers["meetings"]["site_name"] == refused.name else "additional"
+
+
+STEPS = MeetingsSteps()

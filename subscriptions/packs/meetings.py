@@ -1,0 +1,138 @@
+"""Meetings: sites, each with its share of the licenses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from subscriptions import rules, zones
+from subscriptions.layout import Row, Section, Table, language, number
+from subscriptions.models import Site, Subscription
+from subscriptions.pack import Made, Pack
+from subscriptions.rules import SiteNameTaken, SitePlan
+
+
+@dataclass(frozen=True)
+class MadeSite:
+    """A meetings site, with its full address."""
+
+    name: str
+    url: str
+    time_zone: str
+    early_release: bool
+    licenses: int
+
+
+@dataclass(frozen=True)
+class MadeSites(Made):
+    """The sites of a subscription, the first one first."""
+
+    sites: tuple[MadeSite, ...]
+
+    @property
+    def time_zone(self) -> str:
+        """The first site's."""
+        return self.sites[0].time_zone if self.sites else ""
+
+    def rows(self, as_of: datetime) -> Iterator[Row]:
+        """How many there are."""
+        yield Row(_("Sites"), number(len(self.sites)), "number")
+
+    def sections(self, as_of: datetime) -> Iterator[Section]:
+        """All of them, in one table that adds up."""
+        rows = tuple(
+            (
+                site.url,
+                zones.label(site.time_zone, as_of, language()),
+                _("Yes") if site.early_release else _("No"),
+                number(site.licenses),
+            )
+            for site in self.sites
+        )
+        total = (_("Total"), "", "", number(sum(site.licenses for site in self.sites))) if len(rows) > 1 else ()
+        table = Table(
+            caption=_("Meetings sites with their licenses"),
+            head=(_("Site URL"), _("Time zone"), _("Early release"), _("Licenses")),
+            kinds=("url", "text", "flag", "number"),
+            rows=rows,
+            total=total,
+        )
+        yield Section("sites", _("Sites"), table=table)
+
+    def next(self) -> Iterator[str]:
+        """Where to start, and what can't be changed."""
+        yield ngettext(
+            "Open %(url)s and sign in with the administrator email to start with Meetings.",
+            "Open %(url)s, or any of the %(n)s sites, and sign in with the administrator email to start with Meetings.",
+            len(self.sites),
+        ) % {"url": self.sites[0].url, "n": len(self.sites)}
+        yield _("Whether a site is on the early release schedule can’t be changed later.")
+
+
+class Meetings(Pack):
+    """A plan is a sequence of ``SitePlan``, the first one first."""
+
+    service = "meetings"
+    label = gettext_lazy("Meetings")
+    product = "Meetings"
+    many = ("sites",)
+    nothing = {"sites": []}
+
+    def check(self, plan: Sequence[SitePlan] | None, licenses: int) -> None:
+        """Sites that can be made, with shares that add up."""
+        rules.check_sites(plan or (), licenses)
+
+    def make(self, subscription: Subscription, plan: Sequence[SitePlan]) -> None:
+        """Make the sites. Raises SiteNameTaken where another order has one of the names."""
+        rows = [
+            Site(
+                subscription=subscription,
+                position=position,
+                name=site.name,
+                time_zone=site.time_zone,
+                early_release=site.early_release,
+                licenses=site.licenses,
+            )
+            for position, site in enumerate(plan, start=1)
+        ]
+        with _taken_names([site.name for site in plan]):
+            # Always in the same order: two orders that want the same names in another order wait, and don't lock up.
+            Site.objects.bulk_create(sorted(rows, key=lambda row: row.name))
+
+    def read(self, subscription: Subscription) -> MadeSites:
+        """Return the sites as they are stored."""
+        return MadeSites(
+            tuple(
+                MadeSite(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
+                for site in subscription.sites.all()
+            )
+        )
+
+
+def site_url(name: str) -> str:
+    """The full address of a meetings site."""
+    return f"https://{name}.{settings.MEETINGS_BASE_DOMAIN}"
+
+
+@contextmanager
+def _taken_names(names: Sequence[str]) -> Iterator[None]:
+    """Turn the refusal of the database into the name that somebody else has."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        taken = set(Site.objects.filter(name__in=names).values_list("name", flat=True))
+        for name in names:
+            if name in taken:
+                raise SiteNameTaken(name) from error
+        raise
+
+
+PACK = Meetings()

@@ -1,0 +1,74 @@
+"""Webcast, as far as it knows what was bought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from subscriptions.layout import Row, number
+from subscriptions.models import Subscription
+from subscriptions.pack import Made, Pack
+from subscriptions.rules import Refused
+from tests.webcast.models import Channel
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """A channel as it will be made."""
+
+    name: str
+    most_viewers: int
+
+
+@dataclass(frozen=True)
+class MadeChannel(Made):
+    """The channel of a subscription."""
+
+    name: str
+    most_viewers: int
+
+    def facts(self) -> dict[str, Any]:
+        """One name of its own, so that no other pack's facts are hidden."""
+        return {"channel": super().facts()}
+
+    def rows(self, as_of: datetime) -> Iterator[Row]:
+        """What it is called, and how many may watch."""
+        yield Row("Channel", self.name)
+        yield Row("Viewers at once", number(self.most_viewers), "number")
+
+    def next(self) -> Iterator[str]:
+        """What to do first."""
+        yield f"Open the channel {self.name} and invite your first viewers."
+
+
+class Webcast(Pack):
+    """A plan is a ``ChannelPlan``."""
+
+    service = "webcast"
+    label = product = "Webcast"
+    one = ("channel",)
+
+    def check(self, plan: ChannelPlan | None, licenses: int) -> None:
+        """One channel, for no more viewers than were bought."""
+        if plan is None or not plan.name or not 1 <= plan.most_viewers <= licenses:
+            raise Refused("channel")
+
+    def make(self, subscription: Subscription, plan: ChannelPlan) -> None:
+        """Make the channel."""
+        try:
+            with transaction.atomic():
+                Channel.objects.create(subscription=subscription, name=plan.name, most_viewers=plan.most_viewers)
+        except IntegrityError as error:
+            raise Refused("channel_taken") from error
+
+    def read(self, subscription: Subscription) -> MadeChannel:
+        """Return the channel as it is stored."""
+        channel: Channel = subscription.channel
+        return MadeChannel(channel.name, channel.most_viewers)
+
+
+PACK = Webcast()
