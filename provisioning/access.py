@@ -14,6 +14,7 @@ from django.http import Http404
 
 from orgs.models import Member
 from provisioning.models import AccessRequest, Part, User
+from provisioning.story import Reader
 from subscriptions.models import Order
 
 _WITH_REQUEST = ("order", "access_request__organization", "access_request__requester", "access_request__decided_by")
@@ -40,6 +41,7 @@ class May(enum.StrEnum):
     TAKE_OVER = "take_over"
     READ_SUMMARY = "read_summary"
     DECIDE = "decide"  # on a request for rights in one's organization
+    SEE_HISTORY = "see_history"  # their part of it: access_to(…).reader
 
 
 State = Order.State
@@ -73,6 +75,8 @@ class Access:
         what = May(what)
         if what is May.SEE:
             return True
+        if what is May.SEE_HISTORY:
+            return self.role is not Role.APPROVER
         if what not in RULES.get((self.role, self.order.state), frozenset()):
             return False
         delegated = bool(self.order.delegated_to)
@@ -85,6 +89,17 @@ class Access:
         if what is May.DECIDE:
             return self.request.state is AccessRequest.State.OPEN and self.is_administrator
         return True
+
+    @property
+    def reader(self) -> Reader:
+        """As whom this person reads the order's history: a delegate from their start; nobody after their end."""
+        delegate = self.role in {Role.DELEGATE, Role.FORMER_DELEGATE}
+        return Reader(self.user.email, since=self.part.since_at if delegate else None, until=self.part.ended_at)
+
+    @property
+    def sees_history(self) -> bool:
+        """Say for templates whether this person may read the order's history."""
+        return self.may(May.SEE_HISTORY)
 
     @property
     def request(self) -> AccessRequest:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from orgs.admin import OrganizationAdmin
 from orgs.models import Organization
-from provisioning import actions, emails, link_views, refusals
+from provisioning import actions, emails, link_views, refusals, story
 from provisioning.models import Mail, User
 from subscriptions import pack, rules
 from subscriptions.models import Order
@@ -244,7 +244,7 @@ class OrderAdmin(AdminOfOrder):
             context |= {
                 "title": _("Order %(number)s") % {"number": order.number},
                 "order": order,
-                "events": order.events.select_related("by").order_by("-pk"),
+                "events": story.tell(order.events.select_related("by").order_by("-position"), story.DESK),
                 "mails": order.mails.order_by("-pk"),
                 "people": order.parts.select_related("user").order_by("-pk"),
                 "may_resend": order.state != Order.State.CANCELLED,

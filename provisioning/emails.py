@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import override
 from procrastinate.contrib.django import app
 
+from provisioning import history
 from provisioning.brand import accent
 from provisioning.letters import EVENTS, Message, sign_in_code
 from provisioning.models import Link, Mail, SignInCode
@@ -48,7 +49,10 @@ def wake(task: str, pk: int) -> None:
 def compose(mail: Mail, url: str) -> EmailMultiAlternatives:
     """Make the email of a row; ``url`` is where its button leads."""
     with override(settings.LANGUAGE_CODE):
-        return _lay_out(EVENTS[mail.event](mail, url), to=mail.to, message_id=str(mail.public_id))
+        email = _lay_out(EVENTS[mail.event](mail, url), to=mail.to, message_id=str(mail.public_id))
+    # What the history ends with leaves this database here; provisioning.chain says what for.
+    email.extra_headers["X-Order-History"] = history.head(mail.order)
+    return email
 
 
 def compose_code(row: SignInCode, code: str) -> EmailMultiAlternatives:

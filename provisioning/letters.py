@@ -9,8 +9,9 @@ from datetime import datetime
 from django.conf import settings
 from django.urls import reverse
 from django.utils import formats, timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from orgs.normalize import email_key
 from provisioning.models import AccessRequest, Link, Mail, Part, SignInCode
@@ -352,6 +353,22 @@ EVENTS: dict[str, Callable[[Mail, str], Message]] = {
         access_decided,
         link_again,
     )
+}
+
+# What each is called in an order's history and at the order desk.
+NAMES: dict[str, str | Promise] = {
+    "order_placed": gettext_lazy("Provisioning information required"),
+    "order_handed_over": gettext_lazy("Order handed over to you"),
+    "order_taken_back": gettext_lazy("Order taken back"),
+    "order_cancelled": gettext_lazy("Order cancelled"),
+    "setup_delegated": gettext_lazy("Set up your services"),
+    "setup_taken_over": gettext_lazy("Set-up taken over"),
+    "set_up_confirmation": gettext_lazy("Services set up"),
+    "access_requested": gettext_lazy("Request for rights"),
+    "access_approved": gettext_lazy("Request approved"),
+    "access_declined": gettext_lazy("Request declined"),
+    "access_decided": gettext_lazy("Request decided by somebody else"),
+    "link_again": gettext_lazy("Your link to the order"),
 }
 
 

@@ -118,6 +118,7 @@ def send_again(*, link: Link) -> datetime:
     not more often than PAUSE and MAILS_A_DAY allow. Returns when the last mail was asked for.
     """
     with transaction.atomic():
+        Order.objects.select_for_update(no_key=True).get(pk=link.order_id)  # before the part, like every action
         part = Part.objects.select_for_update(of=("self",)).select_related("order", "user").get(pk=link.part_id)
         now = timezone.now()
         mails = Mail.objects.filter(link__part=part, created_at__gt=now - timedelta(days=1)).order_by("-created_at")

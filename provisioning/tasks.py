@@ -13,13 +13,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.core.mail import EmailMultiAlternatives
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from provisioning import emails, links, sign_in
-from provisioning.models import Mail, SignInCode
+from provisioning import emails, history, links, sign_in
+from provisioning.models import Event, Mail, SignInCode
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +115,25 @@ def _try_one[Row: (Mail, SignInCode)](
             row.sent_at = timezone.now()
             row.problem = ""
         row.save(update_fields=["tries", "problem", "sent_at"])
+        if isinstance(row, Mail):
+            _note(row)
+
+
+def _note(mail: Mail) -> None:
+    """Write into the order's history that an email went out, or was given up.
+
+    Should that fail, the note that it went out stays all the same: an email must not be sent again for it.
+    """
+    facts: dict[str, object] = {"mail": mail.event, "to": mail.to, "id": str(mail.public_id)}
+    try:
+        with transaction.atomic():
+            if mail.sent_at:
+                history.record(order=mail.order, kind=Event.Kind.MAIL_SENT, facts=facts)
+            elif mail.tries >= MAX_TRIES:
+                facts["problem"] = mail.problem
+                history.record(order=mail.order, kind=Event.Kind.MAIL_REFUSED, facts=facts)
+    except DatabaseError:
+        log.exception("the history of order %s doesn't say what became of email %s", mail.order, mail.public_id)
 
 
 def _is_final(problem: Exception) -> bool:

@@ -127,7 +127,8 @@ def test_a_correction_changes_what_was_typed_and_is_in_the_history(desk: Client,
         "calling": (10, 24),
     }
     assert order.events.get(kind=Event.Kind.CORRECTED).by == olga
-    assert "Order corrected" in desk.get(url).text
+    page = desk.get(url).text
+    assert "olga@vendor.example corrected the order: what was ordered from Meetings × 25 (12 months)" in page
     deliver()
     mail.outbox.clear()
     desk.post(url, typed(meetings="30", contact_email="erin@partner.example"))

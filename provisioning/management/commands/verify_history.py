@@ -1,0 +1,48 @@
+"""Check that the histories of orders are whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from provisioning import chain
+from subscriptions.models import Order
+
+
+class Command(BaseCommand):
+    """``verify_history [NUMBER] [--expect HEAD]``: computes every hash again; exit status 1 where one isn't right."""
+
+    help = "Check that nobody changed what happened to an order, or to all orders; says the first event that is broken."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One order or all, and what its history ended with once."""
+        parser.add_argument("number", nargs="?", help="the order's number (all orders)")
+        parser.add_argument(
+            "--expect",
+            default="",
+            metavar="HEAD",
+            help="a head noted earlier, such as 7:3fb2…: in each email's header X-Order-History, and in each export",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Say the head of one order, or how many are whole."""
+        number, expect = options["number"], options["expect"]
+        if expect and not number:
+            raise CommandError("Say the number of the order whose head this is: verify_history NUMBER --expect HEAD")
+        orders = Order.objects.filter(number=number) if number else Order.objects.order_by("pk")
+        if number and not orders:
+            raise CommandError(f"There is no order {number}.")
+        checked = broken = 0
+        for order in orders.iterator():
+            result = chain.check(order, expect=expect)
+            checked += 1
+            if result.problem:
+                broken += 1
+                self.stdout.write(f"{result.number}: {result.problem}.")
+            elif number:
+                self.stdout.write(f"{result.number}: whole. It ends with {result.head}")
+        if broken:
+            raise CommandError(f"Of {checked} histories, {broken} are broken.")
+        if not number:
+            self.stdout.write(f"{checked} histories are whole.")
