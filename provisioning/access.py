@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
+from django.utils import timezone
 
 from orgs.models import Member
 from provisioning.models import AccessRequest, Part, User
@@ -47,7 +48,10 @@ class May(enum.StrEnum):
 State = Order.State
 UNMAPPED = frozenset({State.PLACED, State.HELD})
 
-# What each role may do, by the order's state. A row that is missing allows nothing but what SEE gives.
+# An order whose set-up-by date has passed, whatever its state: nobody can do anything before it is extended.
+CLOSED: Final = "closed"
+
+# What each role may do, by the order's state. A row that is missing allows nothing but what SEE gives; so for CLOSED.
 RULES: dict[tuple[Role, str], frozenset[May]] = {
     (Role.CONTACT, State.PLACED): frozenset({May.FIND, May.HAND_OVER}),
     (Role.CONTACT, State.HELD): frozenset({May.FIND, May.HAND_OVER}),
@@ -70,6 +74,15 @@ class Access:
     part: Part
     role: Role
 
+    @property
+    def standing(self) -> str:
+        """The order's state as ``RULES`` know it: the date alone says that it is closed, no job has to."""
+        return CLOSED if self.order.is_closed else self.order.state
+
+    def would_may(self, what: May | str) -> bool:
+        """Say whether this person might do that if the order were not closed."""
+        return what in RULES.get((self.role, self.order.state), frozenset())
+
     def may(self, what: May | str) -> bool:
         """Say whether this person may do that, as the order is now."""
         what = May(what)
@@ -77,7 +90,7 @@ class Access:
             return True
         if what is May.SEE_HISTORY:
             return self.role is not Role.APPROVER
-        if what not in RULES.get((self.role, self.order.state), frozenset()):
+        if what not in RULES.get((self.role, self.standing), frozenset()):
             return False
         delegated = bool(self.order.delegated_to)
         if self.role is Role.CONTACT and what is May.SET_UP:
@@ -191,6 +204,26 @@ def orders_of(user: User) -> list[Access]:
     found = [_strongest(of_order) for of_order in parts.values()]
     found.sort(key=lambda part: (part.order.placed_at, part.order_id), reverse=True)
     return [Access(order=part.order, user=user, part=part, role=_role(part)) for part in found]
+
+
+def who_must_act(order: Order) -> tuple[list[Part], list[Part]]:
+    """Return the parts of those for whom an unfinished order waits, and of those who watch and could take over.
+
+    The customer's administrator acts where the set-up was delegated; whoever was asked decides while a request is
+    open, and the contact watches. The contact watches alike whether anybody could be asked: who that is isn't theirs to
+    know. Accounts that are closed count for nothing.
+    """
+    current = order.parts.filter(user__is_active=True).select_related("user", "order", "access_request")
+    contact = list(current.filter(role=Part.Role.CONTACT, ended_at=None))
+    if order.state == State.MAPPED and order.delegated_to:
+        return list(current.filter(role=Part.Role.DELEGATE, ended_at=None)), contact
+    if order.state == State.HELD:
+        asked = order.access_requests.filter(decision="", ended_at=None, expires_at__gt=timezone.now()).first()
+        if asked:
+            full = Member.objects.filter(organization=asked.organization_id, role=Member.Role.FULL)
+            deciding = current.filter(access_request=asked, user__email__in=full.values("email"))
+            return list(deciding.order_by("pk")), contact
+    return contact, []
 
 
 def may_take_back(*, order: Order, user: User) -> bool:

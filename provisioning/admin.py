@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,8 +22,12 @@ from django.utils.translation import gettext_lazy
 from orgs.admin import OrganizationAdmin
 from orgs.models import Organization
 from provisioning import actions, emails, link_views, refusals, story
+from provisioning.desk_dates import MOST_AT_ONCE, DateFilter, give_more_time
 from provisioning.models import Mail, User
+from provisioning.templatetags.look import day
 from subscriptions import pack, rules
+from subscriptions.actions import end_of_day
+from subscriptions.deadlines import may_be_date
 from subscriptions.models import Order
 from subscriptions.rules import Line, Problem, Refused
 
@@ -35,7 +41,7 @@ else:
 
 FACTS = ("sold_to", "contact_email", "customer_name", "customer_email")
 UNSENT = Mail.objects.filter(order=OuterRef("pk"), sent_at=None).exclude(problem="")
-CLOSED = (Order.State.SET_UP, Order.State.CANCELLED)
+FINISHED = (Order.State.SET_UP, Order.State.CANCELLED)
 
 
 class OrderDesk(admin.AdminSite):
@@ -57,6 +63,14 @@ class OrderForm(ModelFormOfOrder):
     """An order as the desk writes it; what its state no longer allows is shown and can't be typed in."""
 
     term_months = forms.IntegerField(label=gettext_lazy("Term in months"), initial=12)
+    set_up_by = forms.DateField(
+        label=gettext_lazy("Set up by"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=gettext_lazy(
+            "Leave empty for as many days as its products have. The order closes at the end of this day."
+        ),
+    )
 
     class Meta:
         model = Order
@@ -73,9 +87,10 @@ class OrderForm(ModelFormOfOrder):
             self.fields["number"].help_text = _("Leave empty for the next one of ours.")
             return
         closed = {"number"}
+        del self.fields["set_up_by"]  # more time has a page of its own
         if self.instance.state == Order.State.MAPPED:
             closed |= {"contact_email", "customer_name", "customer_email"}
-        if self.instance.state in CLOSED:
+        if self.instance.state in FINISHED or self.instance.is_closed:
             closed = set(self.fields)
         for name in closed:
             self.fields[name].disabled = True
@@ -99,6 +114,8 @@ class OrderForm(ModelFormOfOrder):
                     check(data[name] or "")
                 except Refused as refused:
                     self.add_error(name, refusals.sentence(refused))
+        if (day := data.get("set_up_by")) and not may_be_date(end_of_day(day), now=timezone.now()):
+            self.add_error("set_up_by", refusals.sentence(Refused(Problem.SET_UP_BY)))
         if not self.errors:
             try:
                 rules.clean_lines(self.wanted_lines(data), {service: service for service in pack.installed()})
@@ -127,7 +144,9 @@ class OrderForm(ModelFormOfOrder):
         typed = {name: self.cleaned_data[name] for name in FACTS}
         if not self.instance.pk:
             number = self.cleaned_data["number"] or None
-            return {"number": number, **typed, "lines": self.wanted_lines(self.cleaned_data)}
+            day = self.cleaned_data["set_up_by"]
+            set_up_by = end_of_day(day) if day else None
+            return {"number": number, **typed, "lines": self.wanted_lines(self.cleaned_data), "set_up_by": set_up_by}
         facts = {name: value for name, value in typed.items() if name in self.changed_data}
         if {*pack.installed(), "term_months"} & set(self.changed_data):
             facts["lines"] = self.wanted_lines(self.cleaned_data)
@@ -163,15 +182,24 @@ class OrderAdmin(AdminOfOrder):
     """One order: its facts, its history, its emails, and what can be done with it."""
 
     form = OrderForm
-    list_display = ("number", "state", "sold_to", "customer_name", "contact_email", "placed_at", "emails_went_out")
-    list_filter = ("state", MailProblem, "placed_at")
+    list_display = (
+        "number",
+        "state",
+        "sold_to",
+        "customer_name",
+        "contact_email",
+        "placed_at",
+        "date",
+        "emails_went_out",
+    )
+    list_filter = ("state", DateFilter, MailProblem, "placed_at")
     search_fields = ("number", "sold_to", "customer_name", "contact_email", "customer_email")
     search_help_text = gettext_lazy("Order number, company, customer or email address")
     list_per_page = 50
     show_full_result_count = False
-    actions = None
+    actions = ("give_more_time",)
     fieldsets = (
-        (None, {"fields": ("number", "sold_to", "contact_email")}),
+        (None, {"fields": ("number", "sold_to", "contact_email", "set_up_by")}),
         (gettext_lazy("End customer"), {"fields": ("customer_name", "customer_email")}),
         (gettext_lazy("What was ordered"), {"fields": (*pack.installed(), "term_months")}),
     )
@@ -180,6 +208,38 @@ class OrderAdmin(AdminOfOrder):
     def emails_went_out(self, order: Order) -> bool:
         """Whether no email of this order has a problem."""
         return not getattr(order, "mail_problem", False)
+
+    @admin.display(description=gettext_lazy("Set up by"), ordering="closes_at")
+    def date(self, order: Order) -> str:
+        """The date of an order that isn't set up, and that it has passed."""
+        if order.is_closed:
+            return _("Closed on %(day)s") % {"day": day(order.closes_at)}
+        return day(order.closes_at) if order.is_open else "–"
+
+    @admin.action(description=gettext_lazy("Give more time"), permissions=["change"])
+    def give_more_time(self, request: HttpRequest, chosen: QuerySet[Order]) -> HttpResponse:
+        """Ask for the date and the reason on a page of its own."""
+        orders = [("order", pk) for pk in chosen.values_list("pk", flat=True)[: MOST_AT_ONCE + 1]]
+        if len(orders) > MOST_AT_ONCE:
+            messages.error(request, _("Choose at most %(count)s orders at once.") % {"count": MOST_AT_ONCE})
+            return redirect("admin:subscriptions_order_changelist")
+        return redirect(f"{reverse('admin:subscriptions_order_extend')}?{urlencode(orders)}")
+
+    def extend(self, request: HttpRequest) -> HttpResponse:
+        """The page that asks for the date and the reason, and gives more time by POST."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        return give_more_time(request, site=self.admin_site, opts=self.opts)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without the date where there is one already."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None:
+            return fieldsets
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "set_up_by"]})
+            for title, options in fieldsets
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         """With a note where an email has a problem."""
@@ -200,6 +260,7 @@ class OrderAdmin(AdminOfOrder):
             )
             for name in BUTTONS
         ]
+        own.append(path("extend/", self.admin_site.admin_view(self.extend), name="subscriptions_order_extend"))
         return own + super().get_urls()
 
     def button(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
@@ -240,16 +301,17 @@ class OrderAdmin(AdminOfOrder):
         context = dict(extra_context or {})
         order = self.get_object(request, object_id) if object_id else None
         if order is not None:
-            closed = order.state in CLOSED
+            finished = order.state in FINISHED
             context |= {
                 "title": _("Order %(number)s") % {"number": order.number},
                 "order": order,
                 "events": story.tell(order.events.select_related("by").order_by("-position"), story.DESK),
                 "mails": order.mails.order_by("-pk"),
                 "people": order.parts.select_related("user").order_by("-pk"),
-                "may_resend": order.state != Order.State.CANCELLED,
-                "may_cancel": not closed,
-                "show_save": not closed,
+                "may_resend": order.state != Order.State.CANCELLED and not order.is_closed,
+                "may_cancel": not finished,
+                "may_extend": not finished,
+                "show_save": not finished and not order.is_closed,
             }
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         try:

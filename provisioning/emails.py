@@ -16,8 +16,9 @@ from procrastinate.contrib.django import app
 
 from provisioning import history
 from provisioning.brand import accent
-from provisioning.letters import EVENTS, Message, sign_in_code
+from provisioning.letters import EVENTS, sign_in_code
 from provisioning.models import Link, Mail, SignInCode
+from provisioning.stationery import Message
 from subscriptions.models import Order
 
 # The accent of static/css/app.css on light pages; an email's program knows no dark pair.

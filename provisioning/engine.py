@@ -27,6 +27,7 @@ from provisioning import access, journey, steps
 from provisioning.access import Access, May
 from provisioning.drafts import DraftStorage, changed_at, keepable
 from provisioning.pack import Step
+from subscriptions.rules import Problem, Refused
 from subscriptions.summary import mask
 
 PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
@@ -59,14 +60,29 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             self.access = access.access_to(request.user, kwargs["number"], lock=writing)
             self.order = self.access.order
             if not self.access.may(self.capability):
-                if writing and not self.is_done():
+                if writing and self.order.is_closed and self.access.would_may(self.capability):
+                    self.keep_for_later(request, kwargs.get("at"))
+                elif writing and not self.is_done():
                     messages.warning(
                         request,
                         _("What you just sent was not saved: somebody else has the order now, or it is over."),
                     )
                 return redirect("order", number=self.order.number)
-            response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+            try:
+                response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+            except Refused as refused:
+                # The date passed since the line above; the answers are kept, and nothing else was done.
+                if refused.problem is not Problem.CLOSED:
+                    raise
+                self.keep_for_later(request, kwargs.get("at"))
+                return redirect("order", number=self.order.number)
             return response
+
+    def keep_for_later(self, request: HttpRequest, at: str | None) -> None:
+        """Keep what was sent when the order had just closed, for when it is extended, and say so."""
+        if at is not None and at in self.form_list and keepable(request.POST):
+            DraftStorage(self.get_prefix(request), request).keep_typed(at, request.POST)
+        messages.warning(request, _("The order closed before you sent this. What you typed is kept."))
 
     def is_done(self) -> bool:
         """Say whether what this wizard is for has been done, so that a second confirm just shows the result."""

@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from orgs.normalize import email_key
-from provisioning.models import AccessRequest, Link, Mail, Part, SignInCode
-from subscriptions.layout import Section
-from subscriptions.models import Order
-from subscriptions.pack import in_order
+from provisioning.date_letters import order_closed, order_closed_unfinished, order_extended, setup_reminder
+from provisioning.models import AccessRequest, Mail, Part, SignInCode
+from provisioning.stationery import Message, clock, customer_of, day, order_facts, until
 from subscriptions.summary import build, mask
-
-
-@dataclass(frozen=True)
-class Message:
-    """What one email says. One template lays out all of them, so that the text part reads as well as the HTML part."""
-
-    subject: str
-    title: str
-    paragraphs: tuple[str, ...]
-    why: str  # why the reader gets this
-    facts: tuple[tuple[str, str], ...] = ()
-    button: str = ""
-    url: str = ""
-    code: str = ""
-    sections: tuple[Section, ...] = ()  # of an order summary
-    after: tuple[str, ...] = ()  # until when, and what happens if the reader does nothing
-    attachments: tuple[tuple[str, bytes, str], ...] = field(default=())
-
-
-def day(moment: datetime) -> str:
-    """A date as the product writes it: 21 November 2026."""
-    return formats.date_format(timezone.localtime(moment), _("j F Y"))
-
-
-def clock(moment: datetime) -> str:
-    """A time of day with its zone: 14:05 UTC."""
-    return formats.date_format(timezone.localtime(moment), "H:i T")
 
 
 def order_placed(mail: Mail, url: str) -> Message:
@@ -62,11 +32,11 @@ def order_placed(mail: Mail, url: str) -> Message:
             % {"company": mail.order.sold_to},
             _("It takes a few minutes. You can stop at any time and go on later, on any device."),
         ),
-        facts=_order_facts(mail.order),
+        facts=order_facts(mail.order),
         button=_("Set Up Your Service"),
         url=url,
         after=(
-            *_until(mail.link),
+            *until(mail.link),
             _("You are not the right person? Open the link all the same: you can say who should complete the order."),
             _("Nothing is set up before somebody has completed these steps."),
         ),
@@ -92,11 +62,11 @@ def order_handed_over(mail: Mail, url: str) -> Message:
                 "takes a few minutes, and you can stop at any time and go on later."
             ),
         ),
-        facts=_order_facts(mail.order),
+        facts=order_facts(mail.order),
         button=_("Set Up Your Service"),
         url=url,
         after=(
-            *_until(mail.link),
+            *until(mail.link),
             _("Until the organizations are confirmed, the person who handed it over can take it back."),
             _("Nothing is set up before somebody has completed these steps."),
         ),
@@ -132,7 +102,7 @@ def order_cancelled(mail: Mail, url: str) -> Message:
             _("Nothing more will be set up for this order, and your link to it has ended."),
             _("There is nothing that you need to do. If you did not expect this, answer this email."),
         ),
-        facts=_order_facts(mail.order),
+        facts=order_facts(mail.order),
         why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
     )
 
@@ -146,22 +116,22 @@ def setup_delegated(mail: Mail, url: str) -> Message:
         title=_("Your services are ready to be set up"),
         paragraphs=(
             _("%(partner)s ordered a subscription for %(customer)s and asks you to set up its services.")
-            % {"partner": partner, "customer": _customer_of(mail.order)},
+            % {"partner": partner, "customer": customer_of(mail.order)},
             _(
                 "You choose the names of your sites and the location of your calling service. It takes a "
                 "few minutes, and you can stop at any time and go on later."
             ),
         ),
-        facts=_order_facts(mail.order),
+        facts=order_facts(mail.order),
         button=_("Set Up Your Service"),
         url=url,
         after=(
-            *_until(mail.link),
+            *until(mail.link),
             _("%(partner)s can watch the set-up, and can take it over.") % {"partner": partner},
             _("Nothing is set up before somebody has completed these steps."),
         ),
         why=_("You get this email because your address was given as the one of the administrator of %(customer)s.")
-        % {"customer": _customer_of(mail.order)},
+        % {"customer": customer_of(mail.order)},
     )
 
 
@@ -258,7 +228,7 @@ def access_approved(mail: Mail, url: str) -> Message:
         facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
         button=_("Continue"),
         url=url,
-        after=(*_until(mail.link), _("If you do nothing, the order stays as it is. Your answers are kept.")),
+        after=(*until(mail.link), _("If you do nothing, the order stays as it is. Your answers are kept.")),
         why=_("You get this email because you asked for this right for order %(number)s.") % words,
     )
 
@@ -282,7 +252,7 @@ def access_declined(mail: Mail, url: str) -> Message:
         facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
         button=_("See what to do"),
         url=url,
-        after=(*_until(mail.link), _("If you do nothing, the order waits. Your answers are kept.")),
+        after=(*until(mail.link), _("If you do nothing, the order waits. Your answers are kept.")),
         why=_("You get this email because you asked for this right for order %(number)s.") % words,
     )
 
@@ -332,7 +302,7 @@ def link_again(mail: Mail, url: str) -> Message:
         facts=((_("Order"), number),),
         button=_("Review the request") if deciding else _("Set Up Your Service"),
         url=url,
-        after=(*_until(mail.link), _("If you didn’t ask for it, you can ignore this email.")),
+        after=(*until(mail.link), _("If you didn’t ask for it, you can ignore this email.")),
         why=_("You get this email because you have a part in order %(number)s.") % {"number": number},
     )
 
@@ -352,6 +322,10 @@ EVENTS: dict[str, Callable[[Mail, str], Message]] = {
         access_declined,
         access_decided,
         link_again,
+        setup_reminder,
+        order_closed,
+        order_closed_unfinished,
+        order_extended,
     )
 }
 
@@ -369,6 +343,10 @@ NAMES: dict[str, str | Promise] = {
     "access_declined": gettext_lazy("Request declined"),
     "access_decided": gettext_lazy("Request decided by somebody else"),
     "link_again": gettext_lazy("Your link to the order"),
+    "setup_reminder": gettext_lazy("Reminder of the set-up-by date"),
+    "order_closed": gettext_lazy("Order closed"),
+    "order_closed_unfinished": gettext_lazy("Order closed before it was set up"),
+    "order_extended": gettext_lazy("More time for the order"),
 }
 
 
@@ -390,21 +368,6 @@ def sign_in_code(row: SignInCode, code: str) -> Message:
     )
 
 
-def _order_facts(order: Order) -> tuple[tuple[str, str], ...]:
-    facts = [(_("Order"), order.number), (_("Bought by"), order.sold_to)]
-    if order.customer_name:
-        facts.append((_("Customer"), order.customer_name))
-    facts.extend(
-        (
-            line.get_service_display(),
-            ngettext("%(licenses)s license", "%(licenses)s licenses", line.licenses)
-            % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)},
-        )
-        for line in in_order(order.lines.all())
-    )
-    return tuple(facts)
-
-
 def _right(mail: Mail) -> AccessRequest.Right:
     return AccessRequest.Right(mail.facts.get("right") or AccessRequest.Right.FULL)
 
@@ -413,13 +376,3 @@ def _said(mail: Mail) -> tuple[str, ...]:
     """What the administrator who decided wrote, if anything."""
     reason = mail.facts.get("reason", "")
     return (_("The reason given: “%(reason)s”") % {"reason": reason},) if reason else ()
-
-
-def _customer_of(order: Order) -> str:
-    return order.customer.name if order.customer else order.customer_name or order.sold_to
-
-
-def _until(link: Link | None) -> tuple[str, ...]:
-    if link is None:
-        return ()
-    return (_("The link works until %(day)s, as often as you open it.") % {"day": day(link.expires_at)},)

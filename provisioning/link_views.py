@@ -38,6 +38,8 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     if state is links.State.ENDED:
         context["cancelled"] = found.order.state == found.order.State.CANCELLED
         return render(request, "links/ended.html", context)
+    if state is links.State.CLOSED:
+        return render(request, "links/closed.html", context | {"closed_at": found.order.closes_at})
     if state is not links.State.OPEN:
         if request.method == "POST":
             context["sent_at"] = links.send_again(link=found)

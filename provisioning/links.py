@@ -36,6 +36,7 @@ class State(enum.StrEnum):
     OPEN = "open"
     EXPIRED = "expired"
     REPLACED = "replaced"
+    CLOSED = "closed"  # the order is, and the link with it until somebody extends it
     ENDED = "ended"
 
 
@@ -96,6 +97,8 @@ def state(link: Link) -> State:
     part = link.part
     if part.ended_at is not None and not part.given.exists():
         return State.ENDED
+    if link.order.is_closed:
+        return State.CLOSED
     if link.replaced_at is not None:
         return State.REPLACED
     if link.expires_at <= timezone.now():

@@ -244,6 +244,9 @@ class Event(models.Model):
         CANCELLED = "cancelled", _("Cancelled")
         MAIL_SENT = "mail_sent", _("Email sent")
         MAIL_REFUSED = "mail_refused", _("Email refused")
+        REMINDED = "reminded", _("Reminder sent")
+        CLOSED = "closed", _("Closed: the set-up-by date has passed")
+        EXTENDED = "extended", _("More time given")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=40)  # a Kind
@@ -283,6 +286,31 @@ class HistoryHead(models.Model):
     def __str__(self) -> str:
         """As it is written down elsewhere: 7:3fb2…"""
         return f"{self.events}:{self.hash}"
+
+
+class Reminder(models.Model):
+    """One thing that was said of an order's set-up-by date, once: so many days before it, or (0) that it has passed.
+
+    An order that was extended has another date, and so reminders of its own.
+    """
+
+    CLOSED = 0
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="reminders")
+    closes_at = models.DateTimeField()  # the date that it was about
+    days = models.PositiveSmallIntegerField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("reminder")
+        verbose_name_plural = _("reminders")
+        constraints = [
+            models.UniqueConstraint(fields=["order", "closes_at", "days"], name="reminder_once_for_a_date"),
+            models.CheckConstraint(condition=models.Q(days__in=[0, 1, 7, 14]), name="reminder_at_a_known_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order}: {self.days}"
 
 
 class Mail(models.Model):

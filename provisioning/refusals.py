@@ -21,6 +21,9 @@ SENTENCES: dict[Problem | str, str | Promise] = {
     Problem.PRODUCT: _("Enter the name of the product in up to 80 characters."),
     Problem.LICENSES: _("Enter a number of licenses between 1 and 1,000,000."),
     Problem.TERM: _("Enter a term of 1 to 120 months."),
+    Problem.SET_UP_BY: _("Enter a set-up-by date that lies ahead, at most two years from now."),
+    Problem.NOT_LATER: _("Enter a date later than the one that the order has."),
+    Problem.CLOSED: _("This order is closed: its set-up-by date has passed. Give it more time first."),
     Problem.CANCELLED: _("This order is cancelled; nothing about it can be changed."),
     Problem.ALREADY_SET_UP: _("This order is set up; it can no longer be changed or cancelled here."),
     Problem.ALREADY_MAPPED: _(

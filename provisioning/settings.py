@@ -12,6 +12,7 @@ from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.local import postgres
+from subscriptions.deadlines import MAX_DAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -169,6 +170,13 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{BRAND_NAME} <{HELP
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MEETINGS_BASE_DOMAIN = env.str("MEETINGS_BASE_DOMAIN", default="meet.example.com")
 LINK_DAYS = env.int("LINK_DAYS", default=30)
+# In how many days an order has to be set up; other days for a product or a service: "calling=7,Meetings Trial=14".
+SET_UP_DAYS = env.int("SET_UP_DAYS", default=30)
+SET_UP_DAYS_BY_PRODUCT = env.dict("SET_UP_DAYS_BY_PRODUCT", cast={"value": int}, default={})
+for _days in (SET_UP_DAYS, *SET_UP_DAYS_BY_PRODUCT.values()):
+    if not 1 <= _days <= MAX_DAYS:
+        raise ImproperlyConfigured(f"SET_UP_DAYS and SET_UP_DAYS_BY_PRODUCT must be between 1 and {MAX_DAYS} days.")
+ORDER_DESK_EMAIL = env.str("ORDER_DESK_EMAIL", default=HELP_CONTACT if "@" in HELP_CONTACT else "")
 
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]

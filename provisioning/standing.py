@@ -25,6 +25,8 @@ def page_of(access: Access) -> str:
         return reverse("summary", args=[order.number])
     if order.state == State.CANCELLED:
         return reverse("cancelled", args=[order.number])
+    if order.is_closed:
+        return reverse("closed", args=[order.number])
     if access.role in {Role.FORMER_CONTACT, Role.FORMER_DELEGATE}:
         name = "handed_over" if access.role is Role.FORMER_CONTACT else "taken_over"
         return reverse(name, args=[order.number])

@@ -96,6 +96,15 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_ALL_WHO_HAD_IT,
         desk=gettext_lazy("%(who)s cancelled the order."),
     ),
+    Kind.REMINDED: Sentence(gettext_lazy("Reminders were sent to %(to)s, %(days)s days or less before the order closes.")),
+    Kind.CLOSED: Sentence(
+        gettext_lazy("The order closed: it had to be set up by %(set_up_by)s."), Seen.BY_ALL_WHO_HAD_IT
+    ),
+    Kind.EXTENDED: Sentence(
+        gettext_lazy("The order desk gave the order more time, until %(to)s."),
+        Seen.BY_ALL_WHO_HAD_IT,
+        desk=gettext_lazy("%(who)s gave the order more time, from %(from)s to %(to)s."),
+    ),
     Kind.MAIL_SENT: Sentence(gettext_lazy("The email “%(mail)s” went out to %(to)s."), Seen.BY_PEOPLE),
     Kind.MAIL_REFUSED: Sentence(
         gettext_lazy("The email “%(mail)s” could not be delivered to %(to)s."),

@@ -18,7 +18,7 @@ from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from provisioning import emails, history, links, sign_in
+from provisioning import actions, emails, history, links, sign_in
 from provisioning.models import Event, Mail, SignInCode
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ def send_code(pk: int) -> None:
 @app.periodic(cron="* * * * * */20")  # the sixth field is seconds
 @app.task(name="provisioning.tasks.sweep", queueing_lock="sweep", pass_context=False)
 def sweep(timestamp: int) -> None:
-    """Send what waits, and forget codes and sessions that are over."""
+    """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
+    actions.look_after_dates()
     send_waiting()
     sign_in.forget_old_codes()
 

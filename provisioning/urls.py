@@ -45,6 +45,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/taken-over/", views.taken_over, name="taken_over"),
     path("orders/<number:number>/later/", views.postponed, name="postponed"),
     path("orders/<number:number>/cancelled/", views.cancelled, name="cancelled"),
+    path("orders/<number:number>/closed/", views.closed, name="closed"),
     path("orders/<number:number>/summary/", views.order_summary, name="summary"),
     path("orders/<number:number>/summary.pdf", views.order_summary_pdf, name="summary_pdf"),
     path("admin/", order_desk.urls),

@@ -30,6 +30,7 @@ from provisioning.forms.asking import Decision
 from provisioning.models import AccessRequest, Event, Part, User
 from subscriptions import summary
 from subscriptions.models import Order
+from subscriptions.rules import Refused
 
 READ_OR_POST = ["GET", "HEAD", "POST"]
 
@@ -69,7 +70,10 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
         return redirect("order", number=number)
     if request.method == "POST":
         if access.may(May.TAKE_BACK):
-            actions.take_back(order=access.order, by=access.user)
+            with contextlib.suppress(Refused):  # the order closed, or went on, since the line above
+                actions.take_back(order=access.order, by=access.user)
+        return redirect("order", number=number)
+    if access.order.is_closed:
         return redirect("order", number=number)
     current = access.order.parts.select_related("user").filter(role=Part.Role.CONTACT, ended_at=None).first()
     own = Part.objects.filter(given_by=access.part).select_related("user").order_by("pk").last()
@@ -90,7 +94,7 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
     with transaction.atomic():
         access = access_to(request.user, number, lock=request.method == "POST")
         order, asked = access.order, standing.last_request(access)
-        if access.role is not Role.CONTACT or order.state not in UNMAPPED or asked is None:
+        if access.role is not Role.CONTACT or order.state not in UNMAPPED or asked is None or order.is_closed:
             return redirect("order", number=number)
         added = actions.administers(order=order, user=access.user, public_id=asked.organization.public_id)
         if order.state != Order.State.HELD and not added:
@@ -98,7 +102,10 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         if request.method == "POST":
             if not added and asked.state in {AccessRequest.State.DECLINED, AccessRequest.State.EXPIRED}:
                 organization = asked.organization.public_id
-                actions.ask_administrators(order=order, by=access.user, organization=organization, right=asked.right)
+                with contextlib.suppress(Refused):  # the order closed since the line above
+                    actions.ask_administrators(
+                        order=order, by=access.user, organization=organization, right=asked.right
+                    )
             return redirect("held", number=number)
     context = {
         "asked": asked,
@@ -123,7 +130,7 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
     if request.method == "POST" and (not may_decide or form.is_valid()):
         if may_decide:
             reason = form.cleaned_data["reason"]
-            with contextlib.suppress(actions.NoLongerAnAdministrator):
+            with contextlib.suppress(actions.NoLongerAnAdministrator):  # an order that closed leaves it undecided
                 asked = actions.decide(request=asked, by=access.user, approve=form.approves, reason=reason)
         if asked.decided_by != access.user:
             messages.warning(request, _("What you just sent was not saved: the request is as you see it here."))
@@ -150,7 +157,8 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
         if not access.may(May.TAKE_OVER):
             return redirect("order", number=number)
         if request.method == "POST":
-            actions.take_over(order=access.order, by=access.user)
+            with contextlib.suppress(Refused):  # the order closed since the line above
+                actions.take_over(order=access.order, by=access.user)
             return redirect("order", number=number)
     event = access.order.events.filter(kind=Event.Kind.DELEGATED).last()
     context = {
@@ -169,7 +177,7 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
 def taken_over(request: HttpRequest, number: str) -> HttpResponse:
     """The partner took the set-up over from the customer's administrator."""
     access = access_to(request.user, number)
-    if access.role is not Role.FORMER_DELEGATE:
+    if access.role is not Role.FORMER_DELEGATE or access.order.is_closed:
         return redirect("order", number=number)
     return render(request, "taken_over.html", _with(access, {"since": access.part.ended_at}))
 
@@ -194,6 +202,17 @@ def cancelled(request: HttpRequest, number: str) -> HttpResponse:
     if access.order.state != Order.State.CANCELLED or access.role is Role.APPROVER:
         return redirect("order", number=number)
     return render(request, "cancelled.html", _with(access, {}))
+
+
+@never_cache
+@login_required
+@require_safe
+def closed(request: HttpRequest, number: str) -> HttpResponse:
+    """The set-up-by date has passed: what is kept, and who can give more time."""
+    access = access_to(request.user, number)
+    if not access.order.is_closed or access.role is Role.APPROVER:
+        return redirect("order", number=number)
+    return render(request, "closed.html", _with(access, {"acts": access.role in {Role.CONTACT, Role.DELEGATE}}))
 
 
 @never_cache

@@ -7,15 +7,17 @@ asked here: provisioning.access knows the people. Events, links and emails are p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from orgs.actions import record_subscription
 from orgs.models import Organization
-from subscriptions import pack, rules
+from subscriptions import deadlines, pack, rules
 from subscriptions.models import Order, OrderLine, Subscription
 from subscriptions.rules import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
 
@@ -28,6 +30,8 @@ __all__ = [
     "SitePlan",
     "cancel_order",
     "correct_order",
+    "end_of_day",
+    "extend_order",
     "place_order",
     "set_up_order",
 ]
@@ -41,10 +45,12 @@ def place_order(
     customer_name: str = "",
     customer_email: str = "",
     lines: Sequence[Line],
+    set_up_by: datetime | None = None,
 ) -> tuple[Order, bool]:
     """Place an order, once: the same number again returns the order that is there, unchanged, and False.
 
     :param number: the vendor's number; None or "" takes the next of our own ("PO-100001").
+    :param set_up_by: when it closes unless it is set up; None: so many days from now as its products have.
     :raises Refused: with the code of the first thing that can't be so.
     """
     number = rules.clean_number(number) if number else None
@@ -55,6 +61,10 @@ def place_order(
         "customer_email": rules.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False),
     }
     cleaned = rules.clean_lines(lines, _products())
+    now = timezone.now()
+    closes_at = set_up_by or now + timedelta(days=_days_for(cleaned))
+    if not deadlines.may_be_date(closes_at, now=now):
+        raise Refused(Problem.SET_UP_BY)
     while True:
         wanted = number or _next_number()
         if existing := Order.objects.filter(number=wanted).first():
@@ -64,7 +74,9 @@ def place_order(
         try:
             # The unique number decides between two at once: the second waits here, and then finds the first's order.
             with transaction.atomic():
-                order = Order.objects.create(number=wanted, **facts)
+                order = Order.objects.create(
+                    number=wanted, placed_at=now, date_set_at=now, closes_at=closes_at, **facts
+                )
                 OrderLine.objects.bulk_create(_line_of(order, line) for line in cleaned)
         except IntegrityError:
             if not Order.objects.filter(number=wanted).exists():
@@ -87,11 +99,13 @@ def correct_order(
     Everything may be corrected until the organizations are confirmed; then only who bought it and the lines, until
     the order is set up; then nothing.
 
-    :raises Refused: ALREADY_MAPPED, ALREADY_SET_UP or CANCELLED where it is too late, or what the rules say.
+    :raises Refused: ALREADY_MAPPED, ALREADY_SET_UP, CLOSED or CANCELLED where it is too late, or what the rules say.
     """
     with transaction.atomic():
         order = _locked(order)
         _still_open(order)
+        if order.is_closed:
+            raise Refused(Problem.CLOSED)
         early = {"contact_email": contact_email, "customer_name": customer_name, "customer_email": customer_email}
         if order.state == Order.State.MAPPED and any(
             value is not None and value.strip() != getattr(order, name) for name, value in early.items()
@@ -129,6 +143,24 @@ def cancel_order(*, order: Order) -> Order:
         return order
 
 
+def extend_order(*, order: Order, closes_at: datetime) -> Order:
+    """Give an order that is not set up a later set-up-by date; one that has closed is open again, where it was.
+
+    :raises Refused: CANCELLED, ALREADY_SET_UP; SET_UP_BY for a date that can't be; NOT_LATER for one that isn't later.
+    """
+    with transaction.atomic():
+        order = _locked(order)
+        _still_open(order)
+        now = timezone.now()
+        if not deadlines.may_be_date(closes_at, now=now):
+            raise Refused(Problem.SET_UP_BY)
+        if closes_at <= order.closes_at:
+            raise Refused(Problem.NOT_LATER)
+        order.closes_at, order.date_set_at = closes_at, now
+        order.save(update_fields=["closes_at", "date_set_at"])
+        return order
+
+
 def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:
     """Make the subscriptions of a mapped order and all that their packs make of the plans: all of it, or nothing.
 
@@ -144,6 +176,8 @@ def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:
             return order
         if order.state == Order.State.CANCELLED:
             raise Refused(Problem.CANCELLED)
+        if order.is_closed:
+            raise Refused(Problem.CLOSED)
         if order.state != Order.State.MAPPED or order.customer is None:
             raise Refused(Problem.NOT_MAPPED)
         lines = pack.in_order(order.lines.all())
@@ -184,6 +218,16 @@ def _still_open(order: Order) -> None:
         raise Refused(Problem.CANCELLED)
     if order.state == Order.State.SET_UP:
         raise Refused(Problem.ALREADY_SET_UP)
+
+
+def end_of_day(day: date) -> datetime:
+    """Return the last moment of a day in the vendor's time zone: until when an order is open whose date is a day."""
+    return datetime.combine(day, time(23, 59, 59), tzinfo=ZoneInfo(settings.TIME_ZONE))
+
+
+def _days_for(lines: Sequence[Line]) -> int:
+    bought = [(line.service, line.product) for line in lines]
+    return deadlines.days_for(bought, default=settings.SET_UP_DAYS, by_product=settings.SET_UP_DAYS_BY_PRODUCT)
 
 
 def _next_number() -> str:

@@ -46,6 +46,9 @@ class Order(models.Model):
         _("provisioning contact email"), help_text=_("Gets the welcome email and completes the order.")
     )
     placed_at = models.DateTimeField(_("placed at"), default=timezone.now, editable=False)
+    # From this moment on an order that is not set up is closed; the date alone decides, and extending moves it.
+    closes_at = models.DateTimeField(_("set up by"), editable=False)
+    date_set_at = models.DateTimeField(default=timezone.now, editable=False)  # since when it has this date
     audience = models.CharField(max_length=10, choices=Audience.choices, blank=True, editable=False)
     # Null until the mapping; for the own company partner stays null.
     partner = models.ForeignKey(
@@ -65,7 +68,20 @@ class Order(models.Model):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         ordering = ["-placed_at", "-pk"]
+        indexes = [
+            models.Index(
+                fields=["closes_at"],
+                condition=models.Q(state__in=["placed", "held", "mapped"]),
+                name="order_to_set_up_by_date",
+            ),
+        ]
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(closes_at__gt=models.F("placed_at")), name="order_closes_after_it_was_placed"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(closes_at__gt=models.F("date_set_at")), name="order_got_a_date_that_lay_ahead"
+            ),
             models.CheckConstraint(
                 condition=~models.Q(state__in=["mapped", "set_up"])
                 | models.Q(customer__isnull=False, mapped_at__isnull=False),
@@ -90,6 +106,20 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its set-up-by date has passed before it was set up (or cancelled)."""
+        return self.state in UNFINISHED and self.closes_at <= timezone.now()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for somebody to complete it."""
+        return self.state in UNFINISHED and not self.is_closed
+
+
+# The states in which an order still waits for somebody, and can close.
+UNFINISHED = frozenset({Order.State.PLACED.value, Order.State.HELD.value, Order.State.MAPPED.value})
 
 
 class OrderLine(models.Model):

@@ -49,9 +49,12 @@ class Problem(enum.StrEnum):
     PRODUCT = "product"
     LICENSES = "licenses"
     TERM = "term"
+    SET_UP_BY = "set_up_by"
+    NOT_LATER = "not_later"
     # the state of the order
     NOT_MAPPED = "not_mapped"
     CANCELLED = "cancelled"
+    CLOSED = "closed"
     ALREADY_SET_UP = "already_set_up"
     ALREADY_MAPPED = "already_mapped"
     # the plan of a set-up

@@ -10,6 +10,7 @@ from provisioning.actions.asking import (
     is_full_administrator,
     release,
 )
+from provisioning.actions.deadlines import extend_order, look_after_dates
 from provisioning.actions.handing_over import hand_over, take_back
 from provisioning.actions.mapping import (
     Choice,
@@ -36,8 +37,10 @@ __all__ = [
     "cancel_order",
     "correct_order",
     "decide",
+    "extend_order",
     "hand_over",
     "is_full_administrator",
+    "look_after_dates",
     "map_order",
     "place_order",
     "postpone",

@@ -15,7 +15,7 @@ from orgs.models import Member, Organization
 from orgs.normalize import email_key
 from provisioning import emails, history, links
 from provisioning.access import UNMAPPED
-from provisioning.actions.orders import end_requests, lock, too_late
+from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import AccessRequest, Event, Part, User
 from subscriptions.models import Order
 
@@ -66,11 +66,12 @@ def ask_administrators(
     """Hold the order and ask the full administrators of this organization for a right; an open request is asked once.
 
     Says the same whether anybody could be asked: names and addresses are theirs. Raises Refused for an order that is
-    mapped or cancelled, OrganizationGone.
+    mapped, cancelled or closed, OrganizationGone.
     """
     order = lock(order)
     if order.state not in UNMAPPED:
         raise too_late(order)
+    refuse_closed(order)
     target = Organization.objects.filter(public_id=organization).first()
     if target is None:
         raise OrganizationGone
@@ -104,7 +105,8 @@ def ask_administrators(
 def decide(*, request: AccessRequest, by: User, approve: bool, reason: str = "") -> AccessRequest:
     """Approve or decline a request, as one of the administrators who were asked. The first decision wins.
 
-    Returns the request as it is then: one that was decided, has expired or is no longer asked stays as it was.
+    Returns the request as it is then: one that was decided, has expired or is no longer asked stays as it was, and so
+    does one of an order that has closed.
     Approving gives the right and lets the order go on where it was. Raises Http404 for somebody who wasn't asked,
     NoLongerAnAdministrator, ReasonMissing.
     """
@@ -120,7 +122,7 @@ def decide(*, request: AccessRequest, by: User, approve: bool, reason: str = "")
     member = Member.objects.select_for_update(no_key=True).filter(organization=request.organization, email=by.email)
     if not member.filter(role=Member.Role.FULL).exists():
         raise NoLongerAnAdministrator
-    if request.state is not State.OPEN:
+    if request.state is not State.OPEN or order.is_closed:
         return request
     reason = reason.strip()
     if not approve and not reason:
@@ -149,6 +151,7 @@ def release(*, order: Order, by: User) -> Order:
     """Let a held order go on: the request was approved, or the person chose differently and asks no longer."""
     order = lock(order)
     if order.state == Order.State.HELD:
+        refuse_closed(order)
         order.state = Order.State.PLACED
         order.save(update_fields=["state"])
         history.record(order=order, kind=Event.Kind.RELEASED, by=by)

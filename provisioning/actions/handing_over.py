@@ -9,7 +9,7 @@ from django.utils import timezone
 from orgs.normalize import email_key
 from provisioning import drafts, emails, history, links
 from provisioning.access import UNMAPPED, may_take_back
-from provisioning.actions.orders import end_requests, lock, too_late
+from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
 from subscriptions.models import Order
 
@@ -18,8 +18,8 @@ from subscriptions.models import Order
 def hand_over(*, order: Order, by: User, email: str) -> Order:
     """Give the order to the person with this address, who gets a link; ``by`` may take it back until it is mapped.
 
-    Doing it twice is doing it once. Raises Refused once the organizations are confirmed, Http404 for somebody who
-    doesn't have the order.
+    Doing it twice is doing it once. Raises Refused once the organizations are confirmed or the order has closed,
+    Http404 for somebody who doesn't have the order.
     """
     order = lock(order)
     current = _current_contact(order)
@@ -27,6 +27,7 @@ def hand_over(*, order: Order, by: User, email: str) -> Order:
         return order
     if order.state not in UNMAPPED:
         raise too_late(order)
+    refuse_closed(order)
     if current.user_id != by.pk:
         raise Http404
     part = _pass_on(order=order, current=current, to=links.user_for(email), given_by=current)
@@ -40,7 +41,8 @@ def hand_over(*, order: Order, by: User, email: str) -> Order:
 def take_back(*, order: Order, by: User) -> Order:
     """Take back an order that this person had handed over.
 
-    Raises Refused once the organizations are confirmed, Http404 for somebody who never handed it over.
+    Raises Refused once the organizations are confirmed or the order has closed, Http404 for somebody who never handed
+    it over.
     """
     order = lock(order)
     current = _current_contact(order)
@@ -48,6 +50,7 @@ def take_back(*, order: Order, by: User) -> Order:
         return order
     if order.state not in UNMAPPED:
         raise too_late(order)
+    refuse_closed(order)
     if not may_take_back(order=order, user=by):
         raise Http404
     own = order.parts.filter(user=by, role=Part.Role.CONTACT).latest("pk")

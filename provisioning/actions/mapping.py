@@ -16,7 +16,7 @@ from orgs.normalize import email_key
 from provisioning import emails, history, links
 from provisioning.access import UNMAPPED, provisioner_of
 from provisioning.actions.asking import OrganizationGone, administers, is_full_administrator
-from provisioning.actions.orders import end_requests, lock, too_late
+from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
 from subscriptions.models import Order
 
@@ -69,13 +69,14 @@ def map_order(
 
     ``delegate_to`` is the customer's administrator who sets up the services, or "". Nobody becomes administrator of an
     organization that exists. Raises MappingRefused, NotAnAdministrator, OrganizationGone, or Refused for an order
-    that was cancelled; then nothing is changed.
+    that was cancelled or has closed; then nothing is changed.
     """
     order = lock(order)
     if order.state in {Order.State.MAPPED, Order.State.SET_UP}:
         return order
     if order.state not in UNMAPPED:
         raise too_late(order)
+    refuse_closed(order)
     existing = isinstance(customer, Existing)
     full = isinstance(customer, Existing) and is_full_administrator(email=by.email, public_id=customer.public_id)
     administrator = full or (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -30,6 +31,12 @@ def too_late(order: Order) -> Refused:
     return Refused(problems.get(order.state, Problem.NOT_MAPPED))
 
 
+def refuse_closed(order: Order) -> None:
+    """Raise Refused for an order whose set-up-by date has passed: it stays as it is until it is extended."""
+    if order.is_closed:
+        raise Refused(Problem.CLOSED)
+
+
 def end_requests(order: Order) -> None:
     """No longer ask administrators for rights that this order needed; what they decided stays."""
     order.access_requests.filter(decision="", ended_at=None).update(ended_at=timezone.now())
@@ -44,11 +51,13 @@ def place_order(
     customer_name: str = "",
     customer_email: str = "",
     lines: Sequence[Line],
+    set_up_by: datetime | None = None,
     by: User | None = None,
 ) -> tuple[Order, bool]:
     """Place an order and send its contact the welcome email; the same number twice is one order.
 
-    Returns the order and whether it was placed now. ``number`` None: the next one is given.
+    Returns the order and whether it was placed now. ``number`` None: the next one is given. ``set_up_by`` None: so many
+    days from now as its products have.
 
     :raises Refused: with the code of the first thing that can't be so.
     """
@@ -59,11 +68,13 @@ def place_order(
         customer_name=customer_name,
         customer_email=customer_email,
         lines=lines,
+        set_up_by=set_up_by,
     )
     if created:
         user = links.user_for(contact_email)
         part = Part.objects.create(order=order, user=user, role=Part.Role.CONTACT)
-        history.record(order=order, kind=Event.Kind.PLACED, by=by, facts={"contact": user.email})
+        facts = {"contact": user.email, "set_up_by": order.closes_at.isoformat()}
+        history.record(order=order, kind=Event.Kind.PLACED, by=by, facts=facts)
         _send_link(part=part, by=by)
     return order, created
 
@@ -81,7 +92,7 @@ def correct_order(
 ) -> Order:
     """Correct what is given and leave what is None; another contact gets the welcome email, and the old link ends.
 
-    :raises Refused: CANCELLED, ALREADY_SET_UP or ALREADY_MAPPED where it is too late, or what the rules say.
+    :raises Refused: CANCELLED, CLOSED, ALREADY_SET_UP or ALREADY_MAPPED where it is too late, or what the rules say.
     """
     before = lock(order)
     before_lines = _lines_of(before)
@@ -128,11 +139,12 @@ def correct_order(
 def resend_link(*, order: Order, by: User | None) -> Order:
     """Send a new link to whoever has to act: the customer's administrator where set-up was delegated, or the contact.
 
-    :raises Refused: CANCELLED.
+    :raises Refused: CANCELLED, CLOSED.
     """
     order = lock(order)
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
+    refuse_closed(order)
     current = order.parts.filter(ended_at=None, access_request=None)
     parts = {part.role: part for part in current.select_related("user", "order")}
     part = parts.get(Part.Role.DELEGATE) or parts[Part.Role.CONTACT]

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from provisioning import emails, history
-from provisioning.actions.orders import lock, too_late
+from provisioning.actions.orders import lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
@@ -19,6 +19,7 @@ from subscriptions.models import Order
 def postpone(*, order: Order, by: User) -> Order:
     """Note that the set-up is to be done later; the order stays as it is."""
     order = lock(order)
+    refuse_closed(order)
     if order.state == Order.State.MAPPED:
         history.record(order=order, kind=Event.Kind.POSTPONED, by=by)
     return order
@@ -26,10 +27,14 @@ def postpone(*, order: Order, by: User) -> Order:
 
 @transaction.atomic
 def take_over(*, order: Order, by: User) -> Order:
-    """Take the set-up back from the customer; what they answered stays. Raises Refused when it is done already."""
+    """Take the set-up back from the customer; what they answered stays.
+
+    Raises Refused when it is done already, or the order has closed.
+    """
     order = lock(order)
     if order.state != Order.State.MAPPED:
         raise too_late(order)
+    refuse_closed(order)
     if order.delegated_to:
         history.record(order=order, kind=Event.Kind.TAKEN_OVER, by=by, facts={"from": order.delegated_to})
         emails.queue(order=order, event="setup_taken_over", to=order.delegated_to)
@@ -44,13 +49,14 @@ def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
     """Make what was bought, all of it or nothing, and tell everybody; once: a second call finds it done.
 
     ``plans`` are by service, as ``subscriptions.actions.set_up_order`` wants them. Raises SiteNameTaken, or Refused
-    for plans that don't fit the order and for an order that isn't mapped.
+    for plans that don't fit the order and for an order that isn't mapped or has closed.
     """
     order = lock(order)
     if order.state == Order.State.SET_UP:
         return order
     if order.state != Order.State.MAPPED:
         raise too_late(order)
+    refuse_closed(order)
     order = subscriptions.set_up_order(order=order, plans=plans)
     history.record(order=order, kind=Event.Kind.SET_UP, by=by)
     told = {order.contact_email.lower(), by.email, *([order.customer_email.lower()] if order.customer_email else [])}

@@ -11,6 +11,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 from django.db import connection, transaction
 from django.test import Client, override_settings
@@ -48,6 +49,16 @@ PEOPLE = {
     "set-up": KIM,
     "ended": KIM,  # the order was cancelled
 }
+# The same people once the set-up-by date has passed: what each address leads to, by GET and by POST.
+CLOSED_READING = """
+                contact former replaced held   approver partner delegate taken  mapped set-up  ended
+order           closed  closed closed   closed request  closed  closed   closed closed summary cancelled
+closed          page    page   page     page   order    page    page     page   page   order   order
+access_request  404     404    404      404    page     404     404      404    404    404     404
+cancelled       order   order  order    order  order    order   order    order  order  order   page
+summary         order   order  order    order  order    order   order    order  order  page    order
+summary_pdf     404     404    404      404    404      404     404      404    404    page    404
+"""  # every other address leads to "order"
 
 # What each address answers to a GET (and HEAD), by who asks. A name is where it leads; "page" is a page.
 READING = """
@@ -65,6 +76,7 @@ delegated       order   order       order       order order    page      order  
 taken_over      order   order       order       order order    order     order    page       order  order   order
 postponed       order   order       order       order order    order     page     order      page   order   order
 cancelled       order   order       order       order order    order     order    order      order  order   page
+closed          order   order       order       order order    order     order    order      order  order   order
 summary         order   order       order       order order    order     order    order      order  page    order
 summary_pdf     404     404         404         404   404      404       404      404        404    page    404
 """
@@ -84,6 +96,7 @@ delegated       order   order  order    order order    order   order    order or
 taken_over      no      no     no       no    no       no      no       no    no     no     no
 postponed       no      no     no       no    no       no      no       no    no     no     no
 cancelled       no      no     no       no    no       no      no       no    no     no     no
+closed          no      no     no       no    no       no      no       no    no     no     no
 summary         no      no     no       no    no       no      no       no    no     no     no
 summary_pdf     no      no     no       no    no       no      no       no    no     no     no
 """
@@ -241,6 +254,24 @@ def test_posting_answers_as_the_table_says(scene: Scene, who: str) -> None:
                 written.add((row, who))
     assert seen == {row: cells[who] for row, cells in table(POSTING).items()}
     assert written == {each for each in WRITES if each[1] == who}
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_closed_order_is_read_as_the_table_says_and_takes_nothing(scene: Scene, who: str) -> None:
+    client, number = signed_in(PEOPLE[who]), scene.orders[who].number
+    wanted = {row: table(CLOSED_READING).get(row, {}).get(who, "order") for row in table(READING)}
+    with time_machine.travel(scene.orders[who].closes_at, tick=False):
+        client.force_login(links.user_for(PEOPLE[who]))  # a session lasts two weeks
+        before = fingerprint()
+        assert {row: outcome(client.get(scene.url(row, number))) for row in wanted} == wanted
+        for row in wanted:
+            answer = outcome(client.post(scene.url(row, number)))
+            assert answer in {"order", "404", "no"} or (row, answer) == ("access_request", "request"), row
+        after = fingerprint()
+        changed = {name for name in before if before[name] != after[name]}
+        assert changed <= {"django_session", "provisioning_draft"}
+    for other in (EVE, DESK):
+        assert outcome(signed_in(other).get(reverse("closed", args=[number]))) == "404"
 
 
 @pytest.mark.parametrize("email", [EVE, DESK, KIM])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from provisioning import actions, refusals
 from subscriptions import pack
+from subscriptions.actions import end_of_day
 from subscriptions.models import Order
 from subscriptions.rules import Line, Problem, Refused
 
@@ -27,8 +29,9 @@ class Command(BaseCommand):
         for service, sold in pack.installed().items():
             parser.add_argument(f"--{service}", metavar="LICENSES", help=f"licenses for {sold.label}")
         parser.add_argument("--term", default="12", metavar="MONTHS", help="term in months (12)")
+        parser.add_argument("--set-up-by", metavar="DATE", help="2026-12-24: it closes at the end of that day")
         parser.add_argument("--number", metavar="N", help="order number; the same twice is one order")
-        parser.add_argument("--json", action="store_true", help="print number and state as JSON")
+        parser.add_argument("--json", action="store_true", help="print number, state and set-up-by date as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Place it, or say in one sentence why not."""
@@ -46,6 +49,7 @@ class Command(BaseCommand):
                 customer_name=options["customer"],
                 customer_email=options["customer_email"],
                 lines=lines,
+                set_up_by=_end_of_day(options["set_up_by"]) if options["set_up_by"] else None,
             )
         except Refused as refused:
             raise CommandError(refusals.sentence(refused)) from refused
@@ -54,7 +58,9 @@ class Command(BaseCommand):
                 f"Order {order.number} was placed before with other facts, which count. Correct them at the order desk."
             )
         if options["json"]:
-            self.stdout.write(json.dumps({"number": order.number, "state": order.state, "created": created}))
+            until = order.closes_at.isoformat(timespec="seconds")
+            facts = {"number": order.number, "state": order.state, "created": created, "set_up_by": until}
+            self.stdout.write(json.dumps(facts))
         elif created:
             self.stdout.write(
                 f"Order {order.number} is placed. {order.contact_email} gets the welcome email"
@@ -73,6 +79,14 @@ def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
     kept = [order.sold_to, order.customer_name, order.customer_email.lower()]
     bought = {(line.service, line.licenses, line.term_months) for line in order.lines.all()}
     return said == kept and bought == {(line.service, line.licenses, line.term_months) for line in lines}
+
+
+def _end_of_day(text: str) -> datetime:
+    """The last moment of the day that was typed, in the vendor's time zone; a refusal where it is none."""
+    try:
+        return end_of_day(date.fromisoformat(text))
+    except ValueError as error:
+        raise Refused(Problem.SET_UP_BY) from error
 
 
 def _whole(text: object, problem: Problem) -> int:
