@@ -11,6 +11,7 @@ from provisioning import drafts
 from provisioning.access import Access, May, Role, orders_of
 from provisioning.models import AccessRequest, Draft, User
 from provisioning.steps import SETUP, applicable, readable
+from provisioning.templatetags.look import day
 from subscriptions.models import Order
 
 State = Order.State
@@ -81,6 +82,9 @@ def _words(access: Access, started: bool, asked: AccessRequest | None) -> dict[s
         return _words_of_request(access)
     if order.state == State.CANCELLED:
         return _line("ended", _("Cancelled"), "", _("Open"))
+    if order.is_closed:
+        words = _line("problem", _("There is a problem"), "", _("See what to do"))
+        return {**words, "note": _("The order closed on %(day)s.") % {"day": day(order.closes_at)}}
     if order.state == State.SET_UP:
         if access.may(May.READ_SUMMARY):
             return _line("done", _("Completed"), "", _("Open the order summary"))

@@ -70,6 +70,14 @@ def _age(order: Order) -> None:
     Mail.objects.filter(order=order).update(created_at=long_ago)
 
 
+def _close(order: Order) -> None:
+    """Let the set-up-by date pass."""
+    long_ago = timezone.now() - timedelta(days=31)
+    Order.objects.filter(pk=order.pk).update(
+        placed_at=long_ago, date_set_at=long_ago, closes_at=timezone.now() - timedelta(hours=1)
+    )
+
+
 def _press(name: str) -> Callable[[Page], object]:
     return lambda page: page.locator("main").get_by_role("button", name=name, exact=True).click()
 
@@ -119,6 +127,12 @@ def link() -> Scene:
     actions.cancel_order(order=order, by=None)
     yield Sight("ended-cancelled", path)
     yield Sight("cancelled", f"/orders/{order.number}/", SAM)
+    gone = an_order(contact=SAM)
+    path = _link(gone)
+    _close(gone)
+    yield Sight("closed", path)
+    yield Sight("closed-signed-in", f"/orders/{gone.number}/closed/", SAM, dark=True)
+    yield Sight("closed-in-my-orders", "/orders/", SAM)
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=KIM)
     path = _link(handed)

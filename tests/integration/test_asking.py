@@ -12,7 +12,7 @@ import time_machine
 from django.core import mail
 from django.db import IntegrityError, transaction
 from django.http import Http404
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from orgs.models import Domain, Member, Organization
@@ -266,6 +266,7 @@ def test_request_that_nobody_answered_expires_and_can_be_made_again() -> None:
         assert Member.objects.get(email=KIM).role == Member.Role.FULL
 
 
+@override_settings(SET_UP_DAYS=90)
 def test_link_of_an_approver_that_has_expired_is_sent_again_in_its_own_words() -> None:
     contoso(BOSS)
     asks()
