@@ -96,7 +96,7 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_ALL_WHO_HAD_IT,
         desk=gettext_lazy("%(who)s cancelled the order."),
     ),
-    Kind.REMINDED: Sentence(gettext_lazy("Reminders were sent to %(to)s, %(days)s days or less before the order closes.")),
+    Kind.REMINDED: Sentence(gettext_lazy("%(to)s was reminded that the order closes in %(days)s days.")),
     Kind.CLOSED: Sentence(
         gettext_lazy("The order closed: it had to be set up by %(set_up_by)s."), Seen.BY_ALL_WHO_HAD_IT
     ),
