@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -21,9 +21,9 @@ from django.utils.translation import gettext_lazy
 
 from orgs.admin import OrganizationAdmin
 from orgs.models import Organization
-from provisioning import actions, emails, link_views, refusals, story
+from provisioning import actions, emails, link_views, refusals, story, webhooks
 from provisioning.desk_dates import MOST_AT_ONCE, DateFilter, give_more_time
-from provisioning.models import Mail, User
+from provisioning.models import Mail, User, Webhook, WebhookReceiver
 from provisioning.templatetags.look import day
 from subscriptions import pack, rules
 from subscriptions.actions import end_of_day
@@ -35,9 +35,11 @@ if TYPE_CHECKING:  # Django's own classes take no type at run time
     ModelFormOfOrder = forms.ModelForm[Order]
     AdminOfOrder = admin.ModelAdmin[Order]
     AdminOfMail = admin.ModelAdmin[Mail]
+    AdminOfWebhook = admin.ModelAdmin[Webhook]
+    AdminOfReceiver = admin.ModelAdmin[WebhookReceiver]
 else:
     ModelFormOfOrder = forms.ModelForm
-    AdminOfOrder = AdminOfMail = admin.ModelAdmin
+    AdminOfOrder = AdminOfMail = AdminOfWebhook = AdminOfReceiver = admin.ModelAdmin
 
 FACTS = ("sold_to", "contact_email", "customer_name", "customer_email")
 UNSENT = Mail.objects.filter(order=OuterRef("pk"), sent_at=None).exclude(problem="")
@@ -307,6 +309,8 @@ class OrderAdmin(AdminOfOrder):
                 "order": order,
                 "events": story.tell(order.events.select_related("by").order_by("-position"), story.DESK),
                 "mails": order.mails.order_by("-pk"),
+                "webhooks": order.webhooks.order_by("-pk"),
+                "webhooks_url": reverse("admin:provisioning_webhook_changelist") + f"?order__number={order.number}",
                 "people": order.parts.select_related("user").order_by("-pk"),
                 "may_resend": order.state != Order.State.CANCELLED and not order.is_closed,
                 "may_cancel": not finished,
@@ -341,8 +345,24 @@ class OrderAdmin(AdminOfOrder):
         obj.refresh_from_db()
 
 
+class _ToBeRead:
+    """Rows that follow from what happens to an order: nobody adds, changes or deletes one."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """All of them."""
+        return [field.name for field in self.opts.fields]  # type: ignore[attr-defined]  # of the admin it is mixed into
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """They stay."""
+        return False
+
+
 @admin.register(Mail, site=site)
-class MailAdmin(AdminOfMail):
+class MailAdmin(_ToBeRead, AdminOfMail):
     """The emails, to be read; one that was given up can be tried again."""
 
     list_display = ("created_at", "order", "event", "to", "sent_at", "tries", "problem")
@@ -361,13 +381,65 @@ class MailAdmin(AdminOfMail):
             emails.try_again(mail)
         messages.success(request, _("Emails that are sent again in a moment: %(count)s.") % {"count": len(waiting)})
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Emails follow from what happens to an order."""
-        return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """They stay."""
-        return False
+class WebhookState(admin.SimpleListFilter):
+    """Webhooks by what became of them."""
+
+    title = gettext_lazy("what became of it")
+    parameter_name = "became"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The three states that somebody looks for."""
+        return [("open", _("Waiting")), ("given_up", _("Given up")), ("accepted", _("Accepted"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> QuerySet[Webhook]:
+        """Those in this state, or all."""
+        wanted = {
+            "open": Q(Webhook.OPEN, given_up_at=None),
+            "given_up": Q(given_up_at__isnull=False),
+            "accepted": Q(accepted_at__isnull=False),
+        }.get(self.value() or "", Q())
+        return queryset.filter(wanted)
+
+
+@admin.register(Webhook, site=site)
+class WebhookAdmin(_ToBeRead, AdminOfWebhook):
+    """What the vendor's systems were told, or not yet: to be read, sent again, or skipped."""
+
+    list_display = ("created_at", "order", "type", "accepted_at", "tries", "next_try_at", "given_up_at", "problem")
+    list_filter = (WebhookState, "type")
+    search_fields = ("order__number", "public_id")
+    list_select_related = ("order",)
+    list_display_links = None
+    show_full_result_count = False
+    actions = ("send_again", "skip")
+
+    @admin.action(description=gettext_lazy("Send again"))
+    def send_again(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
+        """Begin anew, also with one that was accepted."""
+        count = webhooks.send_again(chosen)
+        messages.success(request, _("Webhooks that are sent again in a moment: %(count)s.") % {"count": count})
+
+    @admin.action(description=gettext_lazy("Skip, and go on with the later ones of the order"))
+    def skip(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
+        """Never send them, unless somebody says otherwise."""
+        count = webhooks.skip(chosen)
+        messages.success(request, _("Webhooks that are skipped: %(count)s.") % {"count": count})
+
+
+@admin.register(WebhookReceiver, site=site)
+class WebhookReceiverAdmin(_ToBeRead, AdminOfReceiver):
+    """Addresses that answered 410: nothing is sent there until the desk turns them on again."""
+
+    list_display = ("url", "off_at")
+    list_display_links = None
+    actions = ("turn_on",)
+
+    @admin.action(description=gettext_lazy("Turn on again"))
+    def turn_on(self, request: HttpRequest, chosen: QuerySet[WebhookReceiver]) -> None:
+        """Send what waited."""
+        webhooks.turn_on(chosen)
+        messages.success(request, _("Everything that waited is sent in a moment."))
 
 
 class Words(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from provisioning import webhooks
 from provisioning.models import Event, HistoryHead, User
 from subscriptions.models import Order
 
@@ -24,7 +25,9 @@ def record(
     """
     facts = dict(facts or {})
     _refuse_fractions(facts)
-    return Event.objects.create(order=order, kind=kind, by=by, facts=facts)
+    event = Event.objects.create(order=order, kind=kind, by=by, facts=facts)
+    webhooks.tell(event)
+    return event
 
 
 def head(order: Order) -> str:

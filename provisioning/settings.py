@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -178,9 +180,31 @@ for _days in (SET_UP_DAYS, *SET_UP_DAYS_BY_PRODUCT.values()):
         raise ImproperlyConfigured(f"SET_UP_DAYS and SET_UP_DAYS_BY_PRODUCT must be between 1 and {MAX_DAYS} days.")
 ORDER_DESK_EMAIL = env.str("ORDER_DESK_EMAIL", default=HELP_CONTACT if "@" in HELP_CONTACT else "")
 
+# Telling the vendor's systems: where, signed with what (the newest secret first; all of them sign), and which networks
+# that are not public may be written to.
+WEBHOOK_URL = env.str("WEBHOOK_URL", default="")
+WEBHOOK_SECRETS = env.list("WEBHOOK_SECRETS", default=[])
+_webhook = urlsplit(WEBHOOK_URL)
+if WEBHOOK_URL and (_webhook.scheme not in {"http", "https"} or not _webhook.hostname or _webhook.username):
+    raise ImproperlyConfigured("WEBHOOK_URL must be an address such as https://erp.example.com/webhooks.")
+if WEBHOOK_URL and not WEBHOOK_SECRETS:
+    raise ImproperlyConfigured("WEBHOOK_SECRETS must be set where WEBHOOK_URL is: whsec_ and 24 to 64 bytes in Base64.")
+for _secret in WEBHOOK_SECRETS:
+    try:
+        _good = 24 <= len(base64.b64decode(_secret.removeprefix("whsec_") + "==", validate=False)) <= 64
+    except ValueError:
+        _good = False
+    if not _good:
+        raise ImproperlyConfigured("Each of WEBHOOK_SECRETS must be whsec_ and 24 to 64 random bytes in Base64.")
+try:
+    WEBHOOK_ALLOW_PRIVATE = [ipaddress.ip_network(net) for net in env.list("WEBHOOK_ALLOW_PRIVATE", default=[])]
+except ValueError as _problem:
+    raise ImproperlyConfigured("WEBHOOK_ALLOW_PRIVATE must be networks such as 10.2.0.0/16.") from _problem
+
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
-PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always"}  # a job is only a wake-up; the rows say what became of it
+# A job is only a wake-up; the rows say what became of it. Four at once: an email need not wait for a slow webhook.
+PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": 4}
 
 # Languages
 LANGUAGES = [("en", _("English")), ("de", _("German"))]

@@ -2,23 +2,26 @@
 
 ``send_mail`` and ``send_code`` are the first try of one row. What failed, and what a killed worker left, is found by
 ``send_waiting`` three times a minute: the next try of a row follows from when it was made and how often it was tried,
-so no job has to survive for a mail to go out.
+so no job has to survive for a mail to go out. Webhooks likewise: ``send_webhooks`` sends what is due, whoever wrote it.
 """
 
 from __future__ import annotations
 
 import logging
 import smtplib
+import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from provisioning import actions, emails, history, links, sign_in
+from provisioning import actions, emails, history, links, sign_in, webhooks
 from provisioning.models import Event, Mail, SignInCode
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,12 @@ log = logging.getLogger(__name__)
 MAX_TRIES = 30
 # A row that nobody has tried after this long has lost its wake-up.
 GRACE = timedelta(seconds=20)
+# Of a process's threads, so many may wait for the vendor's systems: the others are there for emails and codes.
+_senders = threading.BoundedSemaphore(2)
+# After so many seconds a job ends and another goes on, so that it isn't taken for a stalled one.
+_TURN = 60
+# The sweeper wakes as many workers as there are orders with something due, but not more than this.
+_MOST_SENDERS = 8
 
 
 @app.task(name="provisioning.tasks.send_mail")
@@ -42,7 +51,31 @@ def send_code(pk: int) -> None:
     _try_one(SignInCode.objects.filter(used_at=None, expires_at__gt=now, user__isnull=False), pk, _compose_code)
 
 
-@app.periodic(cron="* * * * * */20")  # the sixth field is seconds
+@app.task(name="provisioning.tasks.send_webhooks")
+def send_webhooks() -> None:
+    """Send the webhooks that are due, one after the other, until none is left or another process has the rest."""
+    if not _senders.acquire(blocking=False):
+        return  # the two that are at it go on until nothing is due
+    try:
+        until = time.monotonic() + _TURN
+        while webhooks.send_next():
+            if time.monotonic() > until:
+                webhooks.wake()
+                return
+    finally:
+        _senders.release()
+
+
+@app.periodic(cron="* * * * * */5")  # the sixth field is seconds
+@app.task(name="provisioning.tasks.sweep_webhooks", queueing_lock="sweep_webhooks", pass_context=False)
+def sweep_webhooks(timestamp: int) -> None:
+    """Wake workers for the webhooks that are due: tries after a pause, and what a killed worker left."""
+    if settings.WEBHOOK_URL and not webhooks.is_off():
+        for _order in webhooks.due()[:_MOST_SENDERS]:
+            webhooks.wake()
+
+
+@app.periodic(cron="* * * * * */20")
 @app.task(name="provisioning.tasks.sweep", queueing_lock="sweep", pass_context=False)
 def sweep(timestamp: int) -> None:
     """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""

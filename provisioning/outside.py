@@ -1,0 +1,149 @@
+"""The one door to other machines over HTTP: says what may be written to, and never goes anywhere else.
+
+An address of ours is a way into the network that this runs in: a name is resolved once, every address it has is
+judged, and the connection is made to one that was found good, so that a name that changes its answer gains nothing.
+Redirects aren't followed, and no more of an answer is read than what says how it went.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # stands for the address of IPv4 in its last 32 bits: RFC 6052
+# Of an answer's body, so that a receiver that writes one isn't cut off; nothing is done with it.
+_BODY = 16 * 1024
+
+
+class NoAnswer(Exception):
+    """There was no answer; the text says why, for the order desk."""
+
+
+class Limits(NamedTuple):
+    """How many seconds a request may take: to connect, for each piece of the answer, and for all of it."""
+
+    connect: float = 5
+    read: float = 10
+    whole: float = 20
+
+
+class Answer(NamedTuple):
+    """What came back: the status, and after how many seconds the receiver wants to be asked again, if it says so."""
+
+    status: int
+    retry_after: int | None
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    allow: Sequence[Network] = (),
+    limits: Limits = Limits(),  # noqa: B008 - it can't be changed
+) -> Answer:
+    """Post these bytes to an address of the outside world, and return how that was answered, whatever the status.
+
+    ``allow``: networks that may be written to although they aren't public, also without TLS.
+
+    :raises NoAnswer: it may not be written to, can't be reached, or doesn't answer within the limits.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    address = _checked(host, port, allow, tls=parts.scheme == "https")
+    connection = (
+        HTTPSConnection(address, port, timeout=limits.connect, server_hostname=host, assert_hostname=host)
+        if parts.scheme == "https"
+        else HTTPConnection(address, port, timeout=limits.connect)
+    )
+    late = threading.Event()
+    watch = threading.Timer(limits.whole, _hang_up, (connection, late))
+    watch.daemon = True
+    watch.start()
+    try:
+        connection.connect()
+        connection.timeout = limits.read
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request(
+            "POST",
+            target,
+            body=body,
+            headers={"Host": parts.netloc, "Accept-Encoding": "identity", "Connection": "close", **headers},
+            preload_content=False,
+            decode_content=False,
+        )
+        response = connection.getresponse()
+        if late.is_set():  # what came until then ends in the middle of its head
+            raise TimeoutError
+        after = response.headers.get("Retry-After", "")
+        answer = Answer(response.status, int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None)
+        with contextlib.suppress(HTTPError, OSError, ValueError):
+            response.read(_BODY)
+        return answer
+    except Exception as problem:  # of urllib3, http.client, ssl, sockets; also of a socket that was hung up in between
+        why = f"No answer within {limits.whole:g} seconds." if late.is_set() else f"{type(problem).__name__}: {problem}"
+        raise NoAnswer(why[:500]) from problem
+    finally:
+        watch.cancel()
+        connection.close()
+
+
+def may_be_reached(address: Address) -> bool:
+    """Whether an address is one of the public internet's: not of this machine, this network, or a group of them.
+
+    What stands for another address in it (IPv4 mapped into IPv6, 6to4, NAT64, Teredo) is judged by that as well.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:
+            return may_be_reached(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.ipv4_mapped:
+            return may_be_reached(address.ipv4_mapped)
+        held = [one for one in (address.sixtofour, *(address.teredo or ())) if one]
+        if address.is_site_local or address.scope_id or not all(map(may_be_reached, held)):
+            return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def _checked(host: str, port: int, allow: Sequence[Network], *, tls: bool) -> str:
+    """The first address of this name that may be written to."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as problem:
+        raise NoAnswer(f"The name {host} leads to no address: {problem}") from problem
+    addresses = dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found)
+    for address in addresses:
+        if any(_plain(address) in network for network in allow):
+            return str(address)
+        if tls and may_be_reached(address):
+            return str(address)
+    if any(may_be_reached(address) for address in addresses):
+        raise NoAnswer("Without TLS nothing is sent over the internet: WEBHOOK_URL must begin with https.")
+    raise NoAnswer(
+        f"{host} is {', '.join(map(str, addresses))}: not an address of the public internet."
+        " WEBHOOK_ALLOW_PRIVATE says which others may be written to."
+    )
+
+
+def _plain(address: Address) -> Address:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _hang_up(connection: HTTPConnection, late: threading.Event) -> None:
+    """End a connection that takes too long: whoever waits for it finds it closed."""
+    late.set()
+    sock = connection.sock
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
