@@ -41,6 +41,12 @@ def spend(limits: Mapping[str, int] | Iterable[str], window: timedelta = WINDOW)
     return True
 
 
+def is_spent(key: str, most: int, window: timedelta = WINDOW) -> bool:
+    """Whether this key has none left of so many in the window; counts nothing."""
+    since = timezone.now() - window
+    return SearchBudget.objects.filter(key=key[:300], since_at__gte=since, searches__gte=most).exists()
+
+
 def disclose(key: str, organization_ids: Iterable[int], most: int = ORGANIZATIONS) -> set[int]:
     """Which of these organizations may be shown under this key: those shown before, and new ones while any are left."""
     asked = list(dict.fromkeys(organization_ids))

@@ -226,6 +226,13 @@ def who_must_act(order: Order) -> tuple[list[Part], list[Part]]:
     return contact, []
 
 
+def readers_of_summary(order: Order) -> list[str]:
+    """Return the addresses of those who may read the order's summary, once it is set up."""
+    roles = [role for role, state in RULES if May.READ_SUMMARY in RULES[role, state]]
+    current = order.parts.filter(ended_at=None, role__in=roles)
+    return sorted(set(current.values_list("user__email", flat=True)))
+
+
 def may_take_back(*, order: Order, user: User) -> bool:
     """Say whether this person handed the order over, directly or through others, to whoever has it now."""
     parts = {part.pk: part for part in Part.objects.filter(order=order, role=Part.Role.CONTACT)}

@@ -15,7 +15,8 @@ from orgs.normalize import email_key
 from provisioning.date_letters import order_closed, order_closed_unfinished, order_extended, setup_reminder
 from provisioning.models import AccessRequest, Mail, Part, SignInCode
 from provisioning.stationery import Message, clock, customer_of, day, order_facts, until
-from subscriptions.summary import build, mask
+from subscriptions import documents
+from subscriptions.summary import mask
 
 
 def order_placed(mail: Mail, url: str) -> Message:
@@ -137,10 +138,9 @@ def setup_delegated(mail: Mail, url: str) -> Message:
 
 def set_up_confirmation(mail: Mail, url: str) -> Message:
     """To everybody concerned: it is set up, with the facts of the order summary, and its PDF."""
-    from subscriptions import pdf  # takes a second to load, and no other email needs it
-
     number = mail.order.number
-    summary = build(mail.order).masked_for(mail.to)
+    copy = documents.copy_for(mail.order, reader=mail.to, language=settings.LANGUAGE_CODE)
+    summary = copy.summary
     # Who has no part in the order has no account to sign in with; the facts and the PDF are all they need.
     part = Part.objects.filter(order=mail.order, user__email=email_key(mail.to), access_request=None)
     has_part = part.exists()
@@ -154,7 +154,7 @@ def set_up_confirmation(mail: Mail, url: str) -> Message:
         sections=summary.sections,
         button=_("See the order summary") if has_part else "",
         url=f"{settings.PUBLIC_URL}{reverse('order', args=[number])}" if has_part else "",
-        attachments=((f"order-summary-{number}.pdf", pdf.render(summary), "application/pdf"),),
+        attachments=((f"order-summary-{number}.pdf", copy.keep(), "application/pdf"),),
         why=_("You get this email because you are named in order %(number)s.") % {"number": number},
     )
 

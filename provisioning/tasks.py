@@ -21,8 +21,10 @@ from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from provisioning import actions, emails, history, links, sign_in, webhooks
+from provisioning import access, actions, emails, history, links, sign_in, webhooks
 from provisioning.models import Event, Mail, SignInCode
+from subscriptions import documents
+from subscriptions.models import Document
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,30 @@ def sweep_webhooks(timestamp: int) -> None:
     if settings.WEBHOOK_URL and not webhooks.is_off():
         for _order in webhooks.due()[:_MOST_SENDERS]:
             webhooks.wake()
+
+
+@app.task(name="provisioning.tasks.make_pdfs")
+def make_pdfs(pk: int) -> None:
+    """Make and keep the PDFs of a document, for those who may read it, in every language; unless that was done."""
+    with transaction.atomic():
+        rows = Document.objects.select_for_update(skip_locked=True, no_key=True, of=("self",)).select_related("order")
+        document = rows.filter(pk=pk, made_at=None).first()
+        if document is None:
+            return
+        for reader in access.readers_of_summary(document.order):
+            for language, _name in settings.LANGUAGES:
+                documents.copy_for(document.order, reader=reader, language=language).keep()
+        document.made_at = timezone.now()
+        document.save(update_fields=["made_at"])
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="provisioning.tasks.sweep_pdfs", queueing_lock="sweep_pdfs", pass_context=False)
+def sweep_pdfs(timestamp: int) -> None:
+    """Make the PDFs that a killed worker left, and drop old ones."""
+    for document in documents.to_be_made():
+        emails.wake("make_pdfs", document.pk)
+    documents.drop_old()
 
 
 @app.periodic(cron="* * * * * */20")

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 
-from provisioning import link_views, views
+from provisioning import document_views, link_views, views
 from provisioning.admin import site as order_desk
 from provisioning.brand import brand_css
 from provisioning.wizard import FinderWizard, SetUpWizard
@@ -47,7 +47,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/cancelled/", views.cancelled, name="cancelled"),
     path("orders/<number:number>/closed/", views.closed, name="closed"),
     path("orders/<number:number>/summary/", views.order_summary, name="summary"),
-    path("orders/<number:number>/summary.pdf", views.order_summary_pdf, name="summary_pdf"),
+    path("orders/<number:number>/summary.pdf", document_views.order_summary_pdf, name="summary_pdf"),
+    path("verify/", document_views.verify, name="verify"),
+    path("verify/<str:code>/", document_views.verify, name="verify"),
     path("admin/", order_desk.urls),
 ]
 # The tour is the demo's front page; no other installation has it or the mailbox.

@@ -28,7 +28,7 @@ from provisioning.access import (
 )
 from provisioning.forms.asking import Decision
 from provisioning.models import AccessRequest, Event, Part, User
-from subscriptions import summary
+from subscriptions import documents, summary
 from subscriptions.models import Order
 from subscriptions.rules import Refused
 
@@ -223,33 +223,14 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
-    return render(request, "summary.html", _with(access, {"summary": _summary(access)}))
-
-
-@never_cache
-@login_required
-@require_safe
-def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponse:
-    """*Download order summary (PDF)*."""
-    access = access_to(request.user, number)
-    access.require(May.READ_SUMMARY)
-    from subscriptions import pdf  # WeasyPrint takes half a second to load, which a start need not wait for
-
-    response = HttpResponse(pdf.render(_summary(access)), content_type="application/pdf")
-    response["Content-Disposition"] = f'attachment; filename="order-summary-{access.order.number}.pdf"'
-    return response
+    seen = documents.seen_by(summary.build(access.order), access.user.email)
+    return render(request, "summary.html", _with(access, {"summary": seen}))
 
 
 def _person(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise Http404
     return request.user
-
-
-def _summary(access: Access) -> summary.OrderSummary:
-    """The order's summary; who isn't its contact sees the addresses of other people masked."""
-    built = summary.build(access.order)
-    return built if access.role is Role.CONTACT else built.masked_for(access.user.email)
 
 
 def _with(access: Access, context: dict[str, Any]) -> dict[str, Any]:

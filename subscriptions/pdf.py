@@ -7,6 +7,7 @@ the same bytes.
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import segno
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
@@ -29,6 +31,7 @@ from subscriptions.summary import OrderSummary
 
 _ACCENT = "#0b5d6e"  # the light accent of static/css/app.css
 _MARK = "favicon.svg"
+_QR = "qr:"  # and an address: a picture of it
 # Debian: fonts-noto-core, fonts-noto-cjk, fonts-dejavu-core. The country decides which of the Han forms are used.
 _SCRIPTS = ("Arabic", "Hebrew", "Thai", "Devanagari", "Bengali", "Tamil", "Georgian", "Armenian", "Ethiopic")
 _HAN = {"JP": "JP", "KR": "KR", "TW": "TC", "HK": "HK", "MO": "HK"}
@@ -38,7 +41,7 @@ _WHO = frozenset({"order", "organizations", "people"})
 _ATTEMPTS = 3
 
 # Pango's font map is one for all threads, and WeasyPrint doesn't guard it: one page at a time in a process.
-_one_at_a_time = threading.Lock()
+one_at_a_time = threading.RLock()
 fonts = FontConfiguration()
 
 
@@ -50,9 +53,11 @@ class _Part(NamedTuple):
 
 
 class _OwnFilesOnly(URLFetcher):  # type: ignore[misc] # WeasyPrint has no types
-    """Reads the vendor's mark from the static files; any other address stops the rendering."""
+    """Reads the vendor's mark from the static files and draws QR codes; any other address stops the rendering."""
 
     def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:
+        if url.startswith(_QR):
+            return URLFetcherResponse(url, _qr(url.removeprefix(_QR)), {"Content-Type": "image/svg+xml"})
         name = url.removeprefix("static:")
         found = finders.find(name) if name != url else None
         if not found:
@@ -64,14 +69,17 @@ class _OwnFilesOnly(URLFetcher):  # type: ignore[misc] # WeasyPrint has no types
 own_files = _OwnFilesOnly()
 
 
-def render(summary: OrderSummary, language: str | None = None) -> bytes:
-    """Return the PDF of a summary in a language (default: the active one), on the paper of the customer's country."""
+def render(summary: OrderSummary, language: str | None = None, *, code: str = "", url: str = "") -> bytes:
+    """Return the PDF of a summary in a language (default: the active one), on the paper of the customer's country.
+
+    ``code`` is its verification code, and ``url`` the page that says what the code is worth; without, it has none.
+    """
     with override(language or get_language() or settings.LANGUAGE_CODE):
-        html = page(summary)
+        html = page(summary, code, url)
         style = stylesheet(summary)
         written = summary.as_of.astimezone(UTC)
         facts = json.dumps(summary.as_dict(), ensure_ascii=False, indent=1, sort_keys=True)
-        with _one_at_a_time:
+        with one_at_a_time:
             for attempt in range(_ATTEMPTS):
                 content: bytes = HTML(string=html, base_url="static:", url_fetcher=own_files).write_pdf(
                     font_config=fonts,
@@ -86,7 +94,7 @@ def render(summary: OrderSummary, language: str | None = None) -> bytes:
         return content
 
 
-def page(summary: OrderSummary) -> str:
+def page(summary: OrderSummary, code: str = "", url: str = "") -> str:
     """Return the HTML that the PDF is made from, in the active language."""
     logo, mark = _static_name(settings.BRAND_LOGO_URL), "" if settings.BRAND_LOGO_URL else _MARK
     return render_to_string(
@@ -94,6 +102,9 @@ def page(summary: OrderSummary) -> str:
         {
             "summary": summary,
             "parts": _parts(summary.sections),
+            "code": code,
+            "qr": f"{_QR}{url}",
+            "verify_at": url.removesuffix(f"{code}/").partition("://")[2],
             "language": get_language() or settings.LANGUAGE_CODE,
             "title": _("Order summary %(number)s") % {"number": summary.number},
             "written": summary.as_of.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -133,6 +144,13 @@ def _parts(sections: tuple[Section, ...]) -> tuple[_Part, ...]:
         what += [section for section in below if section.sentences]
         below = [section for section in below if not section.sentences]
     return _Part("who", who), _Part("what", what), _Part("whole", below)
+
+
+def _qr(text: str) -> bytes:
+    """A picture of this text that a camera reads; the white around it on the page is a part of its quiet zone."""
+    picture = io.BytesIO()
+    segno.make(text, micro=False, error="m").save(picture, kind="svg", xmldecl=False, border=2)
+    return picture.getvalue()
 
 
 @lru_cache(maxsize=32)

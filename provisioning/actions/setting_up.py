@@ -12,6 +12,7 @@ from provisioning import emails, history
 from provisioning.actions.orders import lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
 from subscriptions import actions as subscriptions
+from subscriptions import documents
 from subscriptions.models import Order
 
 
@@ -59,6 +60,8 @@ def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
     refuse_closed(order)
     order = subscriptions.set_up_order(order=order, plans=plans)
     history.record(order=order, kind=Event.Kind.SET_UP, by=by)
+    document, _summary, _code = documents.issue(order)
+    emails.wake("make_pdfs", document.pk)
     told = {order.contact_email.lower(), by.email, *([order.customer_email.lower()] if order.customer_email else [])}
     for email in sorted(told):
         emails.queue(order=order, event="set_up_confirmation", to=email)

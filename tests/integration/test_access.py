@@ -116,6 +116,7 @@ account_request_login_code page        my_orders   my_orders   page        my_or
 account_inactive           page        my_orders   my_orders   page        my_orders   my_orders
 home                       my_orders   my_orders   my_orders   no          no          no
 my_orders                  sign-in     page        page        sign-in     no          no
+verify                     page        page        page        no          no          no
 admin:index                admin:login admin:login page        admin:login admin:login page
 admin:login                sign-in     403         admin:index sign-in     403         admin:index
 """

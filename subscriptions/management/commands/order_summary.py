@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from subscriptions import pdf, summary
+from subscriptions import documents
 from subscriptions.models import Order
 
 
@@ -27,7 +27,8 @@ class Command(BaseCommand):
         order = Order.objects.filter(number=options["number"]).first()
         if order is None:
             raise CommandError(f"There is no order {options['number']!r}. Check the number.")
-        content = pdf.render(summary.build(order), options["language"] or settings.LANGUAGE_CODE)
+        language = options["language"] or settings.LANGUAGE_CODE
+        content = documents.copy_for(order, reader=order.contact_email, language=language).make()
         output: Path = options["output"]
         try:
             output.write_bytes(content)

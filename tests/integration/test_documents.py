@@ -1,0 +1,262 @@
+"""Order summaries as documents: kept, the same for everybody who asks again, and proved by a code."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pypdf
+import pytest
+import time_machine
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from orgs.models import Organization
+from provisioning import actions, links, tasks
+from provisioning.document_views import UNKNOWN_CODES
+from subscriptions import documents
+from subscriptions.documents import Standing, verify
+from subscriptions.models import Document, KeptPdf, Order
+from subscriptions.rules import SitePlan
+from tests.factories import a_delegated_order, a_mapped_order, signed_in
+from tests.integration.test_pdf import packed, text_of
+from tests.long.test_webhooks_under_fire import environment
+from tests.mailbox import deliver
+
+KIM = "kim@contoso.example.org"
+CODE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}")
+pytestmark = pytest.mark.django_db
+
+
+def set_up(order: Order, name: str = "contoso-main") -> Order:
+    by = links.user_for(order.contact_email)
+    return actions.set_up(order=order, by=by, sites=[SitePlan(name, "Europe/Berlin", True, 250)], location=None)
+
+
+def download(order: Order, email: str = KIM, **headers: str) -> Any:
+    return signed_in(email).get(f"/orders/{order.number}/summary.pdf", headers=headers)
+
+
+def code_in(content: bytes) -> str:
+    """The code that is printed at the end."""
+    found = CODE.search(pypdf.PdfReader(io.BytesIO(content)).pages[-1].extract_text())
+    assert found
+    return found[0]
+
+
+def asked(code: str) -> str:
+    """What the public page says of a code, to somebody who isn't signed in."""
+    page = Client().get(f"/verify/{code}/")
+    assert page.status_code == 200
+    return page.text
+
+
+def test_document_is_genuine_and_current_until_something_changes() -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    code = code_in(download(order).content)
+    assert "genuine and current" in asked(code)
+    Organization.objects.update(name="Contoso Holding")
+    page = asked(code)
+    assert "genuine, but no longer current" in page
+    # The next download is of today's facts, and has a code of its own; the old one is still known.
+    newer = code_in(download(order).content)
+    assert newer != code
+    assert verify(newer) is Standing.CURRENT
+    assert verify(code) is Standing.CHANGED
+
+
+def test_page_says_nothing_of_the_order() -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    code = code_in(download(order).content)
+    pages = {word: asked(word) for word in (code, "0000-0000-0000")}
+    for page in pages.values():
+        for fact in (order.number, "Contoso", "contoso-main", KIM, "250"):
+            assert fact not in page
+    assert abs(len(pages[code]) - len(pages["0000-0000-0000"])) < 200
+
+
+@pytest.mark.parametrize("how", [str.lower, lambda code: code.replace("-", ""), lambda code: f" {code} ",
+                                 lambda code: code.replace("0", "O").replace("1", "l")])  # fmt: skip
+def test_code_may_be_typed_as_it_is_read(how: Any) -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    _document, _summary, code = documents.issue(order)
+    page = Client().get("/verify/", {"code": how(code)})
+    assert "genuine and current" in page.text
+
+
+@pytest.mark.parametrize("typed", ["", "hello", "ABCD-EFGH-JKM", "ABCD-EFGH-JKMU", "\x00" * 12, "🙂" * 12, "1" * 5000])
+def test_what_is_no_code_is_asked_for_again(typed: str) -> None:
+    page = Client().get("/verify/", {"code": typed})
+    assert page.status_code == 200
+    assert "12 letters and numbers" in page.text
+    assert "There is a problem" in page.text
+
+
+def test_qr_code_leads_to_the_page(settings: Settings) -> None:
+    settings.PUBLIC_URL = "https://setup.example.com"
+    order = set_up(a_mapped_order(contact=KIM))
+    _document, _summary, code = documents.issue(order)
+    url = documents.verify_url(code)
+    assert url == f"https://setup.example.com/verify/{code}/"
+    assert "genuine and current" in Client().get(urlsplit(url).path).text
+    content = download(order).content
+    assert packed(f"enter {code} at setup.example.com/verify/") in text_of(content)
+
+
+def test_guessing_is_counted_and_ends_for_that_network_only() -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    _document, _summary, code = documents.issue(order)
+    guesser, other = Client(REMOTE_ADDR="203.0.113.9"), Client(REMOTE_ADDR="198.51.100.7")
+    for number in range(UNKNOWN_CODES):
+        assert "We don’t know" in guesser.get(f"/verify/0000-0000-{number:04}/").text
+    refused = guesser.get(f"/verify/{code}/")
+    assert (refused.status_code, "genuine" in refused.text) == (429, False)
+    assert "genuine and current" in other.get(f"/verify/{code}/").text
+    assert guesser.get("/verify/").status_code == 200
+    with time_machine.travel(timezone.now() + timedelta(hours=1, minutes=1)):
+        assert "genuine and current" in guesser.get(f"/verify/{code}/").text
+
+
+def test_code_can_not_be_made_without_the_key_and_outlives_it(settings: Settings) -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    old = download(order)
+    code = code_in(old.content)
+    before, settings.SECRET_KEY = settings.SECRET_KEY, "another" * 10
+    settings.SECRET_KEY_FALLBACKS = [before]
+    assert documents.issue(order)[2] == code  # while the old key is known, the same bytes
+    settings.SECRET_KEY_FALLBACKS = []
+    assert documents.issue(order)[2] != code
+    assert verify(code) is Standing.CURRENT
+    assert Document.objects.filter(order=order).count() == 2
+
+
+def test_worker_keeps_the_pdf_of_everybody_who_may_read_it_and_a_download_makes_none() -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    document = Document.objects.get()
+    tasks.make_pdfs.func(pk=document.pk)
+    kept = KeptPdf.objects.count()
+    assert kept == 2  # one a language
+    answer = download(order)
+    assert bytes(KeptPdf.objects.get(key=answer["ETag"].strip('"')).content) == answer.content
+    german = signed_in(KIM)
+    german.cookies["django_language"] = "de"
+    assert "Bestell" in text_of(german.get(f"/orders/{order.number}/summary.pdf").content)
+    tasks.make_pdfs.func(pk=document.pk)
+    deliver()
+    assert KeptPdf.objects.count() == kept
+    [attachment] = mail.outbox[-1].attachments
+    assert attachment[1] == answer.content  # the contact's email has the same bytes
+
+
+def test_one_that_is_not_kept_yet_is_made_at_once_and_is_the_same() -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    first = download(order).content
+    assert not KeptPdf.objects.exists()
+    assert first == download(order).content
+    tasks.make_pdfs.func(pk=Document.objects.get().pk)
+    assert first == download(order).content
+
+
+def test_same_document_is_not_sent_twice_to_a_reader_who_has_it() -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    tag = download(order)["ETag"]
+    again = download(order, **{"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert download(order, **{"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_who_sees_masked_addresses_has_the_same_code_on_other_bytes() -> None:
+    order = set_up(a_delegated_order())
+    contents = [download(order, email).content for email in (order.contact_email, order.delegated_to)]
+    assert contents[0] != contents[1]
+    assert code_in(contents[0]) == code_in(contents[1])
+    assert order.contact_email not in text_of(contents[1])
+
+
+def test_sweeper_finds_what_a_killed_worker_left() -> None:
+    set_up(a_mapped_order(contact=KIM))
+    assert documents.to_be_made() == []  # a worker may be at it
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        [document] = documents.to_be_made()
+        tasks.sweep_pdfs.func(timestamp=0)
+        tasks.make_pdfs.func(pk=document.pk)
+        assert documents.to_be_made() == []
+
+
+def test_old_pdfs_are_dropped_and_their_documents_stay() -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    code = documents.issue(order)[2]
+    tasks.make_pdfs.func(pk=Document.objects.get().pk)
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        assert documents.drop_old() == 0
+        Organization.objects.update(name="Contoso Holding")
+        documents.issue(order)
+        assert documents.drop_old() == 2
+        assert verify(code) is Standing.CHANGED
+    assert download(order).status_code == 200
+
+
+SCRIPT = """
+import sys, time, threading, django
+django.setup()
+from subscriptions import documents, pdf
+from subscriptions.models import Order
+order = Order.objects.get()
+real = pdf.render
+def timed(*args, **kwargs):
+    begun = time.time()
+    content = real(*args, **kwargs)
+    print(begun, time.time(), flush=True)
+    return content
+pdf.render = timed
+copy = documents.copy_for(order, reader=order.contact_email, language="en")
+for _time in range(6):
+    copy.make()
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_never_more_than_two_are_made_at_once_by_all_processes_together(tmp_path: Path) -> None:
+    set_up(a_mapped_order(contact=KIM))
+    script = tmp_path / "make.py"
+    script.write_text(SCRIPT)
+    running = [
+        subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment(1), text=True)
+        for _number in range(4)
+    ]
+    spans = [tuple(map(float, line.split())) for one in running for line in one.communicate()[0].splitlines()]
+    assert len(spans) == 24
+    edges = sorted([(begun, 1) for begun, _ended in spans] + [(ended, -1) for _begun, ended in spans])
+    most, now = 0, 0
+    for _at, change in edges:
+        now += change
+        most = max(most, now)
+    assert most == documents.RENDERS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_waits_too_long_is_told_that_it_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = set_up(a_mapped_order(contact=KIM))
+    monkeypatch.setattr("provisioning.document_views.PATIENCE", 0.2)
+
+    others = [connection.copy() for _slot in range(documents.RENDERS)]
+    try:
+        for slot, other in enumerate(others):
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s, %s)", [documents._SLOTS, slot])
+        answer = download(order)
+    finally:
+        for other in others:
+            other.close()
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert f"/orders/{order.number}/summary.pdf" in answer.text
+    assert download(order).status_code == 200
