@@ -27,7 +27,7 @@ PATIENCE = 5.0
 # Codes that we don't know, from one network in an hour. Of 2^60 codes, a guess has no chance anyhow.
 UNKNOWN_CODES = 30
 _AN_HOUR = timedelta(hours=1)
-_EXPECTED = gettext_lazy("Enter the 12 letters and numbers that stand at the end of the document.")
+_EXPECTED = gettext_lazy("Enter the 12 letters and numbers at the end of the document.")
 
 
 class VerifyForm(forms.Form):

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ _MISREAD = str.maketrans("OIL", "011")
 SALT = "subscriptions.documents"
 
 RENDERS: Final = 2
-_SLOTS = 0x504446  # the first of the two numbers of our advisory locks
+SLOTS = 0x504446  # the first of the two numbers of our advisory locks
 _POLL = 0.025
 # A kept PDF is dropped when it is this old, and sooner where a newer document of the order has replaced it.
 KEPT, KEPT_WHEN_REPLACED = timedelta(days=90), timedelta(days=7)
@@ -200,7 +201,9 @@ def _hash(value: Any) -> str:
 def _look() -> str:
     """A hash of the files that decide how a PDF looks: another version of them makes others."""
     root = Path(settings.BASE_DIR)
-    files = [root / "requirements.txt", *sorted(Path(__file__).parent.glob("*.py"))]
+    packs = [spec.submodule_search_locations or () for name in settings.PACKS if (spec := find_spec(name))]
+    folders = [Path(__file__).parent, *(Path(folder) for found in packs for folder in found)]
+    files = [root / "requirements.txt", *(file for folder in folders for file in sorted(folder.rglob("*.py")))]
     files += sorted((root / "templates" / "subscriptions").glob("order_summary_pdf.*"))
     files += sorted((root / "provisioning" / "locale").glob("*/LC_MESSAGES/django.mo"))
     digest = hashlib.sha256()
@@ -242,5 +245,5 @@ def _slot(until: float | None) -> int:
 
 def _sql(statement: str, slot: int) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(statement, [_SLOTS, slot])
+        cursor.execute(statement, [SLOTS, slot])
         return bool(cursor.fetchone()[0])

@@ -16,7 +16,9 @@ from playwright.sync_api import Page
 from orgs.models import Member, Organization
 from provisioning import actions, links
 from provisioning.models import AccessRequest, Link, Mail
+from subscriptions import documents
 from subscriptions.models import Order
+from subscriptions.rules import SitePlan
 from tests import mailbox
 from tests.driver import Wizard
 from tests.factories import (
@@ -27,6 +29,7 @@ from tests.factories import (
     an_own_order,
     signed_in,
 )
+from tests.turns import all_turns_taken
 
 SAM = "sam@partnernet.com"
 KIM = "kim@contoso.com"
@@ -364,6 +367,22 @@ def setting_up() -> Scene:
     yield Sight("summary", _at(wizard), KIM, dark=True)
 
 
+def verifying() -> Scene:
+    """The download that has to wait, and the page that says what a code is worth."""
+    order = a_mapped_order(contact=KIM)
+    plans = {"meetings": [SitePlan("contoso-main", "Europe/Berlin", False, 250)]}
+    actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
+    with all_turns_taken():
+        yield Sight("being-made", f"/orders/{order.number}/summary.pdf", KIM, status=503)
+    yield Sight("nothing-typed", "/verify/", dark=True)
+    yield Sight("no-code", "/verify/?code=hello")
+    yield Sight("unknown", "/verify/?code=0000-0000-0000")
+    code = documents.issue(order)[2]
+    yield Sight("current", f"/verify/{code}/", dark=True)
+    Organization.objects.update(name="Contoso Holding")
+    yield Sight("changed", f"/verify/{code}/")
+
+
 def my_orders() -> Scene:
     """The list: nothing in it, then an order in each state."""
     links.user_for(KIM)
@@ -440,6 +459,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         asking,
         handing_on,
         setting_up,
+        verifying,
         my_orders,
         demo,
         errors,

@@ -15,7 +15,6 @@ import pypdf
 import pytest
 import time_machine
 from django.core import mail
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -31,6 +30,7 @@ from tests.factories import a_delegated_order, a_mapped_order, signed_in
 from tests.integration.test_pdf import packed, text_of
 from tests.long.test_webhooks_under_fire import environment
 from tests.mailbox import deliver
+from tests.turns import all_turns_taken
 
 KIM = "kim@contoso.example.org"
 CODE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}")
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 def set_up(order: Order, name: str = "contoso-main") -> Order:
     by = links.user_for(order.contact_email)
-    return actions.set_up(order=order, by=by, sites=[SitePlan(name, "Europe/Berlin", True, 250)], location=None)
+    return actions.set_up(order=order, by=by, plans={"meetings": [SitePlan(name, "Europe/Berlin", True, 250)]})
 
 
 def download(order: Order, email: str = KIM, **headers: str) -> Any:
@@ -248,15 +248,8 @@ def test_whoever_waits_too_long_is_told_that_it_is_being_made(monkeypatch: pytes
     order = set_up(a_mapped_order(contact=KIM))
     monkeypatch.setattr("provisioning.document_views.PATIENCE", 0.2)
 
-    others = [connection.copy() for _slot in range(documents.RENDERS)]
-    try:
-        for slot, other in enumerate(others):
-            with other.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(%s, %s)", [documents._SLOTS, slot])
+    with all_turns_taken():
         answer = download(order)
-    finally:
-        for other in others:
-            other.close()
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert f"/orders/{order.number}/summary.pdf" in answer.text
     assert download(order).status_code == 200

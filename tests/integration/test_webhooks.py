@@ -63,7 +63,7 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 
 def set_up(order: Order) -> Order:
     return actions.set_up(
-        order=order, by=links.user_for(KIM), sites=[SitePlan("contoso-main", "Europe/Berlin", True, 250)], location=None
+        order=order, by=links.user_for(KIM), plans={"meetings": [SitePlan("contoso-main", "Europe/Berlin", True, 250)]}
     )
 
 
@@ -105,8 +105,10 @@ def test_set_up_is_told_with_the_facts_of_the_summary_and_each_subscription(rece
     actions.set_up(
         order=order,
         by=links.user_for(KIM),
-        sites=[SitePlan("contoso-main", "Europe/Berlin", True, 250)],
-        location=LocationPlan("Headquarters", "DE", {"city": "Berlin", "street_address": "Weg 1"}),
+        plans={
+            "meetings": [SitePlan("contoso-main", "Europe/Berlin", True, 250)],
+            "calling": LocationPlan("Headquarters", "DE", {"city": "Berlin", "street_address": "Weg 1"}),
+        },
     )
     send_all()
     [summary] = [got.body["data"]["summary"] for got in sink.got if got.type == "order.set_up"]
