@@ -46,6 +46,8 @@ TYPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     Event.Kind.POSTPONED: ("order.postponed", ()),
     Event.Kind.SET_UP: ("order.set_up", ()),
     Event.Kind.CANCELLED: ("order.cancelled", ()),
+    Event.Kind.CLOSED: ("order.closed", ()),
+    Event.Kind.EXTENDED: ("order.extended", ()),
 }
 PROVISIONED = "subscription.provisioned"
 
