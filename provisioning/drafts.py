@@ -20,7 +20,7 @@ from subscriptions.models import Order
 MAX_FIELDS = 400  # 50 additional sites with four fields each, and room
 MAX_VALUES = 20
 MAX_LENGTH = 4000  # longer than any field allows, so that a value that was cut is still refused
-OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "revision", "back", "add", "remove", "split"})
+OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "revision", "back", "add", "remove", "split", "use", "show"})
 
 Data = dict[str, list[str]]
 

@@ -18,8 +18,10 @@ from orgs.verticals import VERTICALS
 from provisioning import drafts
 from provisioning.access import Access, provisioner_of
 from provisioning.actions import Choice, Existing, New, administers, is_full_administrator
+from provisioning.forms.site_names import SiteNameCheck
 from provisioning.models import AccessRequest
 from provisioning.pack import installed
+from provisioning.packs import meetings
 from provisioning.steps import FINDER, chosen, readable
 from subscriptions.models import Order, OrderLine
 from subscriptions.pack import in_order
@@ -255,6 +257,15 @@ class SetUpFacts:
     def of_page(self, step: str) -> dict[str, Any]:
         """Return what the pages show of the subscription."""
         return {"lines": self.lines, "customer_organization": self.customer.name}
+
+    def site_name(self, text: str, *, control: str, twice: bool) -> SiteNameCheck | None:
+        """Return a site's name as its step would take it (see ``check_name``); None where no site was bought."""
+        line = next((line for line in self.lines if line.service == meetings.STEPS.service), None)
+        if line is None:
+            return None
+        entries = drafts.load(self.order.pk).steps.get("set_up", {})
+        kept = readable(meetings.STEPS.steps, {step: entry["answer"] for step, entry in entries.items()})
+        return meetings.STEPS.check_name(self.order, line, text, control=control, answers=kept, twice=twice)
 
     def plans(self, answers: Answers) -> dict[str, Any]:
         """Return the plan of each service that these answers stand for."""

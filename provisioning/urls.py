@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/organizations/<slug:at>/", FinderWizard.as_view(), name="find"),
     path("orders/<number:number>/services/", SetUpWizard.as_view(), name="set_up"),
     path("orders/<number:number>/services/<slug:at>/", SetUpWizard.as_view(), name="set_up"),
+    path("orders/<number:number>/site-name/", views.site_name, name="site_name"),
     path("orders/<number:number>/handed-over/", views.handed_over, name="handed_over"),
     path("orders/<number:number>/held/", views.held, name="held"),
     path("orders/<number:number>/requests/<uuid:request_id>/", views.access_request, name="access_request"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 from uuid import UUID
 
@@ -58,6 +59,28 @@ def order(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     asked = request_to_decide(access.user, number) if access.part.ended_at or access.role is Role.APPROVER else None
     return redirect(standing.page_of(asked or access))
+
+
+@never_cache
+@login_required
+@require_safe
+def site_name(request: HttpRequest, number: str) -> HttpResponse:
+    """Whether the order can have a site of this name: what the step says when it is submitted, while one types.
+
+    ``control`` is the name of the field that is typed in, under which its text comes; ``twice`` says that another field
+    of the page has the same text.
+    """
+    access = access_to(request.user, number)
+    access.require(May.SET_UP)
+    control = request.GET.get("control", "meetings-site_name")
+    if not re.fullmatch(r"meetings-site_name|additional-[0-9]{1,2}-name", control):
+        raise Http404
+    check = facts.SetUpFacts(order=access.order).site_name(
+        request.GET.get(control, ""), control=control, twice="twice" in request.GET
+    )
+    if check is None:
+        raise Http404
+    return render(request, "parts/site_name_answer.html", {"field": check.field, "available": check.url})
 
 
 @never_cache

@@ -7,8 +7,10 @@ a-z, 0-9 and single hyphens, starting with a letter and not ending in a hyphen.
 from __future__ import annotations
 
 import enum
+import itertools
 import re
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from anyascii import anyascii
 
@@ -16,6 +18,7 @@ MIN_LENGTH = 4
 MAX_LENGTH = 63
 MAX_SITES = 51  # the first, and up to 50 additional ones
 
+_AT_ONCE = 24  # names that are asked for together
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
 
 # Names that machines look up on their own (wpad, autodiscover), or that the vendor needs or would be taken for.
@@ -40,6 +43,12 @@ RESERVED = frozenset(
 )
 # Digits that pass for letters: adm1n, l0gin.
 _PASSES_FOR = (str.maketrans("01", "oi"), str.maketrans("01", "ol"))
+# What can't be told apart at a glance becomes one letter (after the skeletons of Unicode UTS #39, for a-z and 0-9).
+_SHAPES = str.maketrans("01i", "oll", "-")
+_PAIRS = (("rn", "m"), ("vv", "w"))
+# Where ä, ö and ü are written a, o and u when there is no umlaut; elsewhere, as in German, ae, oe and ue.
+_PLAIN_UMLAUTS = frozenset({"AZ", "EE", "ES", "FI", "HU", "IS", "SE", "TM", "TR"})
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
 class SiteNameProblem(enum.StrEnum):
@@ -53,6 +62,12 @@ class SiteNameProblem(enum.StrEnum):
     START = "start"
     HYPHENS = "hyphens"
     RESERVED = "reserved"
+    # What the text alone doesn't tell: somebody has it, or another organization has one that looks like it.
+    TAKEN = "taken"
+    LOOK_ALIKE = "look_alike"
+
+
+Problems = Callable[[Sequence[str]], Container[str]]
 
 
 def fold(typed: str, base_domain: str = "") -> str:
@@ -85,32 +100,56 @@ def problem(name: str) -> SiteNameProblem | None:
 def is_reserved(name: str) -> bool:
     """Say whether the vendor keeps this name, or one that reads like it, for itself."""
     joined = name.replace("-", "")
+    for pair, letter in _PAIRS:
+        joined = joined.replace(pair, letter)
     return bool({name, joined, *(joined.translate(table) for table in _PASSES_FOR)} & RESERVED)
 
 
-def plain_form(text: str) -> str:
+def shape(name: str) -> str:
+    """Return what a site name looks like: two names of one shape can be taken for each other.
+
+    >>> shape("acme-corn"), shape("acrnecom"), shape("l0gin"), shape("1ogin")
+    ('acmecom', 'acmecom', 'logln', 'logln')
+    """
+    joined = name.translate(_SHAPES)
+    for pair, letter in _PAIRS:
+        joined = joined.replace(pair, letter)
+    return joined
+
+
+def plain_form(text: str, country: str = "") -> str:
     """Return the text as a site name would spell it (a-z, 0-9, hyphens; other scripts by sound), or "" for none.
 
-    >>> plain_form("Müller & Söhne GmbH"), plain_form("東京 支社"), plain_form("7-Seas")
-    ('muller-sohne-gmbh', 'dongjing-zhishe', 'seas')
+    ``country`` is a two-letter code: it says how umlauts are written out.
+
+    >>> plain_form("Büro München"), plain_form("Göteborg", "SE"), plain_form("東京 支社"), plain_form("7-Seas")
+    ('buero-muenchen', 'goteborg', 'dongjing-zhishe', 'seas')
     """
-    latin = anyascii(text[:500]).lower().replace("'", "").replace("&", " ")
+    composed = unicodedata.normalize("NFC", text[:500]).lower()
+    if country.upper() not in _PLAIN_UMLAUTS:
+        composed = composed.translate(_UMLAUTS)
+    latin = anyascii(composed).lower().replace("'", "").replace("&", " ")
     name = re.sub(r"[^a-z0-9]+", "-", latin).lstrip("-0123456789")[:MAX_LENGTH].strip("-")
     return name if _NAME.fullmatch(name) else ""
 
 
-def alternatives(wanted: str, is_free: Callable[[str], bool], *, country: str = "", limit: int = 3) -> list[str]:
-    """Return up to ``limit`` valid names near to the wanted one for which ``is_free`` says yes.
+def alternatives(
+    wanted: str, unusable: Problems, *, country: str = "", but_not: Container[str] = (), limit: int = 3
+) -> list[str]:
+    """Return up to ``limit`` valid names near to the wanted one that are free.
 
-    ``country`` is a two-letter code; ``is_free`` is asked only for names that keep the rules.
+    ``unusable`` says of several names, all of which keep the rules, which of them can't be had; it is asked as seldom
+    as can be. ``country`` is a two-letter code, ``but_not`` are names that aren't to be offered.
     """
     found: list[str] = []
-    for name in _near(plain_form(wanted), country.lower()):
-        if name not in found and problem(name) is None and is_free(name):
-            found.append(name)
-            if len(found) == limit:
-                break
-    return found
+    near = (name for name in _near(plain_form(wanted, country), country.lower()) if problem(name) is None)
+    seen: set[str] = set()
+    while len(found) < limit and (some := [*itertools.islice(near, _AT_ONCE)]):
+        new = [name for name in dict.fromkeys(some) if name not in seen and name not in but_not]
+        seen.update(new)
+        refused = unusable(new)
+        found += [name for name in new if name not in refused]
+    return found[:limit]
 
 
 def _near(stem: str, country: str) -> Iterator[str]:
@@ -121,9 +160,11 @@ def _near(stem: str, country: str) -> Iterator[str]:
     first = stem.split("-")[0]
     endings = [country] if country else []
     endings += ["meetings", "group", "team", "hq", "online", *(str(number) for number in range(2, 30))]
-    for base in dict.fromkeys((stem, first)):
-        for ending in endings:
-            yield f"{base[: MAX_LENGTH - 1 - len(ending)].rstrip('-')}-{ending}"
+    for base, ending in itertools.chain(
+        itertools.product(dict.fromkeys((stem, first)), endings),
+        itertools.product((stem,), map(str, range(30, 10_000))),
+    ):
+        yield f"{base[: MAX_LENGTH - 1 - len(ending)].rstrip('-')}-{ending}"
 
 
 def split_evenly(total: int, parts: int) -> list[int]:

@@ -65,6 +65,7 @@ def label(name: str, at: datetime.datetime, locale: str = "en") -> str:
 def groups(country: str, at: datetime.datetime, locale: str = "en") -> tuple[ZoneGroup, ...]:
     """Return every zone, grouped: those of the country first, then the others by area, each by offset and name.
 
+    The label of one of another country ends in that country, so that it can be found by it: "(UTC+09:00) Tokyo, Japan".
     ``at`` is an aware moment; offsets are those of its hour.
     """
     hour = at.astimezone(datetime.UTC).replace(minute=0, second=0, microsecond=0)
@@ -79,13 +80,28 @@ def _groups(country: str, at: datetime.datetime, locale: str) -> tuple[ZoneGroup
         if name not in own:
             areas.setdefault(name.split("/", 1)[0], []).append(name)
     found = [ZoneGroup(country, "", _labelled(list(own), at, locale))] if own else []
-    found += [ZoneGroup("", area, _labelled(names, at, locale)) for area, names in sorted(areas.items())]
+    found += [ZoneGroup("", area, _labelled(names, at, locale, abroad=True)) for area, names in sorted(areas.items())]
     return (*found, ZoneGroup("", "Etc", ((UTC, label(UTC, at, locale)),)))
 
 
-def _labelled(names: list[str], at: datetime.datetime, locale: str) -> tuple[tuple[str, str], ...]:
+def _labelled(
+    names: list[str], at: datetime.datetime, locale: str, *, abroad: bool = False
+) -> tuple[tuple[str, str], ...]:
     rows = sorted((*_shown(name, at, locale), name) for name in names)
-    return tuple((name, f"({shown}) {place}") for _seconds, place, shown, name in rows)
+    return tuple(
+        (name, f"({shown}) {place}{_country(name, place, locale) if abroad else ''}")
+        for _seconds, place, shown, name in rows
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _country(name: str, place: str, locale: str) -> str:
+    """The zone's country after a comma, unless its place is called so already (Singapore)."""
+    try:
+        country = Locale.parse(locale, sep="-").territories.get(_zones().get(name, ""), "")
+    except (UnknownLocaleError, ValueError):
+        return ""
+    return f", {country}" if country and country.casefold() not in place.casefold() else ""
 
 
 # All of the zones in a few languages and hours: made once, not for every country.

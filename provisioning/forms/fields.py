@@ -248,13 +248,14 @@ class ZoneSelect(forms.Select):
 
 
 class ZoneField(ChoiceField):
-    """A time zone; ``offer`` lists those of a country first."""
+    """A time zone; ``offer`` lists those of a country first. Its part of the page can search them."""
 
     widget = ZoneSelect
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("label", _("Time zone"))
         kwargs.setdefault("expected", _("Select a time zone"))
+        kwargs.setdefault("template_name", "parts/zone.html")
         super().__init__(**kwargs)
 
     def offer(self, country: str, at: datetime.datetime | None = None) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 from django.utils.formats import number_format
-from django.utils.text import get_text_list
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -19,29 +19,21 @@ from provisioning.forms.base import (
     StepForm,
     StepFormSet,
     Summary,
-    TextField,
     TickField,
     WholeNumberField,
     Words,
     YesNoField,
     ZoneField,
+    has_values,
     row_count,
     with_row_added,
     with_row_removed,
 )
+from provisioning.forms.site_names import USED_TWICE, SiteNameField, used
 from subscriptions import sites
-from subscriptions.sites import SiteNameProblem
 
 MAX_ADDITIONAL = sites.MAX_SITES - 1
 
-_SENTENCES = {
-    SiteNameProblem.MISSING: _("Enter a site name"),
-    SiteNameProblem.CHARACTERS: _("Enter a site name of 4 to 63 letters (a to z), numbers and single hyphens"),
-    SiteNameProblem.SHORT: _("Enter a site name of at least 4 characters"),
-    SiteNameProblem.LONG: _("Enter a site name of at most 63 characters"),
-    SiteNameProblem.START: _("Start the site name with a letter from a to z"),
-    SiteNameProblem.HYPHENS: _("Use single hyphens, and none at the end of the site name"),
-}
 _SUMMARY_LABELS: dict[str, Words] = {
     "early_release": _("Early release schedule"),
     "additional_urls": _("Additional URLs"),
@@ -52,67 +44,36 @@ _EARLY_RELEASE_HELP = _(
     "A site on an early release schedule receives access to features before the normal deployment cycle. "
     "You can’t change this later."
 )
+_NOT_KEPT = frozenset({"early_release_confirmed"})
 
 
-class SiteNameField(TextField):
-    """A site's name, which becomes the first part of its URL; ``knows`` is given what can't be known from the text."""
-
-    base_domain = ""
-    alternatives: tuple[str, ...] = ()
-
-    def __init__(self, **kwargs: Any) -> None:
-        attrs = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
-        super().__init__(
-            label=_("Site name"),
-            help_text=_("4 to 63 letters, numbers and hyphens. It becomes the URL that people meet at."),
-            expected=_SENTENCES[SiteNameProblem.MISSING],
-            max_length=253,
-            widget=forms.TextInput(attrs=attrs),
-            **kwargs,
-        )
-
-    def knows(self, facts: Mapping[str, Any]) -> None:
-        """Take ``base_domain``, ``site_name_taken`` (name → whether somebody has it) and ``country`` from the facts."""
-        self.base_domain = facts.get("base_domain", "")
-        self.taken: Callable[[str], bool] = facts.get("site_name_taken", lambda name: False)
-        self.country: str = facts.get("country", "")
-
-    def clean(self, value: Any) -> str:
-        """Return the folded name; raises ValidationError with the reason and, where there are some, names to take."""
-        name = sites.fold(super().clean(value), self.base_domain)
-        problem = sites.problem(name)
-        if problem in {SiteNameProblem.OTHER_SCRIPT, SiteNameProblem.CHARACTERS}:
-            self._offer(name)
-            if self.alternatives:
-                raise ValidationError(
-                    _("Use letters from a to z, numbers and single hyphens, such as %(names)s"),
-                    code=problem,
-                    params={"names": self._listed()},
-                )
-            problem = SiteNameProblem.CHARACTERS
-        if problem is SiteNameProblem.RESERVED or (problem is None and self.taken(name)):
-            self._offer(name)
-            sentence = (
-                gettext("Choose another site name: “%(name)s” is kept for the service itself.")
-                if problem
-                else gettext("Choose another site name: “%(name)s” is taken.")
-            ) % {"name": name}
-            if self.alternatives:
-                sentence += " " + gettext("Available: %(names)s") % {"names": self._listed()}
-            raise ValidationError(sentence, code=problem or "taken")
-        if problem is not None:
-            raise ValidationError(_SENTENCES[problem], code=problem)
-        return name
-
-    def _offer(self, name: str) -> None:
-        free = sites.alternatives(name, lambda one: not self.taken(one), country=self.country)
-        self.alternatives = tuple(free)
-
-    def _listed(self) -> str:
-        return get_text_list(list(self.alternatives), gettext("or"))
+def _early_release() -> YesNoField:
+    return YesNoField(
+        label=_EARLY_RELEASE,
+        help_text=_EARLY_RELEASE_HELP,
+        expected=_("Select whether this site is to be on an early release schedule"),
+    )
 
 
-class MeetingSetup(StepForm):
+def _early_release_confirmed() -> TickField:
+    return TickField(label=_("I understand that this site stays on the early release schedule"))
+
+
+class _WithEarlyRelease(FieldsForm):
+    """A site's form: a yes to the early release schedule, which is for good, has to be confirmed beside it."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a yes that isn't confirmed; the tick itself is no answer to keep."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        confirmed = cleaned.pop("early_release_confirmed", False)
+        if cleaned.get("early_release") == "yes" and not confirmed:
+            self.add_error(
+                "early_release_confirmed", _("Tick this to confirm the early release schedule, or select No above")
+            )
+        return cleaned
+
+
+class MeetingSetup(_WithEarlyRelease, StepForm):
     """The first (often the only) site."""
 
     step = "meetings"
@@ -122,11 +83,8 @@ class MeetingSetup(StepForm):
 
     site_name = SiteNameField()
     time_zone = ZoneField()
-    early_release = YesNoField(
-        label=_EARLY_RELEASE,
-        help_text=_EARLY_RELEASE_HELP,
-        expected=_("Select whether this site is to be on an early release schedule"),
-    )
+    early_release = _early_release()
+    early_release_confirmed = _early_release_confirmed()
     additional_urls = TickField(
         label=_("I need additional URLs"), help_text=_("You add them on the next page, then distribute the licenses.")
     )
@@ -136,24 +94,19 @@ class MeetingSetup(StepForm):
         _site_name(self, "site_name").knows(self.facts)
         _zone(self).offer(self.facts.get("country", ""))
 
-    def clean_additional_urls(self) -> bool:
-        """Refuse a second site where there is no second license to give it."""
-        wanted = bool(self.cleaned_data["additional_urls"])
-        if wanted and self.facts.get("total_licenses", 2) < 2:
-            raise ValidationError(
-                _("Leave this unticked: each site needs a license, and this order has one"), code="few"
-            )
-        return wanted
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
+        """Return the fields with the alternative name whose button was pressed."""
+        return used(posted, re.escape(self.add_prefix("site_name")))
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether there is a value of the right kind for each field that is kept."""
+        return has_values(answer, _kept(cls.base_fields))
 
     @property
     def base_domain(self) -> str:
         """The domain under which sites are made, shown after the name."""
         return _site_name(self, "site_name").base_domain
-
-    @property
-    def alternatives(self) -> tuple[str, ...]:
-        """Names to take instead of a refused one."""
-        return _site_name(self, "site_name").alternatives
 
     def display(self, name: str) -> str:
         """Show the site name as the URL that it becomes."""
@@ -161,22 +114,19 @@ class MeetingSetup(StepForm):
         return f"{text}.{self.base_domain}" if name == "site_name" and self.base_domain else text
 
 
-class SiteRow(FieldsForm):
+class SiteRow(_WithEarlyRelease):
     """One additional site."""
 
     summary_labels = _SUMMARY_LABELS
 
     name = SiteNameField()
     time_zone = ZoneField()
-    early_release = YesNoField(
-        label=_EARLY_RELEASE,
-        help_text=_EARLY_RELEASE_HELP,
-        expected=_("Select whether this site is to be on an early release schedule"),
-    )
+    early_release = _early_release()
+    early_release_confirmed = _early_release_confirmed()
 
     def __init__(self, *args: Any, facts: Mapping[str, Any], first: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _site_name(self, "name").knows(facts)
+        _site_name(self, "name").knows(facts, own={str(first.get("site_name", ""))})
         zone = _zone(self)
         zone.offer(facts.get("country", ""))
         zone.initial = first.get("time_zone") or zone.initial
@@ -185,11 +135,6 @@ class SiteRow(FieldsForm):
     def base_domain(self) -> str:
         """The domain under which sites are made, shown after the name."""
         return _site_name(self, "name").base_domain
-
-    @property
-    def alternatives(self) -> tuple[str, ...]:
-        """Names to take instead of a refused one."""
-        return _site_name(self, "name").alternatives
 
 
 class AdditionalSites(StepFormSet):
@@ -204,6 +149,15 @@ class AdditionalSites(StepFormSet):
         "too_many_forms": ngettext_lazy("Add at most %(num)d site", "Add at most %(num)d sites", "num"),
     }
 
+    def full_clean(self) -> None:
+        """Look the names of all rows up at once: what is known is remembered, and no row has to ask for itself."""
+        if self.is_bound and "site_name_problems" in self.facts:
+            domain = self.facts.get("base_domain", "")
+            rows = range(self.total_form_count())
+            names = (sites.fold(str(self.data.get(f"{self.prefix}-{row}-name", "")), domain) for row in rows)
+            self.facts["site_name_problems"]([name for name in names if not sites.problem(name)])
+        super().full_clean()
+
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         """Each row knows what the step knows."""
         first = self.earlier.get("meetings") or {}
@@ -216,6 +170,8 @@ class AdditionalSites(StepFormSet):
     def edited(self, posted: Any) -> tuple[Any, str] | None:
         """Return the rows with one more, or without the one whose *Remove* was pressed."""
         prefix = str(self.prefix)
+        if "use" in posted:
+            return used(posted, rf"{re.escape(prefix)}-[0-9]{{1,2}}-name")
         if "add" in posted:
             rows = with_row_added(posted, prefix, defaults=self.row_defaults(), most=self.max_num)
             return rows, f"row_{row_count(rows, prefix)}"
@@ -224,28 +180,20 @@ class AdditionalSites(StepFormSet):
             return rows, f"row_{min(_row(posted['remove']) + 1, row_count(rows, prefix))}"
         return None
 
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether these are rows with a value of the right kind for each field that is kept."""
+        return isinstance(answer, list) and all(has_values(row, _kept(cls.form.base_fields)) for row in answer)
+
     def clean(self) -> None:
-        """Refuse a name used twice, at its row, and more sites than there are licenses."""
-        seen = {(self.earlier.get("meetings") or {}).get("site_name", "")}
+        """Refuse a name used twice, at its later row."""
+        seen: set[str] = set()
         for form in self.forms:
             name = form.cleaned_data.get("name")
             if name in seen:
-                form.add_error("name", _("Enter another site name: this order has a site of this name already"))
+                form.add_error("name", USED_TWICE)
             elif name:
                 seen.add(name)
-        licenses = self.facts.get("total_licenses", sites.MAX_SITES)
-        if 1 + len(self.forms) > licenses:
-            raise ValidationError(
-                ngettext(
-                    "Remove sites until there is %(licenses)d, with the first one: "
-                    "each needs a license, and the order has %(licenses)d",
-                    "Remove sites until there are at most %(licenses)d, with the first one: "
-                    "each needs a license, and the order has %(licenses)d",
-                    licenses,
-                ),
-                code="few",
-                params={"licenses": licenses},
-            )
 
     def summary(self) -> Summary:
         """Return three rows a site, the name as its URL."""
@@ -262,7 +210,7 @@ class LicenseDistribution(StepForm):
 
     step = "licenses"
     title = _("Distribute the licenses")
-    lead = _("Give each site at least one license. Together they must be the licenses that were bought.")
+    lead = _("Together they must be exactly the licenses that were bought. A site can start with none.")
 
     def prepare(self) -> None:
         """Make a field for each site; it goes by the site's name, so that a share stays with its site."""
@@ -272,9 +220,9 @@ class LicenseDistribution(StepForm):
         for name in self.site_names:
             self.fields[_share(name)] = WholeNumberField(
                 label=f"{name}.{domain}" if domain else name,
-                expected=gettext("Enter how many licenses %(site)s gets, a number from 1 to %(most)s")
+                expected=gettext("Enter how many licenses %(site)s gets, a number from 0 to %(most)s")
                 % {"site": name, "most": _number(self.total)},
-                min_value=1,
+                min_value=0,
                 max_value=self.total,
             )
 
@@ -367,6 +315,10 @@ def _answered_sites(answers: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"name": row["name"], "time_zone": row["time_zone"], "early_release": row["early_release"] == "yes"}
         for row in rows
     ]
+
+
+def _kept(fields: Mapping[str, forms.Field]) -> dict[str, forms.Field]:
+    return {name: field for name, field in fields.items() if name not in _NOT_KEPT}
 
 
 def _number(number: int) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.forms import meetings
+from provisioning.forms.site_names import SiteNameCheck
 from provisioning.pack import Answers, PackSteps, Step
+from subscriptions import sites
 from subscriptions.models import Order, OrderLine, Site
 from subscriptions.rules import Refused, SiteNameTaken, SitePlan
+from subscriptions.sites import SiteNameProblem
 
 
 class MeetingsSteps(PackSteps):
@@ -33,10 +37,22 @@ class MeetingsSteps(PackSteps):
         """The licenses to distribute, which names are taken, and where the customer is."""
         return {
             "total_licenses": line.licenses,
-            "site_name_taken": lambda name: Site.objects.filter(name=name).exists(),
+            "site_name_problems": _problems,
             "country": order.customer.country.code if order.customer else "",
             "base_domain": settings.MEETINGS_BASE_DOMAIN,
         }
+
+    def check_name(
+        self, order: Order, line: OrderLine, text: str, *, control: str, answers: Answers, twice: bool = False
+    ) -> SiteNameCheck:
+        """Return one site's name as its step would take it, for the answer while it is typed.
+
+        ``control`` is its field's name in the step's form; ``twice``: another site of the page has this name.
+        """
+        own = {sites.fold(text, settings.MEETINGS_BASE_DOMAIN)} if twice else set()
+        if control.startswith("additional-") and "meetings" in answers:
+            own.add(answers["meetings"]["site_name"])
+        return SiteNameCheck({control: text}, control=control, facts=self.facts(order, line), own=own)
 
     def plan(self, answers: Answers, line: OrderLine) -> list[SitePlan]:
         """The sites with their shares."""
@@ -47,6 +63,11 @@ class MeetingsSteps(PackSteps):
         if not isinstance(refused, SiteNameTaken):
             return ""
         return "meetings" if answers["meetings"]["site_name"] == refused.name else "additional"
+
+
+def _problems(names: Iterable[str]) -> dict[str, SiteNameProblem]:
+    taken = Site.objects.filter(name__in=list(names)).values_list("name", flat=True)
+    return dict.fromkeys(taken, SiteNameProblem.TAKEN)
 
 
 STEPS = MeetingsSteps()

@@ -334,13 +334,14 @@ def setting_up() -> Scene:
     wizard.open("meetings", "?kept")
     wizard.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no", additional_urls=True)
     path = _at(wizard)
-    other.fill("meetings", site_name="contoso-emea", time_zone="Europe/Paris", early_release="yes")
+    early = {"early_release": "yes", "early_release_confirmed": True}
+    other.fill("meetings", site_name="contoso-emea", time_zone="Europe/Paris", **early)
     yield Sight("meetings-changed", _at(other), KIM)
     yield Sight("additional", path, KIM)
     wizard.fill("additional", add="1")
     wizard.fill("additional", **{"0__name": "contoso"})
     yield Sight("additional-error", _at(wizard), KIM)
-    rows = {"0__name": "contoso-lab", "0__early_release": "yes"}
+    rows = {"0__name": "contoso-lab", **{f"0__{name}": value for name, value in early.items()}}
     rows |= {"1__name": "contoso-events-in-regensburg-and-vienna", "1__time_zone": "Europe/Vienna"}
     wizard.fill("additional", **rows, **{"1__early_release": "no"})
     yield Sight("licenses", _at(wizard), KIM, dark=True)

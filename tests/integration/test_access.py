@@ -69,6 +69,7 @@ find intent     page    order       order       page  order    order     order  
 find review     find    order       order       find  order    order     order    order      order  order   order
 set_up          order   order       order       order order    order     set_up   order      set_up order   order
 set_up meetings order   order       order       order order    order     set_up   order      set_up order   order
+site_name       404     404         404         404   404      404       page     404        page   404     404
 handed_over     order   page        page        order order    order     order    order      order  order   order
 held            order   order       order       page  order    order     order    order      order  order   order
 access_request  404     404         404         404   page     404       404      404        404    404     404
@@ -89,6 +90,7 @@ find intent     find    order  order    find  order    order   order    order or
 find review     find    order  order    find  order    order   order    order order  order  order
 set_up          order   order  order    order order    order   set_up   order set_up order  order
 set_up meetings order   order  order    order order    order   set_up   order set_up order  order
+site_name       no      no     no       no    no       no      no       no    no     no     no
 handed_over     order   order  order    order order    order   order    order order  order  order
 held            order   order  order    held  order    order   order    order order  order  order
 access_request  404     404    404      404   page     404     404      404   404    404    404

@@ -89,7 +89,9 @@ def test_partner_creates_both_organizations_and_the_customer_sets_three_services
     customer.fill("subscription", choice="now")
     customer.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no", additional_urls=True)
     assert customer.at == "additional"
-    customer.fill("additional", **{"0__name": "contoso-lab", "0__early_release": "yes"})
+    customer.fill(
+        "additional", **{"0__name": "contoso-lab", "0__early_release": "yes", "0__early_release_confirmed": True}
+    )
     assert customer.at == "licenses"
     customer.fill("licenses", split="1")
     customer.fill("licenses")

@@ -24,6 +24,7 @@ from provisioning.forms.calling import LocationAddress, LocationStart
 from provisioning.forms.meetings import AdditionalSites, LicenseDistribution, MeetingSetup
 from provisioning.forms.setup import SetupReview, SubscriptionReview
 from subscriptions.models import Order
+from subscriptions.sites import SiteNameProblem
 
 EARLIER: dict[str, Any] = {
     "meetings": {"site_name": "acme", "time_zone": "Europe/Berlin", "early_release": "no", "additional_urls": True},
@@ -32,7 +33,7 @@ EARLIER: dict[str, Any] = {
 }
 FACTS: dict[str, Any] = {
     "base_domain": "meet.example.com",
-    "site_name_taken": lambda name: name == "taken",
+    "site_name_problems": lambda names: dict.fromkeys({"taken"} & set(names), SiteNameProblem.TAKEN),
     "country": "DE",
     "total_licenses": 250,
 }
