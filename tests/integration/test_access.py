@@ -58,6 +58,7 @@ access_request  404     404    404      404    page     404     404      404    
 cancelled       order   order  order    order  order    order   order    order  order  order   page
 summary         order   order  order    order  order    order   order    order  order  page    order
 summary_pdf     404     404    404      404    404      404     404      404    404    page    404
+site_name       404     404    404      404    404     404     404      404    404    404     404
 """  # every other address leads to "order"
 
 # What each address answers to a GET (and HEAD), by who asks. A name is where it leads; "page" is a page.
