@@ -35,19 +35,38 @@ class Viewer:
     partner_of: frozenset[int] = frozenset()
     ordered_name: str = ""
     ordered_email: str = ""
-    budget: str = ""  # what masked cards are counted under, see orgs.budgets; "" counts nothing
+
+    def may_know_of(self, email: str) -> bool:
+        """Whether this person may be told that this address belongs to somebody: their own, or one the vendor named."""
+        own = {normalize.email_key(each) for each in (self.proved_email, self.ordered_email) if each}
+        return self.names_customer or normalize.email_key(email) in own
+
+    def belongs_to(self, organization: Organization, domains: Sequence[Domain], member: str) -> bool:
+        """Whether this person has proved a tie of their own; ``member`` is an address that belongs to it, or ""."""
+        if self.names_customer or organization.pk in self.partner_of:
+            return True
+        proved = normalize.email_key(self.proved_email)
+        return bool(proved) and (member == proved or _is_at(proved, domains))
 
     def knows(self, organization: Organization, domains: Sequence[Domain], member: str) -> bool:
-        """Whether this person may see the organization's facts; ``member`` is an address that belongs to it, or ""."""
-        emails = {normalize.email_key(email) for email in (self.proved_email, self.ordered_email) if email}
-        if self.names_customer or organization.pk in self.partner_of or member in emails:
+        """Whether this person may see the organization's facts: by a tie of their own, or by what the order names."""
+        if self.belongs_to(organization, domains, member):
             return True
-        if self.ordered_name:
-            others = [other.name for other in organization.other_names.all()]
-            if ranking.compare_names(self.ordered_name, organization.name, others):
-                return True
-        own = {domain for email in emails if not is_shared(domain := normalize.email_domain(email))}
-        return any(domain == each.name or domain.endswith(f".{each.name}") for domain in own for each in domains)
+        ordered = normalize.email_key(self.ordered_email)
+        if ordered and (member == ordered or _is_at(ordered, domains)):
+            return True
+        if not self.ordered_name:
+            return False
+        others = [other.name for other in organization.other_names.all()]
+        return ranking.compare_names(self.ordered_name, organization.name, others) is not None
+
+
+def _is_at(email: str, domains: Sequence[Domain]) -> bool:
+    """Whether this address is at one of these domains, or below one."""
+    domain = normalize.email_domain(email)
+    if not domain or is_shared(domain):
+        return False
+    return any(domain == each.name or domain.endswith(f".{each.name}") for each in domains)
 
 
 FULL: Final = Viewer(names_customer=True)
@@ -87,6 +106,9 @@ class Candidate:
     shown_subscriptions: str
     shown_created: str
     shown_origin: str
+    # Nothing proves a tie of the reader's own: the card counts as one of the few that an order shows, see orgs.budgets.
+    counted: bool = False
+    value: str = ""  # what a form posts for it
 
     @classmethod
     def of(
@@ -152,15 +174,31 @@ def as_seen_by(
     now: datetime,
 ) -> Candidate | None:
     """The card with what the viewer may know; None where they may not even know that it is there (names alone)."""
-    card = Candidate.of(organization, evidence, score, use, now)
+    codes = {each.code for each in evidence}
+    domains, member = list(organization.domains.all()), asked.email if codes & ranking.EXACT else ""
+    belongs = viewer.belongs_to(organization, domains, member)
     # Whatever finds the customer by the name that the order gives it, the vendor named it.
     named = viewer.ordered_name and normalize.name_key(asked.name) == normalize.name_key(viewer.ordered_name)
-    if named and any(each.code in ranking.NAME_TIES - {Code.NEAR_NAME} for each in evidence):
-        return card
-    if viewer.knows(organization, list(organization.domains.all()), asked.email if card.exact else ""):
-        return card
-    if not card.domain_tie and not card.exact and not asked.chosen:
+    by_name = bool(named and codes & (ranking.NAME_TIES - {Code.NEAR_NAME}))
+    if belongs or by_name or viewer.knows(organization, domains, member):
+        card = replace(Candidate.of(organization, evidence, score, use, now), counted=not belongs)
+        return card if not member or viewer.may_know_of(member) else _without_role(card)
+    if not codes & (ranking.DOMAIN_TIES | ranking.EXACT) and not asked.chosen:
         return None
+    return replace(_masked(Candidate.of(organization, evidence, score, use, now), use, asked, now), counted=True)
+
+
+def _without_role(card: Candidate) -> Candidate:
+    """The card without what somebody else's address, which nobody named, is in the organization."""
+    exact = [each for each in card.evidence if each.code in ranking.EXACT]
+    rest = [each for each in card.evidence if each.code not in ranking.EXACT]
+    reasons = (*wording.reasons(exact, masked=True), *wording.reasons(rest))
+    return replace(card, tie=wording.tie(exact, masked=True), reasons=reasons)
+
+
+def _masked(card: Candidate, use: Use, asked: Asked, now: datetime) -> Candidate:
+    """The card with the name as it was typed, bands instead of counts, and no domain but the one that was asked."""
+    organization, evidence = card.organization, card.evidence
     if card.strong_name_tie and asked.name:
         name = asked.name
     elif card.domain_tie:
@@ -182,3 +220,21 @@ def as_seen_by(
         shown_created="",
         shown_origin="",
     )
+
+
+def disclosed(candidates: Sequence[Candidate], shown: Sequence[int]) -> tuple[Candidate, ...]:
+    """The candidates that may be shown where these organizations (``shown``, first shown first) were counted.
+
+    Masked cards that would read the same get a letter, so that two people can talk about them and one chooses what one
+    means: "An organization at contoso.com (B)". The letter is the organization's place among those that the order was
+    ever shown. So it stays the same on every page, and says nothing of the organization; the country, which would tell
+    three branches apart just as well, is a fact that nothing proves the reader may know.
+    """
+    kept = [card for card in candidates if not card.counted or card.organization.pk in shown]
+    names = [card.shown_name for card in kept]
+    return tuple(_lettered(card, shown) if card.masked and names.count(card.shown_name) > 1 else card for card in kept)
+
+
+def _lettered(card: Candidate, shown: Sequence[int]) -> Candidate:
+    letter = chr(ord("A") + list(shown).index(card.organization.pk) % 26)
+    return replace(card, shown_name=_("%(name)s (%(letter)s)") % {"name": card.shown_name, "letter": letter})

@@ -7,13 +7,13 @@ and the evidence a person reads. Statistics of use are stored on the organizatio
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.utils import timezone
 
-from orgs import budgets, features, normalize, ranking, scoring, search
+from orgs import features, normalize, ranking, scoring, search
 from orgs.cards import FULL, Asked, Candidate, Viewer, as_seen_by, is_shared
 from orgs.models import Domain, Member, Organization
 from orgs.ranking import Code, Evidence
@@ -74,6 +74,7 @@ def find_candidates(
     """
     question = _question(email, company_name)
     found, slots = _found(question, partners=partners)
+    _keep_secret_who_is_a_member(question, found, viewer, only_at_own_domain=True)
     ranking_of = _rank(question, found, slots)
     sure = ranking_of.shown >= scoring.weights().shown_from
     kept = [pk for pk in ranking_of.order if sure or _belongs(found[pk], ranking_of.by_pk.get(pk))]
@@ -107,6 +108,7 @@ def search_by_domain(
     found = {pk: one for pk, one in found.items() if any(domain_of(each) == name for each, _status in one.domains)}
     for one in found.values():  # the older rule is about the own email's domain, not about one that is searched for
         one.ties = [tie for tie in one.ties if tie[0] != "seed"]
+    _keep_secret_who_is_a_member(question, found, viewer)
     ranking_of = _rank(question, found, slots)
     return _candidates(question, found, ranking_of, ranking_of.order, viewer, limit=min(limit, 10), searched=name)
 
@@ -119,6 +121,7 @@ def get_candidate(*, public_id: UUID, email: str, company_name: str, viewer: Vie
     question = _question(email, company_name)
     found, slots = _found(question, also=[organization])
     found = {pk: one for pk, one in found.items() if pk == organization}
+    _keep_secret_who_is_a_member(question, found, viewer)
     ranking_of = _rank(question, found, slots)
     return next(iter(_candidates(question, found, ranking_of, [organization], viewer, limit=1, chosen=True)), None)
 
@@ -129,6 +132,7 @@ def near_duplicates(
     """Organizations that a new one of this name may already be: shown once more before it is made."""
     question = _question(email, name)
     found, slots = _found(question)
+    _keep_secret_who_is_a_member(question, found, viewer)
     ranking_of = _rank(question, found, slots)
     near = [pk for pk in ranking_of.order if _is_member(found[pk]) or _is_near(ranking_of.by_pk.get(pk))]
     candidates = _candidates(question, found, ranking_of, near, viewer, limit=limit, country=country)
@@ -165,6 +169,28 @@ def _found(
     if partners:
         found = {pk: one for pk, one in found.items() if one.value("is_partner")}
     return found, slots
+
+
+def _keep_secret_who_is_a_member(
+    question: Question, found: Mapping[int, Found], viewer: Viewer, *, only_at_own_domain: bool = False
+) -> None:
+    """Forget that somebody else's address is a member's, where nobody named the address or the organization.
+
+    Pages for the address of an administrator, of a user and of nobody are then alike. ``only_at_own_domain``: but for
+    an organization that has nothing else to do with the address's domain (a free-mail address, say). The seed's first
+    rule finds it all the same, as one of the few that an order is shown.
+    """
+    if viewer.may_know_of(question.email):
+        return
+    for one in found.values():
+        if not _is_member(one):
+            continue
+        organization = one.organization
+        if viewer.knows(organization, list(organization.domains.all()), ""):
+            continue
+        if only_at_own_domain and not (question.domain and any(_domain_tie(question.domain, *d) for d in one.domains)):
+            continue
+        one.ties = [tie for tie in one.ties if tie[0] != "member"]
 
 
 def domain_of(name: str) -> str:
@@ -263,10 +289,6 @@ def _candidates(
             cards.append(card.marked_best() if pk == ranking_of.best and not cards else card)
         if len(cards) >= limit:
             break
-    masked = [card.organization.pk for card in cards if card.masked and not chosen]
-    if viewer.budget and masked:
-        allowed = budgets.disclose(viewer.budget, masked)
-        cards = [card for card in cards if not card.masked or card.organization.pk in allowed]
     return tuple(cards)
 
 

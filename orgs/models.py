@@ -256,3 +256,17 @@ class SearchBudget(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Search(models.Model):
+    """A question that was asked of the finder under a key: counted once, its answer is shown again for nothing."""
+
+    key = models.CharField(max_length=300)  # as SearchBudget's
+    question = models.CharField(max_length=64)  # a digest: nobody reads here whom somebody looked for
+    asked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "question"], name="search_counted_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.question[:12]}"

@@ -246,6 +246,8 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             messages.info(request, _("This step isn’t due: an earlier answer changed. Go on from here."))
             return redirect(self.url(self.frontier))
         self.storage.current_step = at
+        if "search" in request.POST and (searched := self.searched(at)):
+            return searched
         if "back" in request.POST:
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(self.get_prev_step(at) or at))
@@ -274,10 +276,18 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         names = list(self.get_form_list())
         if at == names[-1]:
             if (frontier := self.frontier) != at or at not in self.answers:
-                return redirect(self.url(frontier))
+                return self.lead_to(frontier)
             response: HttpResponseBase = self.render_done(form)
             return response
-        return redirect(self.url(names[names.index(at) + 1]))
+        return self.lead_to(names[names.index(at) + 1])
+
+    def lead_to(self, step: str) -> HttpResponseBase:
+        """Go on to a step after an answer; what its page has to look up is asked here, where something is posted."""
+        return redirect(self.url(step))
+
+    def searched(self, step: str) -> HttpResponseBase | None:
+        """Return where a search that was posted beside the step's form leads; None where the step has none."""
+        return None
 
     def is_stale(self, step: str, answer: Any) -> bool:
         """Say whether the page was made from answers that have changed since, so that taking it would undo them."""

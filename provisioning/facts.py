@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django_countries import countries
 
-from orgs import matching, normalize, policies
-from orgs.cards import Viewer
+from orgs import normalize, policies
+from orgs.cards import Candidate, Viewer
 from orgs.models import Member, Organization
 from orgs.verticals import VERTICALS
-from provisioning import drafts
+from provisioning import drafts, searches, signed_ids
 from provisioning.access import Access, provisioner_of
 from provisioning.actions import Choice, Existing, New, administers, is_full_administrator
 from provisioning.forms.site_names import SiteNameCheck
 from provisioning.models import AccessRequest
 from provisioning.pack import installed
 from provisioning.packs import meetings
+from provisioning.searches import Kind, Question
 from provisioning.steps import FINDER, chosen, readable
 from subscriptions.models import Order, OrderLine
 from subscriptions.pack import in_order
@@ -67,16 +71,7 @@ class FinderFacts:
         if step in {"partner", "customer"}:
             return self._candidates(step, answers, remembered)
         if step in {"partner-check", "customer-check"}:
-            which = step.removesuffix("-check")
-            entered = answers.get(f"{which}-new", {})
-            email, _name = self._asked_for(which, answers)
-            near = matching.near_duplicates(
-                name=entered.get("name", ""),
-                country=entered.get("country", ""),
-                email=email,
-                viewer=self._viewer(which, answers),
-            )
-            return {"duplicates": tuple(each for each in near if which == "customer" or each.organization.is_partner)}
+            return self._duplicates(step.removesuffix("-check"), answers)
         if step == "administrator":
             return {"refusal": self._refusal(answers), "customer": (chosen(answers, "customer") or {}).get("name", "")}
         if step == "review":
@@ -125,38 +120,88 @@ class FinderFacts:
         details = answers.get("customer-details", {})
         return details.get("administrator_email", ""), details.get("company_name", "")
 
-    def _viewer(self, which: str, answers: Answers) -> Viewer:
-        """A person sees the facts of a customer that the order itself names; what they type doesn't count."""
-        if which == "partner" or answers["intent"]["audience"] == "own":
-            return Viewer(proved_email=self.email)
-        return Viewer(
-            proved_email=self.email, ordered_name=self.order.customer_name, ordered_email=self.order.customer_email
-        )
+    def _names_customer(self, which: str, answers: Answers) -> bool:
+        """Say whether it is the customer who is looked for: the order itself may name them."""
+        return which == "customer" and answers["intent"]["audience"] == "customer"
+
+    def question(self, step: str, answers: Answers) -> Question | None:
+        """Return what the page of this step shows the answer to; None where it shows none."""
+        which = step.removesuffix("-check")
+        if which not in {"partner", "customer"} or not (which == "partner" or self._is_known(answers)):
+            return None
+        email, name = self._asked_for(which, answers)
+        asked = Question(Kind.MATCH, which == "partner", self._names_customer(which, answers), email, name)
+        if which == step:
+            return asked
+        new = answers.get(f"{which}-new", {})
+        return replace(asked, kind=Kind.DUPLICATES, name=new.get("name", ""), country=new.get("country", ""))
+
+    def question_by_domain(self, step: str, answers: Answers, typed: str) -> Question | None:
+        """Return the question who has this domain; None where it is none, or one that everybody has addresses at."""
+        asked, domain = self.question(step, answers), searches.clean_domain(typed)
+        if asked is None or asked.kind is not Kind.MATCH or not domain or searches.is_free_mail(domain):
+            return None
+        return replace(asked, kind=Kind.DOMAIN, domain=domain)
+
+    def _is_known(self, answers: Answers) -> bool:
+        return answers.get("intent", {}).get("audience") == "own" or "customer-details" in answers
+
+    @cached_property
+    def _partner_of(self) -> frozenset[int]:
+        return searches.partner_of(self.access.user)
+
+    def _seen_by(self, question: Question) -> Viewer:
+        return searches.viewer(self.order, self.access.user, named=question.named, partner_of=self._partner_of)
 
     def _candidates(
         self, which: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]
     ) -> dict[str, Any]:
-        email, name = self._asked_for(which, answers)
-        viewer, partners = self._viewer(which, answers), which == "partner"
         sources = [(self.query, "domain"), *((fields or {}, f"{which}-domain") for fields in (self.query, *remembered))]
-        domain = next((str(value) for fields, key in sources if (value := fields.get(key))), "").strip()[:253]
-        facts: dict[str, Any] = {
-            "match": matching.find_candidates(email=email, company_name=name, partners=partners, viewer=viewer),
-            "domain": domain,
-        }
-        if domain:
-            try:
-                facts["found"] = matching.search_by_domain(
-                    domain=domain, email=email, company_name=name, partners=partners, viewer=viewer
-                )
-                if not facts["found"]:
-                    facts["domain_problem"] = _("No organization has verified this domain.")
-            except matching.SharedDomain:
-                facts["domain_problem"] = _(
+        typed = next((str(value) for fields, key in sources if (value := fields.get(key))), "").strip()[:253]
+        asked, by_domain = self.question(which, answers), self.question_by_domain(which, answers, typed)
+        facts = self._answered(asked, by_domain)
+        facts |= {"match": facts["answer"].match, "domain": typed, "found": facts["found"].candidates}
+        if typed and by_domain is None:
+            facts["domain_problem"] = (
+                _(
                     "Anybody can have an address at this domain, so it can’t tell an organization. "
                     "Enter a company’s own domain."
                 )
+                if searches.clean_domain(typed)
+                else _("Enter a whole domain, such as contoso.com")
+            )
+        elif by_domain and Kind.DOMAIN not in facts["unasked"] and not facts["found"] and not facts["is_full"]:
+            facts["domain_problem"] = _("No organization has verified this domain.")
         return facts
+
+    def _duplicates(self, which: str, answers: Answers) -> dict[str, Any]:
+        facts = self._answered(self.question(f"{which}-check", answers), None)
+        return {**facts, "duplicates": facts["answer"].candidates}
+
+    def _answered(self, *questions: Question | None) -> dict[str, Any]:
+        """Return the answers to these questions (``answer``, ``found``) as far as they were asked, and what may be
+        said of those that were not: ``unasked``, ``free_at`` (nothing can be asked before), ``withheld``, ``is_full``.
+        """
+        asked = [question for question in questions if question]
+        standing = searches.standing_of(self.order, self.access.user, asked)
+        found = []
+        for question in questions:
+            if question and question.digest in standing.asked:
+                found.append(searches.answer(question, self._seen_by(question), standing.shown))
+            else:
+                found.append(searches.NOTHING)
+        unasked = [question.kind for question in asked if question.digest not in standing.asked]
+        return {
+            "answer": found[0],
+            "found": found[1],
+            "unasked": unasked,
+            "free_at": standing.free_at if unasked else None,
+            "is_full": standing.is_full,
+            "withheld": any(one.withheld for one in found) and not standing.is_full,
+            "help_contact": settings.HELP_CONTACT,
+            "sign": partial(signed_ids.sign, order=self.order, user=self.access.user),
+            "is_ours": partial(signed_ids.is_ours, order=self.order, user=self.access.user),
+        }
 
     # What was chosen
 
@@ -180,10 +225,7 @@ class FinderFacts:
         if choice["organization"] == "new":
             country, vertical = str(countries.name(choice["country"])), dict(VERTICALS).get(choice["vertical"], "")
             return {"new": True, "name": choice["name"], "country": country, "vertical": vertical, "url": url}
-        email, name = self._asked_for(which, answers)
-        candidate = matching.get_candidate(
-            public_id=UUID(choice["organization"]), email=email, company_name=name, viewer=self._viewer(which, answers)
-        )
+        candidate = self._again(which, answers, UUID(choice["organization"]))
         if candidate is None:
             return {"new": False, "name": choice["name"], "url": url}
         return {
@@ -198,6 +240,13 @@ class FinderFacts:
                 (_("Active subscriptions"), candidate.shown_subscriptions),
             ],
         }
+
+    def _again(self, which: str, answers: Answers, public_id: UUID) -> Candidate | None:
+        asked = self.question(which, answers)
+        if asked is None:
+            return None
+        shown = searches.standing_of(self.order, self.access.user).shown
+        return searches.again(public_id, asked, self._seen_by(asked), shown)
 
     def _refusal(self, answers: Answers) -> policies.Refusal | None:
         customer = chosen(answers, "customer") or {}

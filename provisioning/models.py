@@ -229,6 +229,7 @@ class Event(models.Model):
         PLACED = "placed", _("Order placed")
         CORRECTED = "corrected", _("Order corrected")
         LINK_SENT = "link_sent", _("Link sent")
+        SEARCHED = "searched", _("Organizations searched for")
         HANDED_OVER = "handed_over", _("Handed over")
         TAKEN_BACK = "taken_back", _("Taken back")
         HELD = "held", _("Held for an administrator")

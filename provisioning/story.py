@@ -63,6 +63,7 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_PEOPLE,
         desk=gettext_lazy("%(who)s had a link sent to %(to)s."),
     ),
+    Kind.SEARCHED: Sentence(gettext_lazy("%(who)s searched for organizations: %(asked)s. Number shown: %(shown)s.")),
     Kind.HANDED_OVER: Sentence(gettext_lazy("%(who)s handed the order over to %(to)s."), Seen.BY_ALL_WHO_HAD_IT),
     Kind.TAKEN_BACK: Sentence(gettext_lazy("%(who)s took the order back from %(from)s."), Seen.BY_ALL_WHO_HAD_IT),
     Kind.HELD: Sentence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponseBase
@@ -54,6 +55,23 @@ class FinderWizard(OrderWizard):
         if step.endswith("-check"):
             return {"edit_url": self.url(step.replace("-check", "-new"))}
         return self.facts.of_page(step, self.answers)
+
+    def lead_to(self, step: str) -> HttpResponseBase:
+        """Ask the organization finder what the next page shows the answer to."""
+        if question := self.facts.question(step, self.answers):
+            actions.search(order=self.order, by=self.access.user, question=question)
+        return super().lead_to(step)
+
+    def searched(self, step: str) -> HttpResponseBase | None:
+        """Ask the organization finder again, or who has a domain; the page that follows shows the answer."""
+        question = self.facts.question(step, self.answers)
+        if question is None:
+            return None
+        typed = str(self.request.POST.get("domain", "")).strip()[:253]
+        for asked in (question, self.facts.question_by_domain(step, self.answers, typed)):
+            if asked is not None:
+                actions.search(order=self.order, by=self.access.user, question=asked, more=not typed)
+        return redirect(self.url(step, urlencode({"domain": typed}) if typed else ""))
 
     def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
         """*I want someone else to complete this order* hands it over at once; it can be taken back."""

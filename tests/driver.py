@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,6 +73,12 @@ def form_fields(html: str) -> dict[str, list[str]]:
     return parser.fields
 
 
+def radio_value(html: str, public_id: str) -> str:
+    """Return the value of an organization's radio on this page, which is signed; where there is none, the id itself."""
+    found = re.search(rf'value="({re.escape(public_id)}:[^"]+)"', html)
+    return found[1] if found else public_id
+
+
 class Wizard:
     """One person's way through one order."""
 
@@ -108,9 +115,16 @@ class Wizard:
             key = name if plain else f"{step}-{name.replace('__', '-')}"
             if value is None or value is False:
                 fields.pop(key, None)
+            elif name in {"organization", "duplicate"}:
+                fields[key] = radio_value(self.html, str(value))
             else:
                 fields[key] = "on" if value is True else value
         self.page = self.client.post(self.url(step), fields, follow=True)
+        return self.html
+
+    def search(self, step: str, domain: str) -> str:
+        """Search by domain beside the step's form, follow, and return the page."""
+        self.page = self.client.post(self.url(step), {"search": "1", "domain": domain}, follow=True)
         return self.html
 
     def answer(self, step: str, **answers: Any) -> str:

@@ -21,6 +21,7 @@ from provisioning.actions.mapping import (
     map_order,
 )
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
+from provisioning.actions.searching import search
 from provisioning.actions.setting_up import postpone, set_up, take_over
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "postpone",
     "release",
     "resend_link",
+    "search",
     "set_up",
     "take_back",
     "take_over",

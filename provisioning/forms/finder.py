@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.text import format_lazy
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from orgs.matching import Candidate, Match, Result
@@ -22,8 +26,10 @@ from provisioning.forms.base import (
     StepForm,
     TextField,
     TickField,
+    Words,
     has_values,
 )
+from provisioning.searches import Kind
 
 NEW = "new"
 CREATE = _("Create a new organization")
@@ -87,7 +93,79 @@ class Intent(StepForm):
         return data
 
 
-class OrganizationChoice(StepForm):
+class Chosen(RadioField):
+    """One of the organizations on the page, by an id that is signed for this order and person, or a new one."""
+
+    def __init__(self, *, is_ours: Callable[[str], bool], **kwargs: Any) -> None:
+        self.is_ours = is_ours
+        super().__init__(**kwargs)
+
+    def validate(self, value: Any) -> None:
+        """Refuse what is not on the page; say so where it was there before."""
+        if value and not self.valid_value(value) and self.is_ours(value):
+            raise forms.ValidationError(
+                _("The organization that you selected is no longer one of these. Select another one."), code="gone"
+            )
+        super().validate(value)
+
+
+class NothingToChoose(forms.HiddenInput):
+    """Where no organization is on the page, the button makes a new one, whatever was posted before."""
+
+    def format_value(self, value: Any) -> str:
+        """Return what the button posts."""
+        return NEW
+
+
+class Looked(StepForm):
+    """A step that shows the answer to a question that was asked of the organization finder.
+
+    Facts: ``unasked`` (kinds of questions that were not asked), ``free_at`` (when they can be asked, None: now),
+    ``withheld`` (there is more to show), ``is_full`` (no other organization is shown), ``help_contact``, ``sign`` and
+    ``is_ours`` (an organization's id as the page carries it).
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+
+    def take(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Return the candidates with the values that their radios post."""
+        return tuple(replace(each, value=self.facts["sign"](each.organization.public_id)) for each in candidates)
+
+    def chosen(self, name: str) -> Candidate | None:
+        """Return the candidate that was selected in this field; None for a new organization."""
+        value = self.cleaned_data.get(name)
+        return next((each for each in self.candidates if each.value == value), None)
+
+    def tell(self) -> None:
+        """Say what is not shown and why, and what can be done about it: alike whether there is anything or not."""
+        self.notice, self.search_label = "", ""
+        free_at, unasked = self.facts.get("free_at"), self.facts.get("unasked", ())
+        params = {"contact": self.facts.get("help_contact", "")}
+        if free_at:
+            minutes = max(1, math.ceil((free_at - timezone.now()).total_seconds() / 60))
+            again = ngettext("in %(n)d minute", "in %(n)d minutes", minutes) % {"n": minutes}
+            self.notice = gettext(
+                "You have searched as often as you can in an hour. Search again %(again)s, create a new organization, "
+                "or ask the order desk: %(contact)s."
+            ) % {**params, "again": again}
+            self.search_label = gettext("Search again")
+        elif unasked and unasked != [Kind.DOMAIN]:
+            self.notice = gettext("No organization has been looked up here yet.")
+            self.search_label = gettext("Look for organizations")
+        elif self.facts.get("is_full") and not any(each.exact for each in self.candidates):
+            self.notice = (
+                gettext(
+                    "No other organization can be shown for this order. If the right one isn’t here, create a new "
+                    "organization, or ask the order desk: %(contact)s."
+                )
+                % params
+            )
+        elif self.facts.get("withheld"):
+            self.notice = gettext("More organizations match.")
+            self.search_label = gettext("Show more")
+
+
+class OrganizationChoice(Looked):
     """Choose one of the organizations that were found, or to create a new one.
 
     Facts: ``match`` (Match), ``found`` (candidates of the search by domain), ``domain`` (what was searched for),
@@ -99,18 +177,20 @@ class OrganizationChoice(StepForm):
 
     def prepare(self) -> None:
         """Offer what was found; preselect nothing but a single exact match."""
-        self.match: Match = self.facts["match"]
+        match: Match = self.facts["match"]
         self.searched: str = self.facts.get("domain", "")
         self.domain_problem: str = self.facts.get("domain_problem", "")
-        matched = {candidate.organization.public_id for candidate in self.match.candidates}
-        self.found: tuple[Candidate, ...] = tuple(
-            candidate for candidate in self.facts.get("found", ()) if candidate.organization.public_id not in matched
-        )
-        self.candidates: tuple[Candidate, ...] = (*self.match.candidates, *self.found)
-        self.result = self.match.result
-        choices = [(str(c.organization.public_id), c.shown_name) for c in self.candidates]
-        self.fields["organization"] = RadioField(
-            label=_("Organization"), choices=[*choices, (NEW, CREATE)], expected=self.expected
+        self.domain_unasked = Kind.DOMAIN in self.facts.get("unasked", ())
+        matched = {candidate.organization.public_id for candidate in match.candidates}
+        found = [each for each in self.facts.get("found", ()) if each.organization.public_id not in matched]
+        self.candidates = self.take([*match.candidates, *found])
+        self.found = self.candidates[len(match.candidates) :]
+        self.result = match.result
+        self.fields["organization"] = Chosen(
+            label=_("Organization"),
+            choices=[*((each.value, each.shown_name) for each in self.candidates), (NEW, CREATE)],
+            expected=self.expected,
+            is_ours=self.facts["is_ours"],
         )
         self.initial.setdefault("domain", self.searched)
         if self.is_bound:
@@ -119,13 +199,16 @@ class OrganizationChoice(StepForm):
             data[self.add_prefix("domain")] = self.searched
             self.data = data
         if not self.candidates:
-            self.fields["organization"].widget = forms.HiddenInput()
+            self.fields["organization"].widget = NothingToChoose()
             self.initial["organization"] = NEW
             self.button = CREATE
-        elif self.result is Result.EXACT and len(self.match.candidates) == 1:
-            self.initial.setdefault("organization", choices[0][0])
-        self.first_sentence = RESULT_SENTENCES[self.result]
-        self.advice = RESULT_ADVICE[self.result]
+        elif self.result is Result.EXACT and len(match.candidates) == 1:
+            self.initial.setdefault("organization", self.candidates[0].value)
+        self.first_sentence: Words = RESULT_SENTENCES[self.result]
+        self.advice: Words = RESULT_ADVICE[self.result]
+        self.tell()
+        if self.notice and self.result is Result.NONE:
+            self.first_sentence = self.advice = ""
 
     @classmethod
     def fits(cls, answer: Any) -> bool:
@@ -134,9 +217,9 @@ class OrganizationChoice(StepForm):
 
     def answers(self) -> dict[str, Any]:
         """Return the organization chosen: its public id and name, or "new"."""
-        public_id = self.cleaned_data["organization"]
-        name = next((c.shown_name for c in self.candidates if str(c.organization.public_id) == public_id), "")
-        return {"organization": public_id, "name": name}
+        if chosen := self.chosen("organization"):
+            return {"organization": str(chosen.organization.public_id), "name": chosen.shown_name}
+        return {"organization": NEW, "name": ""}
 
     def summary(self) -> list[tuple[Any, str]]:
         """Return what was chosen."""
@@ -161,6 +244,8 @@ class CustomerChoice(OrganizationChoice):
         super().prepare()
         if self.earlier.get("intent", {}).get("audience") == "own":
             self.title = _("Which organization is yours?")
+        elif not self.advice:
+            pass
         elif email := self.earlier.get("customer-details", {}).get("administrator_email"):
             compared = _("We compared the administrator email that you entered, %(email)s.") % {"email": email}
             self.advice = format_lazy("{} {}", compared, self.advice)
@@ -233,7 +318,7 @@ class NewCustomer(NewOrganization):
             self.initial.setdefault("name", self.earlier.get("customer-details", {}).get("company_name", ""))
 
 
-class CheckNewOrganization(StepForm):
+class CheckNewOrganization(Looked):
     """Check what was entered; organizations that are nearly the same are shown once more.
 
     Facts: ``duplicates`` (candidates).
@@ -245,20 +330,24 @@ class CheckNewOrganization(StepForm):
 
     def prepare(self) -> None:
         """Offer the near-duplicates, if there are any, before a new organization is made."""
-        self.candidates: tuple[Candidate, ...] = self.facts.get("duplicates", ())
+        self.candidates = self.take(self.facts.get("duplicates", ()))
         self.entered: dict[str, Any] = self.earlier.get(f"{self.which}-new", {})
         self.rows = [
             (_("Company name"), self.entered.get("name", "")),
             (_("Business vertical"), str(dict(VERTICALS).get(self.entered.get("vertical", ""), ""))),
             (_("Country or region"), _country_name(self.entered.get("country", ""))),
         ]
-        if self.candidates:
-            choices = [(str(c.organization.public_id), c.shown_name) for c in self.candidates]
-            self.fields["duplicate"] = RadioField(
-                label=_("Is it one of these?"),
-                choices=[*choices, (NEW, _("None of these: create a new organization"))],
-                expected=_("Select one of these organizations, or that it is none of them"),
-            )
+        choices = [(each.value, each.shown_name) for each in self.candidates]
+        self.fields["duplicate"] = Chosen(
+            label=_("Is it one of these?"),
+            choices=[*choices, (NEW, _("None of these: create a new organization"))],
+            expected=_("Select one of these organizations, or that it is none of them"),
+            is_ours=self.facts["is_ours"],
+            required=bool(choices),
+        )
+        if not choices:
+            self.fields["duplicate"].widget = NothingToChoose()
+        self.tell()
 
     @classmethod
     def fits(cls, answer: Any) -> bool:
@@ -267,9 +356,9 @@ class CheckNewOrganization(StepForm):
 
     def answers(self) -> dict[str, Any]:
         """Return the organization that it is after all, or "new"."""
-        duplicate = self.cleaned_data.get("duplicate", NEW)
-        name = next((c.shown_name for c in self.candidates if str(c.organization.public_id) == duplicate), "")
-        return {"duplicate": duplicate, "name": name}
+        if chosen := self.chosen("duplicate"):
+            return {"duplicate": str(chosen.organization.public_id), "name": chosen.shown_name}
+        return {"duplicate": NEW, "name": ""}
 
 
 class PartnerCheck(CheckNewOrganization):

@@ -6,80 +6,157 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.utils import timezone
 
 from orgs import budgets
-from orgs.matching import SharedDomain, Viewer, find_candidates, search_by_domain
-from orgs.models import Domain, Organization, SearchBudget
+from orgs.cards import disclosed
+from orgs.matching import Result, SharedDomain, Viewer, find_candidates, near_duplicates, search_by_domain
+from orgs.models import Search, SearchBudget
+from tests.factories import an_organization
 
-STRANGER = Viewer(proved_email="eve@elsewhere.example", budget="order:1")
-
-
-def directory(count: int) -> list[Organization]:
-    """Organizations with a domain each."""
-    made = []
-    for number in range(count):
-        organization = Organization(name=f"Contoso Branch {number}")
-        organization.save()
-        Domain(organization=organization, name=f"branch{number}.example").save()
-        made.append(organization)
-    return made
+STRANGER = Viewer(proved_email="eve@elsewhere.example")
+BOSS, CLERK, NOBODY = "boss@contoso.example", "clerk@contoso.example", "nobody@contoso.example"
 
 
 @pytest.mark.django_db
-def test_attacker_with_names_and_domains_learns_at_most_ten_organizations_of_an_order() -> None:
-    made = directory(60)
-    learned: set[int] = set()
-    for number, organization in enumerate(made):
-        domain = f"branch{number}.example"
-        for email in (f"guess@{domain}", f"guess@mail.{domain}", "eve@elsewhere.example"):
-            match = find_candidates(email=email, company_name=organization.name, viewer=STRANGER)
-            learned |= {each.organization.pk for each in match.candidates}
-        learned |= {each.organization.pk for each in search_by_domain(domain=domain, email="", viewer=STRANGER)}
-    assert 0 < len(learned) <= budgets.ORGANIZATIONS
+def test_only_who_belongs_there_sees_a_card_that_is_not_counted() -> None:
+    made = an_organization("Contoso", domains=["contoso.example"], administrators=[BOSS])
+    own = {
+        "mailbox": Viewer(proved_email="new@contoso.example"),
+        "sub-domain": Viewer(proved_email="new@mail.contoso.example"),
+        "partner of record": Viewer(proved_email="sam@partner.example", partner_of=frozenset({made.pk})),
+        "member": Viewer(proved_email=BOSS),
+    }
+    for viewer in own.values():
+        (card,) = search_by_domain(domain="contoso.example", email=viewer.proved_email, viewer=viewer)
+        assert not card.masked
+        assert not card.counted
+    ordered = Viewer(proved_email="sam@partner.example", ordered_name="Contoso Ltd")
+    (card,) = search_by_domain(domain="contoso.example", email="", viewer=ordered)
+    assert not card.masked
+    assert card.counted
+    (card,) = search_by_domain(domain="contoso.example", email="", viewer=STRANGER)
+    assert card.masked
+    assert card.counted
 
 
 @pytest.mark.django_db
-def test_what_was_shown_before_stays_shown() -> None:
-    directory(15)
-    for number in range(15):
-        search_by_domain(domain=f"branch{number}.example", email="", viewer=STRANGER)
-    assert len(search_by_domain(domain="branch3.example", email="", viewer=STRANGER)) == 1
-    assert search_by_domain(domain="branch14.example", email="", viewer=STRANGER) == ()
+def test_masked_cards_that_read_the_same_are_told_apart_by_a_letter_that_stays() -> None:
+    made = [an_organization(f"Contoso {name}", domains=["contoso.example"]) for name in ("Alpha", "Beta", "Gamma")]
+    other = an_organization("Fabrikam", domains=["fabrikam.example"])
+    cards = search_by_domain(domain="contoso.example", email="", viewer=STRANGER)
+    assert {card.shown_name for card in cards} == {"An organization at contoso.example"}
+    shown = [made[2].pk, other.pk, made[0].pk, made[1].pk]
+    names = {card.organization.pk: card.shown_name for card in disclosed(cards, shown)}
+    letters = {pk: name.removeprefix("An organization at contoso.example ") for pk, name in names.items()}
+    assert letters == {made[2].pk: "(A)", made[0].pk: "(C)", made[1].pk: "(D)"}
+    assert [card.shown_name for card in disclosed(cards, [made[1].pk])] == ["An organization at contoso.example"]
 
 
 @pytest.mark.django_db
-def test_another_order_has_its_own_budget_and_colleagues_need_none() -> None:
-    directory(12)
-    for number in range(12):
-        search_by_domain(domain=f"branch{number}.example", email="", viewer=STRANGER)
-    other = Viewer(proved_email="eve@elsewhere.example", budget="order:2")
-    colleague = Viewer(proved_email="ada@branch11.example", budget="order:1")
-    assert len(search_by_domain(domain="branch11.example", email="", viewer=other)) == 1
-    assert len(search_by_domain(domain="branch11.example", email="", viewer=colleague)) == 1
+def test_address_that_nobody_named_says_nothing_of_who_is_a_member() -> None:
+    an_organization("Contoso", domains=["contoso.example"], administrators=[BOSS], members=[CLERK])
+    cards = []
+    for email in (BOSS, CLERK, NOBODY):
+        match = find_candidates(email=email, company_name="Something Else", viewer=STRANGER)
+        assert match.result is Result.CANDIDATES
+        cards.append([(card.shown_name, card.tie, card.reasons, card.score) for card in match.candidates])
+        assert near_duplicates(name="Something Else", country="DE", email=email, viewer=STRANGER) == ()
+        found = search_by_domain(domain="contoso.example", email=email, viewer=STRANGER)
+        cards.append([(card.shown_name, card.tie, card.reasons, card.score) for card in found])
+    assert cards[0] == cards[2] == cards[4]
+    assert cards[1] == cards[3] == cards[5]
 
 
 @pytest.mark.django_db
-def test_shared_domains_are_refused_whatever_the_budget() -> None:
+def test_address_that_the_order_names_or_the_reader_proved_is_matched_exactly() -> None:
+    an_organization("Contoso", domains=["contoso.example"], administrators=[BOSS], members=[CLERK])
+    for email in (BOSS, CLERK):
+        ordered = Viewer(proved_email="eve@elsewhere.example", ordered_email=email)
+        assert find_candidates(email=email, company_name="", viewer=ordered).result is Result.EXACT
+        assert find_candidates(email=email, company_name="", viewer=Viewer(proved_email=email)).preselected
+
+
+@pytest.mark.django_db
+def test_customer_whom_the_order_names_is_matched_exactly_without_saying_who_administers_it() -> None:
+    an_organization("Contoso", domains=["contoso.example"], administrators=[BOSS], members=[CLERK])
+    viewer = Viewer(proved_email="eve@elsewhere.example", ordered_name="Contoso")
+    matches = [find_candidates(email=email, company_name="Contoso", viewer=viewer) for email in (BOSS, CLERK)]
+    assert {match.result for match in matches} == {Result.EXACT}
+    ties = {(match.candidates[0].tie, match.candidates[0].reasons) for match in matches}
+    assert len(ties) == 1
+
+
+@pytest.mark.django_db
+def test_administrator_with_a_free_mail_address_is_found_on_a_masked_card() -> None:
+    an_organization("Contoso", domains=["contoso.example"], administrators=["ada.contoso@gmail.com"])
+    match = find_candidates(email="ada.contoso@gmail.com", company_name="Contoso", viewer=STRANGER)
+    assert match.result is Result.EXACT
+    assert match.candidates[0].masked
+    assert match.candidates[0].counted
+
+
+@pytest.mark.django_db
+def test_shared_domains_are_refused() -> None:
     with pytest.raises(SharedDomain):
         search_by_domain(domain="gmail.com", email="", viewer=STRANGER)
 
 
+# Budgets
+
+
 @pytest.mark.django_db
-def test_searches_are_counted_by_order_and_by_person_and_come_back() -> None:
+def test_what_was_shown_before_stays_shown_and_another_order_has_its_own_budget() -> None:
+    assert budgets.disclose("order:1", range(6)) == set(range(6))
+    assert budgets.disclose("order:1", range(3, 15)) == set(range(3, 10))
+    assert budgets.disclose("order:1", [3, 14]) == {3}
+    assert budgets.disclose("order:2", [14]) == {14}
+    standing = budgets.read("order:1")
+    assert standing.shown == tuple(range(10))
+    assert standing.is_full
+    assert not budgets.read("order:2").is_full
+
+
+@pytest.mark.django_db
+def test_one_question_leaves_room_for_the_next() -> None:
+    assert budgets.disclose("order:1", range(12), at_once=6) == set(range(6))
+    assert budgets.disclose("order:1", range(20, 30), at_once=6) == {20, 21, 22, 23}
+
+
+@pytest.mark.django_db
+def test_same_question_is_counted_once() -> None:
+    limits = {"order:9": 2, "person:1": 5}
+    assert [budgets.ask("order:9", "a", limits) for _time in range(5)] == [True] * 5
+    assert budgets.ask("order:9", "b", limits)
+    assert not budgets.ask("order:9", "c", limits)
+    assert budgets.ask("order:9", "a", limits)
+    assert SearchBudget.objects.get(key="person:1").searches == 2
+    assert sorted(Search.objects.values_list("question", flat=True)) == ["a", "b"]
+    standing = budgets.read("order:9", ["a", "b", "c"], limits)
+    assert standing.asked == {"a", "b"}
+    assert standing.free_at is not None
+
+
+@pytest.mark.django_db
+def test_questions_are_counted_by_order_and_by_person_and_come_back() -> None:
     keys = {"order:9": 3, "person:eve": 5}
     assert [budgets.spend(keys) for _time in range(4)] == [True, True, True, False]
     assert budgets.spend({"order:10": 3, "person:eve": 5})
     assert budgets.spend({"order:10": 3, "person:eve": 5})
     assert not budgets.spend({"order:10": 3, "person:eve": 5})
     assert SearchBudget.objects.get(key="order:10").searches == 2
-    SearchBudget.objects.update(since_at=timezone.now() - timedelta(hours=2))
-    assert budgets.spend(keys)
+    free_at = budgets.read("order:10", limits={"order:10": 3, "person:eve": 5}).free_at
+    assert free_at is not None
+    assert timezone.now() < free_at <= timezone.now() + timedelta(hours=1)
+    with time_machine.travel(free_at, tick=False):
+        assert budgets.read("order:10", limits={"order:10": 3, "person:eve": 5}).free_at is None
+        assert budgets.spend(keys)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_simultaneous_searches_never_show_more_than_the_budget() -> None:
+def test_simultaneous_questions_never_show_more_than_the_budget() -> None:
     def show(number: int) -> set[int]:
         try:
             return budgets.disclose("order:7", [number])
@@ -90,3 +167,16 @@ def test_simultaneous_searches_never_show_more_than_the_budget() -> None:
         shown = set().union(*pool.map(show, range(40)))
     assert len(shown) == budgets.ORGANIZATIONS
     assert set(SearchBudget.objects.get(key="order:7").organization_ids) == shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_simultaneous_questions_are_counted_one_by_one() -> None:
+    def ask(number: int) -> bool:
+        try:
+            return budgets.ask(f"order:{number % 3}", f"question {number // 2}", {"person:eve": 7})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(40)))
+    assert sum(answers) == Search.objects.count() == SearchBudget.objects.get(key="person:eve").searches == 7

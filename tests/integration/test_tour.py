@@ -152,7 +152,7 @@ def test_search_answers_with_the_sentence_that_the_card_promises(number: str, au
         elif sentence == CANDIDATES:
             assert wizard.html.count('type="radio"') > 2
             assert "checked" not in wizard.html
-            wizard.fill("partner", organization=re.findall(r'value="([0-9a-f-]{36})"', wizard.html)[0])
+            wizard.fill("partner", organization=re.findall(r'value="([0-9a-f-]{36}):', wizard.html)[0])
         else:
             wizard.fill("partner")
         assert wizard.at == "customer-details"

@@ -1,0 +1,43 @@
+"""Asking the organization finder: counted against the order and the person, and kept in the order's history."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from orgs import budgets
+from provisioning import history, searches
+from provisioning.actions.orders import lock
+from provisioning.models import Event, User
+from provisioning.searches import Question
+from subscriptions.models import Order
+
+
+@transaction.atomic
+def search(*, order: Order, by: User, question: Question, more: bool = False) -> bool:
+    """Ask, so that the page that follows may show the answer; False where the order or the person may not ask now.
+
+    The same question asked again is counted and recorded once. At most a few organizations are shown that nothing ties
+    the person to (``searches.AT_ONCE``), or with ``more`` as many as the order has left.
+    """
+    standing = searches.standing_of(order, by, [question])
+    new = question.digest not in standing.asked
+    if new:
+        order = lock(order)
+        if not budgets.ask(searches.key_of(order), question.digest, searches.limits_of(order, by)):
+            return False
+    seen_by = searches.viewer(order, by, named=question.named, partner_of=searches.partner_of(by))
+    match = searches.find(question, seen_by)
+    counted = searches.counted_in(match)
+    shown = set(counted) & set(standing.shown)
+    at_once = budgets.ORGANIZATIONS if more else max(0, searches.AT_ONCE - len(shown))
+    if set(counted) - shown and at_once and not standing.is_full:
+        shown = budgets.disclose(searches.key_of(order), counted, at_once=at_once)
+    if new:
+        values = (question.domain,) if question.domain else (question.email, question.name, question.country)
+        facts = {
+            "what": question.kind.value,
+            "asked": [value for value in values if value],
+            "shown": len(match.candidates) - len(counted) + len(shown),
+        }
+        history.record(order=order, kind=Event.Kind.SEARCHED, by=by, facts=facts)
+    return True
