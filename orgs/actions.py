@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from django.db import connection
 from django.db.models import Count, F, Max, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -12,7 +13,7 @@ from django.utils import timezone
 from orgs.models import Member, Organization
 from orgs.verticals import VERTICALS
 
-__all__ = ["ACTIVE_FOR", "VERTICALS", "create_organization", "record_activity", "record_subscription", "recount"]
+__all__ = ["ACTIVE_FOR", "VERTICALS", "create_organization", "record_activity", "record_subscription", "recount", "recount_all"]
 
 # A user is active who did something in this time.
 ACTIVE_FOR: Final = timedelta(days=90)
@@ -78,3 +79,24 @@ def recount(organization: Organization) -> Organization:
     organization.last_activity_at = counted["last"]
     organization.save(update_fields=["user_count", "active_user_count", "last_activity_at"])
     return organization
+
+
+def recount_all() -> int:
+    """Count users and active users of every organization again; how many were wrong.
+
+    Nobody does anything when a user's last activity grows too old: run it every night. Writes only what differs; the
+    time of the last activity stays, and so do subscriptions, which are counted by who knows them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE orgs_organization o
+               SET user_count = coalesce(counted.users, 0), active_user_count = coalesce(counted.active, 0)
+               FROM orgs_organization known LEFT JOIN (
+                   SELECT organization_id, count(*) AS users, count(*) FILTER (WHERE last_active_at >= %s) AS active
+                   FROM orgs_member GROUP BY organization_id
+               ) counted ON counted.organization_id = known.id
+               WHERE known.id = o.id AND (o.user_count, o.active_user_count)
+                     IS DISTINCT FROM (coalesce(counted.users, 0), coalesce(counted.active, 0))""",
+            [timezone.now() - ACTIVE_FOR],
+        )
+        return cursor.rowcount

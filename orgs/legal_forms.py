@@ -13,7 +13,7 @@ WORDS = frozenset(
     sa sas sasu sarl eurl snc sca sci scop scrl sprl asbl aisbl cvba cv bv bvba nv vof vzw ivzw stichting
     spa srl srls sapa onlus sl slu slp sll sau sad scp sccl sapi sab sacv eirl eireli epp ltee
     ab hb kb aktiebolag as asa ans da ba aps ivs amba is ks oy oyj ky ry rf tmi osakeyhtio hf ehf sf ses
-    sro vos zs zu ops vvi po as ops druzstvo spolok doo dd jdoo ad ead eood ood et kd dno zoo spzoo sp spk
+    sro vos zs zu ops vvi po as ops druzstvo spolok doo dd jdoo ad ead eood ood et kd dno spzoo sp spk
     kft rt zrt nyrt bt kkt nonprofit nkft kht uab mb vsi sia as ou mtu tov pat prat vat zat
     ooo oao zao pao ao ano nko fgbu fgup fgbou gbou mup too aoozt oaozt
     kk gk yk kabushiki kaisha godo yugen pt tbk bhd sdn jsc pjsc cjsc ojsc joint stock
@@ -25,6 +25,7 @@ WORDS = frozenset(
 # Words that are legal forms only as part of these endings or beginnings, longest first.
 PHRASES = (
     "sp z o o",
+    "sp zoo",
     "spolka z ograniczona odpowiedzialnoscia",
     "spolka akcyjna",
     "s r o",

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from orgs import features, normalize, ranking, scoring, search
+from orgs import compared, features, normalize, ranking, scoring, search
 from orgs.cards import FULL, Asked, Candidate, Viewer, as_seen_by, is_shared
 from orgs.models import Domain, Member, Organization
 from orgs.ranking import Code, Evidence
@@ -218,9 +218,9 @@ def _is_near(scored: Scored | None) -> bool:
 
 def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Slot]) -> _Ranking:
     fitted = scoring.weights()
-    asked = search.as_asked(question, slots)
+    asked = compared.as_asked(question, slots)
     must = {pk for pk, one in found.items() if any(arm in {"member", "seed"} for arm, _detail in one.ties)}
-    described = features.describe(asked, [search.as_known(one) for one in found.values()], must)
+    described = features.describe(asked, [compared.as_known(one) for one in found.values()], must)
     ranked = scoring.rank(described, fitted.ranker)
     likely = scoring.shown(asked, ranked, fitted.gate)
     sure = likely >= fitted.shown_from and scoring.is_right(asked, ranked, fitted.mark) >= fitted.best_from
@@ -258,6 +258,7 @@ def _use(found: Found) -> ranking.Use:
         found.value("active_user_count"),
         found.value("last_activity_at"),
         has_verified_domain=bool(found.domains),
+        created_at=found.value("account_created_at"),
     )
 
 

@@ -89,6 +89,7 @@ class Use:
     active_users: int
     last_activity_at: datetime | None
     has_verified_domain: bool
+    created_at: datetime
 
 
 def evidence(code: Code, about: str = "", factor: float = 1.0) -> Evidence:
@@ -134,8 +135,8 @@ def looks_abandoned(use: Use, now: datetime) -> bool:
 
 
 def is_quiet(use: Use, now: datetime) -> bool:
-    """No activity of any user in a year."""
-    return use.last_activity_at is None or now - use.last_activity_at > ABANDONED_AFTER
+    """No activity of any user in a year. Where there never was any, the account's age counts: a new one had no time."""
+    return now - (use.last_activity_at or use.created_at) > ABANDONED_AFTER
 
 
 def order_key(score: float, use: Use) -> tuple[float, int, int, float]:

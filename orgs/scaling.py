@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from rapidfuzz import fuzz, process
 
-from orgs import normalize, search, words
+from orgs import normalize, statements, words
 from orgs.benchmark import ORGANIZATION, Directory, Question, domain_row, organization_row, percentiles, read
 from orgs.matching import find_candidates
 
@@ -84,7 +84,7 @@ def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> d
         find_candidates(email=question.email, company_name=question.name)
     whole, in_database = [], []
     spent = [0.0]
-    run = search._run
+    run = statements.run
 
     def timed(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         start = time.perf_counter()
@@ -92,7 +92,7 @@ def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> d
         spent[0] += time.perf_counter() - start
         return rows
 
-    search._run = timed
+    statements.run = timed
     try:
         for question in asked:
             spent[0] = 0.0
@@ -101,7 +101,7 @@ def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> d
             whole.append((time.perf_counter() - start) * 1000)
             in_database.append(spent[0] * 1000)
     finally:
-        search._run = run
+        statements.run = run
     result["finder, whole call"] = percentiles(sorted(whole))
     result["finder, in the database"] = percentiles(sorted(in_database))
     result["SELECT by primary key"] = _timed(

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from orgs.features import Asked, Known
+from orgs.names import Asked, Known
 
 WEIGHTS: Final = Path(__file__).with_name("weights.toml")
 TIES: Final = ("domain_same", "domain_sub", "domain_parent", "domain_sibling")

@@ -20,13 +20,24 @@ _RUN: Final = re.compile(
     rf"(?P<han>[{_HAN}]+)|(?P<kana>[{_KANA}]+)|(?P<hangul>[{_HANGUL}]+)|(?P<joined>[{_JOINED}]+)"
     rf"|(?P<plain>[^{_HAN}{_KANA}{_HANGUL}{_JOINED}]+)"
 )
-_SMALL: Final = str.maketrans({"ャ": "'ヤ", "ュ": "'ユ", "ョ": "'ヨ", "ゃ": "'や", "ゅ": "'ゆ", "ょ": "'よ", "ー": ""})
+# Small kana change the one before them (a mark and the full-sized one), a small tsu doubles the consonant after it.
+_SMALL: Final = str.maketrans(
+    dict(
+        zip(
+            "ャュョゃゅょァィゥェォぁぃぅぇぉ", [f"'{full}" for full in "ヤユヨやゆよアイウエオあいうえお"], strict=True
+        )
+    )
+    | {"ー": "", "ッ": "*", "っ": "*"}
+)
+_W: Final = re.compile(r"(?<![a-z])u'|(?<=[aeiou])u'")
+_BEFORE_SMALL: Final = re.compile(r"[aeiou]?'")
+_DOUBLES: Final = re.compile(r"\*(?=([a-z]?))")
 _LONG: Final = re.compile(r"(?<=[aeiou])(?:(?<=[ou])u|(?<=o)o)")
 _VOWELS: Final = re.compile(r"(?<=.)[aeiouyhw]+")
 _DOUBLED: Final = re.compile(r"(.)\1+")
 # Letters that spellings of one sound change between, as seen between romanisations of one name.
 _SOUNDS: Final = str.maketrans(
-    {"c": "k", "q": "k", "z": "s", "v": "b", "f": "p", "g": "k", "d": "t", "j": "s", "x": "s", "l": "r"}
+    {"c": "k", "q": "k", "z": "s", "v": "b", "f": "p", "g": "k", "d": "t", "j": "s", "l": "r"}
 )
 
 
@@ -95,10 +106,11 @@ def latin(run: str) -> str:
 
 def _romaji(run: str) -> str:
     """A run of kana in Latin letters, about as names are written: "トウキョウ" is "tokyo"."""
-    latin = "".join(char for char in anyascii(run.translate(_SMALL)) if char.isalnum() or char == "'")
-    for kana, plain in (("shi'y", "sh"), ("chi'y", "ch"), ("ji'y", "j"), ("i'y", "y"), ("'", "")):
+    latin = "".join(char for char in anyascii(run.translate(_SMALL)).lower() if char.isalnum() or char in "'*")
+    for kana, plain in (("shi'y", "sh"), ("chi'y", "ch"), ("ji'y", "j"), ("i'y", "y")):
         latin = latin.replace(kana, plain)
-    return _LONG.sub("", latin.lower())
+    latin = _DOUBLES.sub(r"\1", _BEFORE_SMALL.sub("", _W.sub("w", latin)))
+    return _LONG.sub("", latin)
 
 
 @lru_cache(maxsize=65536)
@@ -137,5 +149,5 @@ def sound(word: str) -> str:
     """How a word sounds, roughly: its consonants, those that spellings change between alike; "" if that says little."""
     if not word.isascii() or word.isdigit():
         return ""
-    bare = _DOUBLED.sub(r"\1", _VOWELS.sub("", word.translate(_SOUNDS)))
+    bare = _DOUBLED.sub(r"\1", _VOWELS.sub("", word.replace("x", "ks").translate(_SOUNDS)))
     return bare[:30] if len(bare) >= 3 else ""

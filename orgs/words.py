@@ -94,8 +94,8 @@ def rebuild() -> None:
                      FROM orgs_posting GROUP BY word) counted
                CROSS JOIN LATERAL (
                    SELECT CASE WHEN word ~ '^[0-9]*$' OR octet_length(word) <> length(word) THEN '' ELSE regexp_replace(
-                       regexp_replace(translate(word, 'cqzvfgdjxl', 'kksbpktssr'), '(?<=.)[aeiouyhw]+', '', 'g'),
-                       '(.)\\1+', '\\1', 'g') END AS heard) sounding
+                       regexp_replace(translate(replace(word, 'x', 'ks'), 'cqzvfgdjl', 'kksbpktsr'),
+                                      '(?<=.)[aeiouyhw]+', '', 'g'), '(.)\\1+', '\\1', 'g') END AS heard) sounding
                LEFT JOIN (
                    SELECT DISTINCT ON (word) word, country, n, sum(n) OVER (PARTITION BY word) AS total FROM (
                        SELECT t.word, o.country, count(*) AS n

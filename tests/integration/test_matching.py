@@ -6,11 +6,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from orgs.actions import add_member, create_organization, record_activity, record_subscription, recount
+from orgs.actions import add_member, create_organization, record_activity, record_subscription, recount, recount_all
 from orgs.matching import (
     Candidate,
     Result,
@@ -267,3 +268,40 @@ def test_statistics_of_use_stay_right() -> None:
     again = recount(made)
     assert kept == (again.user_count, again.active_user_count, again.last_activity_at)
     assert (made.user_count, made.active_user_count, made.active_subscription_count) == (2, 1, 1)
+
+
+def test_statistics_of_use_age_by_themselves_as_a_recount_says() -> None:
+    made = create_organization(
+        name="Contoso", vertical="other", country="DE", administrator_email="ada@x.example", is_partner=False,
+        origin=Organization.Origin.DIRECT_ORDER,
+    )  # fmt: skip
+    quiet = create_organization(
+        name="Fabrikam", vertical="other", country="DE", administrator_email="eve@y.example", is_partner=False,
+        origin=Organization.Origin.DIRECT_ORDER,
+    )  # fmt: skip
+    start = timezone.now()
+    record_activity(member=add_member(organization=made, email="bob@x.example"))
+    with time_machine.travel(start + timedelta(days=50)):
+        record_activity(member=Member.objects.get(email="ada@x.example"))
+    for days, active in ((51, 2), (89, 2), (91, 1), (141, 0)):
+        with time_machine.travel(start + timedelta(days=days)):
+            recount_all()
+            made.refresh_from_db()
+            assert (made.user_count, made.active_user_count) == (2, active)
+            again = recount(Organization.objects.get(pk=made.pk))
+            assert (again.active_user_count, again.last_activity_at) == (active, made.last_activity_at)
+            assert recount_all() == 0  # a second run changes nothing
+    quiet.refresh_from_db()
+    assert (quiet.user_count, quiet.active_user_count) == (1, 0)
+
+
+def test_new_organization_is_not_called_abandoned() -> None:
+    create_organization(
+        name="Contoso", vertical="other", country="DE", administrator_email="ada@x.example", is_partner=False,
+        origin=Organization.Origin.DIRECT_ORDER,
+    )  # fmt: skip
+    candidate = find_candidates(email="ada@x.example", company_name="Contoso").candidates[0]
+    assert candidate.warnings == ()
+    with time_machine.travel(timezone.now() + timedelta(days=400)):
+        candidate = find_candidates(email="ada@x.example", company_name="Contoso").candidates[0]
+    assert candidate.warnings[0].startswith("Looks abandoned")

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from orgs import search, terms, words
+from orgs import statements, terms, words
 from orgs.matching import find_candidates
 from orgs.models import Domain, Organization
 from orgs.words import rebuild
@@ -52,15 +52,15 @@ def test_statements_never_read_whole_tables_and_take_no_trigram_index_for_equali
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[tuple[str, dict[str, Any]]] = []
-    run = search._run
+    run = statements.run
 
     def remembered(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         seen.append((sql, values))
         return run(sql, values)
 
-    monkeypatch.setattr(search, "_run", remembered)
+    monkeypatch.setattr(statements, "run", remembered)
     find_candidates(email="new@somewhere.example", company_name="Orgg 77 Contosoo")
-    assert [sql for sql, _values in seen] == [search.TIES, search.BY_WORDS]
+    assert [sql for sql, _values in seen] == [statements.TIES, statements.BY_WORDS]
     for sql, values in seen:
         found = plan(sql, values)
         assert "Seq Scan on orgs_" not in found, found

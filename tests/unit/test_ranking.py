@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orgs import features, ranking, scoring
-from orgs.features import Asked, Known, Word
+from orgs import features, names, ranking, scoring
+from orgs.likeness import acronym
+from orgs.names import Asked, Known, Word
 from orgs.ranking import Code, Use
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -15,14 +16,14 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 def asked(key: str, domain: str = "") -> Asked:
     """A question by its name key."""
-    words = tuple(Word(word, features.idf(word), {}) for word in key.split())
+    words = tuple(Word(word, names.idf(word), {}) for word in key.split())
     return Asked(key, words, domain, domain, domain.partition(".")[0], "", False, "", frozenset())
 
 
 def known(pk: int, key: str, domain: str = "", *others: str) -> Known:
     """An organization by its name keys and domain."""
-    names = tuple(features.name_of(each) for each in (key, *others))
-    return Known(pk, names, ((domain, False),) if domain else (), "", 0.0)
+    known_as = tuple(names.name_of(each) for each in (key, *others))
+    return Known(pk, known_as, ((domain, False),) if domain else (), "", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -41,25 +42,27 @@ def test_names_are_tied_by_the_strongest_reason(name: str, other_names: tuple[st
 
 
 @pytest.mark.parametrize(
-    ("subscriptions", "days", "verified", "abandoned"),
+    ("subscriptions", "days", "age", "verified", "abandoned"),
     [
-        (0, 400, False, True),
-        (0, None, False, True),
-        (1, 400, False, False),
-        (0, 300, False, False),
-        (0, 400, True, False),
+        (0, 400, 500, False, True),
+        (0, None, 500, False, True),
+        (0, None, 1, False, False),
+        (1, 400, 500, False, False),
+        (0, 300, 500, False, False),
+        (0, 400, 500, True, False),
     ],
 )
-def test_abandoned_means_no_domain_no_activity_and_no_subscription(
-    subscriptions: int, days: int | None, verified: bool, abandoned: bool
+def test_abandoned_means_an_old_account_without_domain_activity_or_subscription(
+    subscriptions: int, days: int | None, age: int, verified: bool, abandoned: bool
 ) -> None:
     last = None if days is None else NOW - timedelta(days=days)
-    assert ranking.looks_abandoned(Use(subscriptions, 0, last, verified), NOW) is abandoned
+    use = Use(subscriptions, 0, last, verified, NOW - timedelta(days=age))
+    assert ranking.looks_abandoned(use, NOW) is abandoned
 
 
 def test_use_decides_before_recency() -> None:
-    used = Use(2, 0, NOW - timedelta(days=300), has_verified_domain=True)
-    recent = Use(0, 0, NOW, has_verified_domain=True)
+    used = Use(2, 0, NOW - timedelta(days=300), has_verified_domain=True, created_at=NOW)
+    recent = Use(0, 0, NOW, has_verified_domain=True, created_at=NOW)
     assert ranking.order_key(1.0, used) < ranking.order_key(1.0, recent)
     assert ranking.order_key(1.1, recent) < ranking.order_key(1.0, used)
 
@@ -106,8 +109,8 @@ def test_every_weight_belongs_to_a_feature_that_exists() -> None:
     [("dlnr", "department of land and natural resources", 0.8), ("ibm", "international business machines", 1.0)],
 )
 def test_initials_stand_for_a_name(short: str, name: str, least: float) -> None:
-    assert features.acronym(short, features.name_of(name)) >= least
+    assert acronym(short, names.name_of(name)) >= least
 
 
 def test_unlike_letters_stand_for_nothing() -> None:
-    assert features.acronym("xyz", features.name_of("international business machines")) == 0.0
+    assert acronym("xyz", names.name_of("international business machines")) == 0.0

@@ -16,10 +16,10 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from orgs import benchmark, features, fitting, normalize, scoring, search
+from orgs import benchmark, compared, features, fitting, normalize, scoring, search
 from orgs.cards import is_shared
-from orgs.features import Asked, Known
 from orgs.fitting import Case, Choice
+from orgs.names import Asked, Known
 
 FOLDS: Final = 5
 FALSE_MATCHES: Final = 0.035  # of the 670 public questions without an answer: 23
@@ -27,12 +27,13 @@ BEST_SURE: Final = 0.9985
 SIBLINGS_MARKED: Final = 0.024
 # How much what is made from the questions counts beside the questions themselves: organizations taken out of the
 # directory and asked for again, and questions asked again from free mail.
-OTHER_SCRIPT_OUT: Final = 0.7
-FREE_MAIL_OUT: Final = 0.15
-OUT: Final = 0.1
-FREE_MAIL: Final = 0.3
+OTHER_SCRIPT_OUT: Final = 0.6
+FREE_MAIL_OUT: Final = 0.2
+OUT: Final = 0.05
+OUT_FOR_THE_MARK: Final = 0.1
+FREE_MAIL: Final = 0.2
 SIBLING: Final = 3.0
-_TRAINED_ON: Final = 8  # candidates of a question
+_TRAINED_ON: Final = 12  # candidates of a question
 
 Described = list[tuple[Known, dict[str, float]]]
 
@@ -105,8 +106,8 @@ def look_up(question: benchmark.Question, directory: benchmark.Directory, siblin
     domain = normalize.email_domain(question.email)
     looked_up = search.ask(normalize.email_key(question.email), "" if is_shared(domain) else domain, question.name)
     found, slots = search.look_up(looked_up)
-    asked = search.as_asked(looked_up, slots)
-    known = [search.as_known(each) for each in found.values()]
+    asked = compared.as_asked(looked_up, slots)
+    known = [compared.as_known(each) for each in found.values()]
     by_name = [each for each in known if each.by_words or any(arm == "name" for arm, _detail in found[each.pk].ties)]
     right = directory.pks.get(question.expected, 0)
     free = dataclasses.replace(asked, domain="", registrable="", label="", country="")
@@ -141,7 +142,7 @@ def _fit(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, float
         for each in examples
         for case in (
             *_first(each.asked, each.found, ranker, each.right, SIBLING if each.sibling else 1.0),
-            *_first(each.asked, each.out, ranker, 0, OUT),
+            *_first(each.asked, each.out, ranker, 0, OUT_FOR_THE_MARK),
         )
     ]
     return ranker, fitting.fit_gate(cases), fitting.fit_gate(marked)
