@@ -13,7 +13,15 @@ from django.utils import timezone
 from orgs.models import Member, Organization
 from orgs.verticals import VERTICALS
 
-__all__ = ["ACTIVE_FOR", "VERTICALS", "create_organization", "record_activity", "record_subscription", "recount", "recount_all"]
+__all__ = [
+    "ACTIVE_FOR",
+    "VERTICALS",
+    "create_organization",
+    "record_activity",
+    "record_subscription",
+    "recount",
+    "recount_all",
+]
 
 # A user is active who did something in this time.
 ACTIVE_FOR: Final = timedelta(days=90)
@@ -99,4 +107,4 @@ def recount_all() -> int:
                      IS DISTINCT FROM (coalesce(counted.users, 0), coalesce(counted.active, 0))""",
             [timezone.now() - ACTIVE_FOR],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
