@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from formtools.wizard.views import SessionWizardView
 
-from provisioning import access, journey, steps
+from provisioning import access, journey, steps, unsent
 from provisioning.access import Access, May
 from provisioning.drafts import DraftStorage, changed_at, keepable
 from provisioning.pack import Step
@@ -53,15 +53,17 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Ask who may, lock the order where something may be written, and send on who has nothing to do here."""
+        writing, at = request.method == "POST", kwargs.get("at", "")
         if not request.user.is_authenticated:
+            if writing and at in self.form_list:
+                unsent.keep(request, number=kwargs["number"], flow=self.flow, step=at)
             return self.handle_no_permission()
-        writing = request.method == "POST"
         with transaction.atomic() if writing else contextlib.nullcontext():
             self.access = access.access_to(request.user, kwargs["number"], lock=writing)
             self.order = self.access.order
             if not self.access.may(self.capability):
                 if writing and self.order.is_closed and self.access.would_may(self.capability):
-                    self.keep_for_later(request, kwargs.get("at"))
+                    self.keep_for_later(request, at)
                 elif writing and not self.is_done():
                     messages.warning(
                         request,
@@ -74,13 +76,13 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                 # The date passed since the line above; the answers are kept, and nothing else was done.
                 if refused.problem is not Problem.CLOSED:
                     raise
-                self.keep_for_later(request, kwargs.get("at"))
+                self.keep_for_later(request, at)
                 return redirect("order", number=self.order.number)
             return response
 
-    def keep_for_later(self, request: HttpRequest, at: str | None) -> None:
+    def keep_for_later(self, request: HttpRequest, at: str) -> None:
         """Keep what was sent when the order had just closed, for when it is extended, and say so."""
-        if at is not None and at in self.form_list and keepable(request.POST):
+        if at in self.form_list and keepable(request.POST):
             DraftStorage(self.get_prefix(request), request).keep_typed(at, request.POST)
         messages.warning(request, _("The order closed before you sent this. What you typed is kept."))
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from provisioning import links, sign_in
+from provisioning import links, sign_in, unsent
 from provisioning.models import User
 from subscriptions.summary import mask
 
@@ -124,7 +124,10 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the code, or with the button named "action" and "resend" send it again."""
         if request.POST.get("action") != "resend":
-            return cast(HttpResponse, super().post(request, *args, **kwargs))
+            response = cast(HttpResponse, super().post(request, *args, **kwargs))
+            if request.user.is_authenticated:
+                unsent.give_back(request)
+            return response
         sign_in.send_again(request, self._process)
         destination = _safe_next(request)
         return redirect(request.path + (f"?{urlencode({'next': destination})}" if destination else ""))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from provisioning import actions, facts, standing
+from provisioning import actions, facts, standing, task_list
 from provisioning.access import (
     UNMAPPED,
     Access,
@@ -47,8 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def my_orders(request: HttpRequest) -> HttpResponse:
     """The orders a person has a part in, each with what is to be done and who does it; what is theirs to do first."""
-    tasks = sorted(standing.tasks(_person(request)), key=lambda task: task["state"] != "next")
-    return render(request, "my_orders.html", {"tasks": tasks})
+    return render(request, "my_orders.html", {"entries": task_list.entries(_person(request))})
 
 
 @never_cache

@@ -417,6 +417,10 @@ def my_orders() -> Scene:
     setup.fill("subscription", choice="now")
     setup.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no")
     setup.fill("review")
+    soon = an_own_order(contact=KIM, sold_to="Contoso Fair")
+    Order.objects.filter(pk=soon.pk).update(closes_at=timezone.now() + timedelta(days=2))
+    _close(an_own_order(contact=KIM, sold_to="Contoso Trial"))
+    a_delegated_order(contact=KIM, customer="Fabrikam", customer_email="it-administration@fabrikam.example.com")
     yield Sight("several", "/orders/", KIM, dark=True)
 
 

@@ -382,7 +382,7 @@ def test_contact_who_handed_the_order_on_and_is_asked_sees_both() -> None:
     asks(order)
     boss = signed_in(BOSS)
     page = boss.get("/orders/").text
-    assert "Handed over" in page
+    assert "Waiting for somebody else" in page
     assert "Waiting for your decision" in page
     assert boss.get(f"/orders/{order.number}/").url == page_of(AccessRequest.objects.get())  # type: ignore[attr-defined]
     assert "You handed this order over" in boss.get(f"/orders/{order.number}/handed-over/").text
