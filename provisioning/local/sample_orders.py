@@ -144,11 +144,8 @@ def _answer(order: Order, by: User, step: str, **fields: str) -> None:
 
 
 def _expired(order: Order, contact: User) -> None:
-    """The order was placed forty days ago; its link worked for thirty."""
+    """Its link was made forty days ago, and worked for thirty."""
     then = timezone.now() - timedelta(days=40)
-    order.placed_at = then
-    order.save(update_fields=["placed_at"])
-    order.events.update(at=then)
     order.links.update(issued_at=then, expires_at=then + timedelta(days=30))
     # So that asking for the link again doesn't count as asking twice in a short time.
     order.mails.update(created_at=then)

@@ -199,7 +199,7 @@ CHAPTERS: Final = (
             Scenario(
                 "TOUR-501",
                 _("An expired link"),
-                _("The order was placed 40 days ago. Its link worked for 30."),
+                _("The link is 40 days old. It worked for 30."),
                 (_("The page says so and offers a new link. It arrives in the same mailbox and works."),),
             ),
             Scenario(

@@ -23,9 +23,10 @@ def place_order(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_json_says_number_state_and_created_and_nothing_else() -> None:
+def test_json_says_number_state_and_date_and_whether_it_was_placed_now() -> None:
     said = json.loads(place_order(*BASE, "--meetings", "25", "--number", "A-1", "--json"))
-    assert said == {"number": "A-1", "state": "placed", "created": True}
+    by = Order.objects.get(number="A-1").closes_at.isoformat(timespec="seconds")
+    assert said == {"number": "A-1", "state": "placed", "set_up_by": by, "created": True}
 
 
 def test_every_option_arrives_in_the_order() -> None:
