@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from allauth.account.adapter import get_adapter
 from django import forms
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -58,7 +59,8 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     """*Download order summary (PDF)*: the kept one, or one that is made now."""
     access = access_to(request.user, number)
     access.require(May.READ_SUMMARY)
-    copy = documents.copy_for(access.order, reader=access.user.email, language=get_language() or "")
+    who: dict[str, str] = {"reader": access.user.email, "language": get_language() or settings.LANGUAGE_CODE}
+    copy = documents.known(access.order, **who) or documents.copy_for(access.order, **who)
     etag = f'"{copy.key}"'
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
@@ -66,7 +68,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     content = copy.kept()
     if content is None:
         try:
-            content = copy.make(wait=PATIENCE)
+            content = documents.copy_for(access.order, **who).make(wait=PATIENCE)
         except documents.Busy:
             page = render(request, "summary_being_made.html", {"order": access.order, "access": access}, status=503)
             page["Retry-After"] = "5"

@@ -24,14 +24,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Model, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from orgs.normalize import email_key
-from subscriptions.models import Document, KeptPdf, Order
+from subscriptions.models import Document, KeptPdf, Order, Subscription
+from subscriptions.pack import installed
 from subscriptions.summary import OrderSummary, build
 
 # Crockford's base 32: no letter that is taken for a digit. Twelve of them are 60 bits.
@@ -60,21 +62,24 @@ class Standing(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Copy:
-    """A document as one person may read it, in one language."""
+class Known:
+    """A document as one person (an email address) may read it, in one language."""
 
     document: Document
     code: str
-    summary: OrderSummary
+    reader: str
     language: str
 
     @cached_property
     def key(self) -> str:
         """The hash of everything that decides the bytes of the PDF."""
+        facts, reader = self.document.facts, email_key(self.reader)
+        emails = [facts["contact_email"], facts["administrator_email"], facts["delegated_to"]]
+        own = [email_key(email) == reader for email in emails]  # decides what is masked
         decides = [
-            _look(), self.language, self.code, self.summary.as_dict(), settings.PUBLIC_URL, settings.TIME_ZONE,
-            settings.HELP_CONTACT, settings.BRAND_NAME, settings.BRAND_LOGO_URL, settings.BRAND_ACCENT,
-            settings.BRAND_FONT,
+            _look(), self.language, self.code, self.document.facts_hash, own[0] or own, settings.PUBLIC_URL,
+            settings.TIME_ZONE, settings.HELP_CONTACT, settings.BRAND_NAME, settings.BRAND_LOGO_URL,
+            settings.BRAND_ACCENT, settings.BRAND_FONT,
         ]  # fmt: skip
         return _hash(decides)
 
@@ -82,6 +87,13 @@ class Copy:
         """The PDF, if it is kept."""
         content = KeptPdf.objects.filter(key=self.key).values_list("content", flat=True).first()
         return bytes(content) if content is not None else None
+
+
+@dataclass(frozen=True)
+class Copy(Known):
+    """The same with its facts, so that its PDF can be made."""
+
+    summary: OrderSummary
 
     def make(self, wait: float | None = None) -> bytes:
         """Make the PDF, which keeps nothing.
@@ -106,23 +118,32 @@ class Copy:
 
 def issue(order: Order) -> tuple[Document, OrderSummary, str]:
     """The document of an order's facts as they are now, with them and its code; written down the first time."""
+    rows_hash = _rows_hash(order)
     summary = build(order)
     facts = summary.as_dict()
     facts_hash = _hash(facts)
-    codes = {_hash(code): code for code in _codes(order, facts_hash)}
-    known = Document.objects.filter(order=order, facts_hash=facts_hash, code_hash__in=codes).order_by("-pk").first()
-    if known is None:
+    codes = _codes(order, facts_hash)
+    document = Document.objects.filter(code_hash__in=codes).order_by("-pk").first()
+    if document is None:
         code_hash = next(iter(codes))
-        fresh = Document(order=order, facts=facts, facts_hash=facts_hash, code_hash=code_hash)
+        fresh = Document(order=order, facts=facts, facts_hash=facts_hash, code_hash=code_hash, rows_hash=rows_hash)
         Document.objects.bulk_create([fresh], ignore_conflicts=True)
-        known = Document.objects.get(code_hash=code_hash)
-    return known, summary, codes[known.code_hash]
+        document = Document.objects.get(code_hash=code_hash)
+    return document, summary, codes[document.code_hash]
 
 
 def copy_for(order: Order, *, reader: str, language: str) -> Copy:
     """The order's document as this reader (an email address) may see it."""
     document, summary, code = issue(order)
-    return Copy(document, code, seen_by(summary, reader), language)
+    return Copy(document, code, reader, language, seen_by(summary, reader))
+
+
+def known(order: Order, *, reader: str, language: str) -> Known | None:
+    """The same without its facts, where a glance at the rows says that none of them has changed; None otherwise."""
+    rows_hash = _rows_hash(order)
+    document = Document.objects.filter(order=order, rows_hash=rows_hash).order_by("-pk").first() if rows_hash else None
+    code = _codes(order, document.facts_hash).get(document.code_hash) if document else None
+    return Known(document, code, reader, language) if document and code else None
 
 
 def seen_by(summary: OrderSummary, reader: str) -> OrderSummary:
@@ -171,8 +192,9 @@ def drop_old() -> int:
     return old.delete()[0]
 
 
-def _codes(order: Order, facts_hash: str) -> Iterator[str]:
-    """The code of these facts, by the key of now and by those before it."""
+def _codes(order: Order, facts_hash: str) -> dict[str, str]:
+    """The codes of these facts by their hashes: by the key of now, and by those before it."""
+    codes = {}
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         digest = salted_hmac(SALT, f"{order.public_id} {facts_hash}", secret=secret, algorithm="sha256").digest()
         number = int.from_bytes(digest)
@@ -180,7 +202,40 @@ def _codes(order: Order, facts_hash: str) -> Iterator[str]:
         for _place in range(LENGTH):
             number, place = divmod(number, len(LETTERS))
             letters += LETTERS[place]
-        yield shown(letters)
+        codes[_hash(shown(letters))] = shown(letters)
+    return codes
+
+
+def _rows_hash(order: Order) -> str:
+    """A hash of which versions of which rows an order's facts are read from: another one where any was written.
+
+    PostgreSQL's ``xmin`` and ``ctid`` name a version of a row; reading them takes a tenth of the time that reading the
+    facts takes. "" for a pack that reads what isn't directly a subscription's.
+    """
+    tables = set()
+    for name in (name for each in installed().values() for name in (*each.one, *each.many)):
+        try:
+            model = Subscription._meta.get_field(name).related_model
+        except FieldDoesNotExist:
+            return ""
+        tables.add(model._meta.db_table if isinstance(model, type) and issubclass(model, Model) else "")
+    versions = "".join(_VERSIONS % table for table in sorted(tables))
+    with connection.cursor() as cursor:
+        cursor.execute(_ROWS % versions, [settings.MEETINGS_BASE_DOMAIN, order.pk])
+        return str(cursor.fetchone()[0])
+
+
+_VERSIONS = """, (SELECT string_agg(concat_ws(':', t.id, t.xmin, t.ctid), ',' ORDER BY t.id) FROM "%s" t
+    JOIN subscriptions_subscription s ON s.id = t.subscription_id
+    JOIN subscriptions_orderline l ON l.id = s.line_id WHERE l.order_id = o.id)"""
+_ROWS = """
+    SELECT md5(jsonb_build_array(%%s::text, concat_ws(':', o.id, o.xmin, o.ctid), concat_ws(':', c.id, c.xmin, c.ctid),
+        concat_ws(':', p.id, p.xmin, p.ctid), (
+            SELECT string_agg(concat_ws(':', l.id, l.xmin, l.ctid, s.xmin, s.ctid), ',' ORDER BY l.id)
+            FROM subscriptions_orderline l LEFT JOIN subscriptions_subscription s ON s.line_id = l.id
+            WHERE l.order_id = o.id)%s)::text)
+    FROM subscriptions_order o LEFT JOIN orgs_organization c ON c.id = o.customer_id
+    LEFT JOIN orgs_organization p ON p.id = o.partner_id WHERE o.id = %%s"""
 
 
 def _still_so(said: Any, now: Any) -> bool:

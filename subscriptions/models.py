@@ -219,6 +219,7 @@ class Document(models.Model):
     facts = models.JSONField()  # OrderSummary.as_dict()
     facts_hash = models.CharField(max_length=64)
     code_hash = models.CharField(max_length=64, unique=True)
+    rows_hash = models.CharField(max_length=32, blank=True)  # of the versions of the rows that the facts are read from
     issued_at = models.DateTimeField(default=timezone.now)
     made_at = models.DateTimeField(null=True, blank=True)  # when its PDFs were, for everybody who may read it
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from orgs.normalize import email_key
 from provisioning import emails, history
 from provisioning.actions.orders import lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
@@ -62,7 +63,8 @@ def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
     history.record(order=order, kind=Event.Kind.SET_UP, by=by)
     document, _summary, _code = documents.issue(order)
     emails.wake("make_pdfs", document.pk)
-    told = {order.contact_email.lower(), by.email, *([order.customer_email.lower()] if order.customer_email else [])}
-    for email in sorted(told):
+    # The contact (the partner's person, if a partner bought it), the customer's administrator, whoever set it up; once.
+    told = {email_key(email) for email in (order.contact_email, order.customer_email, order.delegated_to, by.email)}
+    for email in sorted(told - {""}):
         emails.queue(order=order, event="set_up_confirmation", to=email)
     return order

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.core import checks
 
 from provisioning.checks import environment_is_complete
+from subscriptions import fonts
 
 VARIABLES = ("SECRET_KEY", "EMAIL_URL", "PUBLIC_URL")
 
@@ -22,3 +28,36 @@ def test_check_is_silent_where_all_are_set(monkeypatch: pytest.MonkeyPatch) -> N
     for name in VARIABLES:
         monkeypatch.setenv(name, "https://setup.example.com")
     assert environment_is_complete() == []
+
+
+def with_fonts(folder: str, tmp_path: Path, *command: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command on a machine that has the fonts of one folder only."""
+    config = tmp_path / "fonts.conf"
+    config.write_text(f"<fontconfig><dir>{folder}</dir><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
+    environment = os.environ | {"FONTCONFIG_FILE": str(config), "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, check=False)
+
+
+def test_check_says_which_scripts_have_no_font_and_how_to_get_one(tmp_path: Path) -> None:
+    told = with_fonts(f"{tmp_path}/none", tmp_path, "-m", "django", "check").stderr.decode()
+    assert "No font has Chinese, Japanese, Korean" in told
+    assert "Install fonts-noto-cjk" in told
+    assert "Arabic, Hebrew, Thai, Devanagari" in told
+    assert "Install fonts-noto-core" in told
+
+
+def test_check_of_fonts_is_silent_where_all_are_there() -> None:
+    if not Path("/usr/share/fonts/opentype/noto").exists():
+        pytest.skip("fonts-noto-cjk is not installed")
+    assert fonts.missing() == []
+
+
+def test_pdf_is_made_although_a_font_is_missing(tmp_path: Path) -> None:
+    script = (
+        "import sys, django; django.setup()\n"
+        "from subscriptions import pdf; from subscriptions.summary import Company\n"
+        "from tests.unit.test_summary import a_summary\n"
+        "sys.stdout.buffer.write(pdf.render(a_summary(1, customer=Company('c', '東方ソフト 한국통신', 'JP')), 'en'))\n"
+    )
+    made = with_fonts("/usr/share/fonts/truetype", tmp_path, "-c", script)
+    assert made.stdout.startswith(b"%PDF-1.7"), made.stderr.decode()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,12 +24,15 @@ from pytest_django import Settings
 from orgs.models import Organization
 from provisioning import actions, links, tasks
 from provisioning.document_views import UNKNOWN_CODES
+from provisioning.models import Webhook
 from subscriptions import documents
 from subscriptions.documents import Standing, verify
-from subscriptions.models import Document, KeptPdf, Order
+from subscriptions.models import Document, KeptPdf, Location, Order, OrderLine, Site, Subscription
 from subscriptions.rules import SitePlan
-from tests.factories import a_delegated_order, a_mapped_order, signed_in
-from tests.integration.test_pdf import packed, text_of
+from subscriptions.summary import build
+from tests.factories import a_delegated_order, a_mapped_order, an_organization, signed_in
+from tests.integration.test_pdf import packed, shown, text_of
+from tests.integration.test_subscriptions_set_up import HEADQUARTERS
 from tests.long.test_webhooks_under_fire import environment
 from tests.mailbox import deliver
 from tests.turns import all_turns_taken
@@ -253,3 +258,66 @@ def test_whoever_waits_too_long_is_told_that_it_is_being_made(monkeypatch: pytes
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert f"/orders/{order.number}/summary.pdf" in answer.text
     assert download(order).status_code == 200
+
+
+@pytest.mark.parametrize("table", ["order", "organization", "line", "subscription", "site", "location"])
+def test_change_of_any_fact_is_noticed_by_the_next_download(table: str) -> None:
+    order = a_mapped_order(contact=KIM, meetings=250, calling=40)
+    plans = {"meetings": [SitePlan("contoso-main", "Europe/Berlin", True, 250)], "calling": HEADQUARTERS}
+    actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
+    tasks.make_pdfs.func(pk=Document.objects.get().pk)
+    before = download(order)
+    change: dict[str, Any] = {
+        "order": lambda: Order.objects.update(sold_to="Contoso Holding"),
+        "organization": lambda: Organization.objects.update(country="FR"),
+        "line": lambda: OrderLine.objects.filter(service="calling").update(product="Calling Plus"),
+        "subscription": lambda: Subscription.objects.update(ends_at=timezone.now() + timedelta(days=999)),
+        "site": lambda: Site.objects.update(time_zone="Europe/Vienna"),
+        "location": lambda: Location.objects.update(name="Zentrale"),
+    }
+    change[table]()
+    after = download(order)
+    assert code_in(after.content) != code_in(before.content)
+    assert verify(code_in(before.content)) is Standing.CHANGED
+
+
+def test_page_pdf_email_and_webhook_say_the_same_fact_by_fact(settings: Settings) -> None:
+    settings.WEBHOOK_URL, settings.WEBHOOK_SECRETS = "https://erp.example.com/", ["whsec_" + "A" * 43]
+    order = a_mapped_order(contact=KIM, meetings=250, calling=40)
+    plans = {
+        "meetings": [SitePlan("contoso-main", "Europe/Berlin", True, 200), SitePlan("contoso-lab", "UTC", False, 50)],
+        "calling": HEADQUARTERS,
+    }
+    actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
+    summary = build(order)
+    [letter] = [message for message in deliver() if "is set up" in message.subject]
+    content = download(order).content
+    texts = {
+        "page": packed(unescape(re.sub("<[^>]+>", " ", signed_in(KIM).get(f"/orders/{order.number}/summary/").text))),
+        "pdf": text_of(content),
+        "email": packed(str(letter.body)).lower(),
+        "email in HTML": packed(unescape(re.sub("<[^>]+>", " ", str(letter.alternatives[0][0])))).lower(),  # type: ignore[attr-defined]
+    }
+    facts = [packed(fact) for fact in shown(summary)]
+    tables = [one.table for one in summary.sections if one.table]
+    heads = {packed(word) for table in tables for word in (*table.head, *table.total)}  # an email lists the rows only
+    for where, text in texts.items():
+        wanted = {fact.lower() for fact in facts if fact not in heads} if "email" in where else set(facts)
+        assert [fact for fact in wanted if fact not in text] == [], where
+    [told] = Webhook.objects.filter(type="order.set_up")
+    attached = pypdf.PdfReader(io.BytesIO(content)).attachments[f"order-{order.number}.json"][0]
+    assert json.loads(told.body)["data"]["summary"] == json.loads(attached) == summary.as_dict()
+    assert letter.attachments[0][1] == content
+
+
+def test_everybody_named_in_the_order_gets_one_confirmation() -> None:
+    order = set_up(a_delegated_order())
+    told = [message.to for message in deliver() if "is set up" in message.subject]
+    assert sorted(told) == [[order.customer_email], [order.contact_email]]
+    assert order.delegated_to == order.customer_email
+    mail.outbox.clear()
+    own = a_mapped_order(
+        contact="lee@adventure.example", customer=an_organization("Adventure", administrators=["lee@adventure.example"])
+    )
+    set_up(own, "adventure-main")
+    assert [message.to for message in deliver() if "is set up" in message.subject] == [["lee@adventure.example"]]
