@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models import OuterRef
 from django.utils import timezone
 
 from orgs.models import Search, SearchBudget
@@ -47,23 +45,23 @@ def read(
     key: str, questions: Iterable[str] = (), limits: Mapping[str, int] | None = None, window: timedelta = WINDOW
 ) -> Standing:
     """What was asked and shown under this key; ``limits`` are what a question is counted against, as for ``spend``."""
-    limits = limits or {}
-    asked = Search.objects.filter(key=OuterRef("key"), question__in=list(questions))
-    rows = {
-        row.key: row
-        for row in SearchBudget.objects.filter(key__in=[key[:300], *(each[:300] for each in limits)]).annotate(
-            asked=ArraySubquery(asked.values("question"))
+    names = {name[:300]: most for name, most in (limits or {}).items()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT b.key, b.searches, b.since_at, b.organization_ids, ARRAY(
+                   SELECT s.question FROM orgs_search s WHERE s.key = b.key AND s.question = ANY(%s)
+               ) FROM orgs_searchbudget b WHERE b.key = ANY(%s)""",
+            [list(questions), [key[:300], *names]],
         )
-    }
+        rows = {row[0]: row[1:] for row in cursor.fetchall()}
+    now = timezone.now()
     used_up = [
-        row.since_at + window
-        for name, most in limits.items()
-        if (row := rows.get(name[:300])) and row.searches >= most and row.since_at + window > timezone.now()
+        since_at + window
+        for name, (searches, since_at, *_rest) in rows.items()
+        if name in names and searches >= names[name] and since_at + window > now
     ]
-    own = rows.get(key[:300])
-    if own is None:
-        return Standing(frozenset(), (), max(used_up, default=None))
-    return Standing(frozenset(own.asked or ()), tuple(own.organization_ids), max(used_up, default=None))
+    _searches, _since_at, shown, asked = rows.get(key[:300], (0, now, (), ()))
+    return Standing(frozenset(asked), tuple(shown), max(used_up, default=None))
 
 
 def ask(key: str, question: str, limits: Mapping[str, int], window: timedelta = WINDOW) -> bool:

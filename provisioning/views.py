@@ -27,7 +27,7 @@ from provisioning.access import (
     access_to_request,
     request_to_decide,
 )
-from provisioning.forms.asking import Decision
+from provisioning.forms.asking import Decision, asked_too_often
 from provisioning.models import AccessRequest, Event, Part, User
 from subscriptions import documents, summary
 from subscriptions.models import Order
@@ -124,10 +124,14 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         if request.method == "POST":
             if not added and asked.state in {AccessRequest.State.DECLINED, AccessRequest.State.EXPIRED}:
                 organization = asked.organization.public_id
-                with contextlib.suppress(Refused):  # the order closed since the line above
+                try:
                     actions.ask_administrators(
                         order=order, by=access.user, organization=organization, right=asked.right
                     )
+                except actions.AskedTooOften:
+                    messages.warning(request, asked_too_often())
+                except Refused:
+                    pass  # the order closed since the line above
             return redirect("held", number=number)
     context = {
         "asked": asked,

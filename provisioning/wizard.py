@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from provisioning import actions, steps
+from provisioning import actions, alike, steps
 from provisioning.access import May
 from provisioning.engine import PROBLEM, OrderWizard
-from provisioning.facts import FinderFacts, SetUpFacts
+from provisioning.facts import SetUpFacts
+from provisioning.finder_facts import FinderFacts
+from provisioning.forms.asking import asked_too_often
 from subscriptions.models import Order
 from subscriptions.rules import Refused
 
@@ -27,6 +30,13 @@ class FinderWizard(OrderWizard):
     capability = May.FIND
     done_states = frozenset({Order.State.MAPPED.value, Order.State.SET_UP.value})
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.FINDER]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer alike in size and time, whatever the organization finder has found."""
+        begun = time.monotonic()
+        response = alike.pad(super().dispatch(request, *args, **kwargs))
+        alike.wait(begun)
+        return response
 
     @cached_property
     def facts(self) -> FinderFacts:
@@ -90,9 +100,14 @@ class FinderWizard(OrderWizard):
         answers = self.answers
         if steps.must_ask(answers):
             chosen = steps.chosen(answers, "customer")
-            actions.ask_administrators(
-                order=self.order, by=self.access.user, organization=(chosen or {})["organization"]
-            )
+            try:
+                actions.ask_administrators(
+                    order=self.order, by=self.access.user, organization=(chosen or {})["organization"]
+                )
+            except actions.AskedTooOften:
+                return self.refuse("administrator", asked_too_often())
+            except actions.OrganizationGone:
+                return self.refuse("customer", _("This organization is no longer there. Choose again."))
             return redirect("order", number=self.order.number)
         try:
             actions.map_order(order=self.order, by=self.access.user, **self.facts.mapping(answers))

@@ -1,6 +1,7 @@
 """Every write of an order's journey: one module an act, all of them keyword-only, each one transaction."""
 
 from provisioning.actions.asking import (
+    AskedTooOften,
     NoLongerAnAdministrator,
     OrganizationGone,
     ReasonMissing,
@@ -25,6 +26,7 @@ from provisioning.actions.searching import search
 from provisioning.actions.setting_up import postpone, set_up, take_over
 
 __all__ = [
+    "AskedTooOften",
     "Choice",
     "Existing",
     "MappingRefused",

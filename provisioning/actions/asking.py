@@ -10,9 +10,11 @@ from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 
+from orgs import budgets
 from orgs.actions import add_member
+from orgs.cards import is_shared
 from orgs.models import Member, Organization
-from orgs.normalize import email_key
+from orgs.normalize import email_domain, email_key, registrable_domain
 from provisioning import emails, history, links
 from provisioning.access import UNMAPPED
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
@@ -21,6 +23,11 @@ from subscriptions.models import Order
 
 # How long a request waits for a decision.
 LASTS: Final = timedelta(days=14)
+# Requests in a day. Whoever has an order can find any organization by its domain: its administrators' mailboxes are
+# no target, and an organization that the person belongs to hears as much from its own people as they like to ask.
+PER_ORDER: Final = 5
+FROM_OUTSIDE: Final = 10
+A_DAY: Final = timedelta(days=1)
 # Who chooses differently and comes back within this time asks nothing new: the administrators have the email.
 COMES_BACK: Final = timedelta(hours=1)
 
@@ -29,6 +36,10 @@ State = AccessRequest.State
 
 class OrganizationGone(Exception):
     """The organization that was chosen is no longer in the directory, or no longer what it was chosen as."""
+
+
+class AskedTooOften(Exception):
+    """This order has asked, or these administrators were asked by strangers, as often as is possible in a day."""
 
 
 class NoLongerAnAdministrator(Exception):
@@ -66,7 +77,7 @@ def ask_administrators(
     """Hold the order and ask the full administrators of this organization for a right; an open request is asked once.
 
     Says the same whether anybody could be asked: names and addresses are theirs. Raises Refused for an order that is
-    mapped, cancelled or closed, OrganizationGone.
+    mapped, cancelled or closed, OrganizationGone, AskedTooOften (then nothing is changed).
     """
     order = lock(order)
     if order.state not in UNMAPPED:
@@ -88,6 +99,11 @@ def ask_administrators(
         last.ended_at = None
         last.save(update_fields=["ended_at"])
         return last
+    limits = {f"requests:order:{order.number}": PER_ORDER}
+    if not _is_of(by, target):
+        limits[f"requests:organization:{target.pk}"] = FROM_OUTSIDE
+    if not budgets.spend(limits, A_DAY):
+        raise AskedTooOften
     now = timezone.now()
     request = AccessRequest.objects.create(
         order=order, organization=target, requester=by, right=right, asked_at=now, expires_at=now + LASTS
@@ -157,6 +173,15 @@ def release(*, order: Order, by: User) -> Order:
         history.record(order=order, kind=Event.Kind.RELEASED, by=by)
         end_requests(order)
     return order
+
+
+def _is_of(user: User, organization: Organization) -> bool:
+    """Say whether this person is a member, or has an address at a domain of the organization."""
+    domain = email_domain(user.email)
+    names = [domain, registrable_domain(domain)] if domain and not is_shared(domain) else []
+    return (
+        organization.members.filter(email=user.email).exists() or organization.domains.filter(name__in=names).exists()
+    )
 
 
 def _give(request: AccessRequest) -> None:

@@ -22,6 +22,8 @@ def search(*, order: Order, by: User, question: Question, more: bool = False) ->
     standing = searches.standing_of(order, by, [question])
     new = question.digest not in standing.asked
     if new:
+        if standing.free_at:
+            return False
         order = lock(order)
         if not budgets.ask(searches.key_of(order), question.digest, searches.limits_of(order, by)):
             return False

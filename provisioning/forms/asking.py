@@ -1,10 +1,12 @@
-"""The administrator's side of a request for rights: approve it, or decline it with a reason."""
+"""A request for rights: the administrator approves it, or declines it with a reason; and why none can be sent."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.forms.base import ChoiceField, FieldsForm, TextField
@@ -40,3 +42,11 @@ class Decision(FieldsForm):
     def approves(self) -> bool:
         """Say whether the valid answer is *Approve*."""
         return bool(self.cleaned_data["decision"] == APPROVE)
+
+
+def asked_too_often() -> str:
+    """Say that no other request goes out today, and what can be done instead."""
+    return gettext(
+        "No other request can be sent today. Your answers are kept: ask tomorrow, hand the order over to somebody who "
+        "administers the organization, or ask the order desk: %(contact)s."
+    ) % {"contact": settings.HELP_CONTACT}
