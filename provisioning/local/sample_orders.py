@@ -156,6 +156,22 @@ def _resent(order: Order, contact: User) -> None:
     actions.resend_link(order=order, by=links.user_for(DESK))
 
 
+def _closing_soon(order: Order, contact: User) -> None:
+    """Twenty-eight of its thirty days are over."""
+    _date(order, closes_at=timezone.now() + timedelta(days=2))
+
+
+def _closed(order: Order, contact: User) -> None:
+    """Its set-up-by date was yesterday."""
+    _date(order, closes_at=timezone.now() - timedelta(days=1))
+
+
+def _date(order: Order, *, closes_at: datetime) -> None:
+    order.placed_at = order.date_set_at = closes_at - timedelta(days=30)
+    order.closes_at = closes_at
+    order.save(update_fields=["placed_at", "date_set_at", "closes_at"])
+
+
 def _cancelled(order: Order, contact: User) -> None:
     actions.cancel_order(order=order, by=links.user_for(DESK))
 
