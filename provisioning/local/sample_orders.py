@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -324,5 +324,20 @@ ORDERS: Final = (
         calling=15,
         people=(Person("R00w035z87", "elif.tanaka@oregon.gov"),),
         then=_cancelled,
+    ),
+    # The set-up-by date.
+    SampleOrder(
+        number="TOUR-504",
+        sold_to="Fernleigh Glassworks",
+        contact="mika@fernleigh-glass.example",
+        meetings=12,
+        then=_closing_soon,
+    ),
+    SampleOrder(
+        number="TOUR-505",
+        sold_to="Larkspur & Tansy Nurseries",
+        contact="noor@larkspur-tansy.example",
+        meetings=8,
+        then=_closed,
     ),
 )

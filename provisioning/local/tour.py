@@ -217,6 +217,21 @@ CHAPTERS: Final = (
                 _("The order desk cancelled the order after the email had gone out."),
                 (_("The link still opens. It says that the order was cancelled, and whom to ask."),),
             ),
+            Scenario(
+                "TOUR-504",
+                _("An order that closes soon"),
+                _("It has to be set up within two days."),
+                (_("The mailbox has a reminder. The date stands on each page of the order and under My orders."),),
+            ),
+            Scenario(
+                "TOUR-505",
+                _("A closed order"),
+                _("It had to be set up by yesterday."),
+                (
+                    _("The link says that the order is closed, and whom to ask."),
+                    _("At the order desk, give it more time: an email brings a link, and the order goes on."),
+                ),
+            ),
         ),
     ),
 )
@@ -264,6 +279,8 @@ def _standing(order: Order, draft: Draft | None) -> tuple[str, Words]:
     """Where an order stands: the look of its tag, and its words."""
     answered: Sequence[str] = [flow for flow, steps in draft.steps.items() if steps] if draft else []
     state = Order.State
+    if order.is_closed:
+        return "problem", _("Closed")
     if order.state == state.PLACED:
         return ("", _("In progress")) if answered else ("", _("Placed"))
     if order.state == state.MAPPED:

@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import transaction
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from orgs.models import Member
-from provisioning import tasks
+from provisioning import actions, tasks
 from provisioning.local import sample, sample_orders, tour
 from provisioning.models import Event, Mail, SignInCode
 from subscriptions.models import Order
@@ -283,6 +285,20 @@ def test_link_of_a_cancelled_order_says_so() -> None:
     assert told[0] == "Order TOUR-503 was cancelled"
     assert "was cancelled" in visitor.read(visitor.link_in(welcome[1]))
     assert "Cancelled" in card("TOUR-503")
+
+
+def test_order_that_closes_soon_and_a_closed_one_say_so_and_the_desk_gives_more_time() -> None:
+    actions.look_after_dates()
+    visitor, _order = visit("TOUR-504")
+    assert visitor.emails()[0][0].startswith("Reminder: order TOUR-504 has to be set up by ")
+    visitor, order = visit("TOUR-505")
+    told, welcome = visitor.emails()
+    assert told[0] == "Order TOUR-505 is closed"
+    assert "This order is closed" in visitor.read(visitor.link_in(welcome[1]))
+    assert "Closed" in card("TOUR-505")
+    actions.extend_order(order=order, closes_at=timezone.now() + timedelta(days=5))
+    assert visitor.emails()[0][0] == "Order TOUR-505 is open again"
+    assert "one-time code" in visitor.read(visitor.link_in(visitor.emails()[0][1]))
 
 
 def test_operator_signs_in_to_the_order_desk_with_a_code() -> None:
