@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef
 from django.http import Http404
 from django.utils import timezone
 
@@ -73,6 +74,8 @@ class Access:
     user: User
     part: Part
     role: Role
+    # Whether an approver still is a full administrator, where that was looked up with the part.
+    administers: bool | None = None
 
     @property
     def standing(self) -> str:
@@ -124,6 +127,8 @@ class Access:
     @cached_property
     def is_administrator(self) -> bool:
         """Say whether an approver still is a full administrator of the organization that was asked."""
+        if self.administers is not None:
+            return self.administers
         full = Member.objects.filter(organization=self.request.organization_id, role=Member.Role.FULL)
         return full.filter(email=self.user.email).exists()
 
@@ -199,11 +204,23 @@ def orders_of(user: User) -> list[Access]:
     Each request that they were asked to decide is one of its own.
     """
     parts: dict[tuple[int, int | None], list[Part]] = {}
-    for part in Part.objects.filter(user=user).select_related(*_WITH_REQUEST, "order__customer", "order__partner"):
+    asked = OuterRef("access_request__organization")
+    full = Member.objects.filter(organization=asked, email=user.email, role=Member.Role.FULL)
+    own = Part.objects.filter(user=user).annotate(administers=Exists(full))
+    for part in own.select_related(*_WITH_REQUEST, "order__customer", "order__partner"):
         parts.setdefault((part.order_id, part.access_request_id), []).append(part)
     found = [_strongest(of_order) for of_order in parts.values()]
     found.sort(key=lambda part: (part.order.placed_at, part.order_id), reverse=True)
-    return [Access(order=part.order, user=user, part=part, role=_role(part)) for part in found]
+    return [
+        Access(
+            order=part.order,
+            user=user,
+            part=part,
+            role=_role(part),
+            administers=part.administers,  # type: ignore[attr-defined]  # annotated
+        )
+        for part in found
+    ]
 
 
 def who_must_act(order: Order) -> tuple[list[Part], list[Part]]:

@@ -1,11 +1,10 @@
 """The words of the emails about an order's set-up-by date.
 
-``facts``: until (ISO: the date it is about), role (what the reader can do: "act", "decide" on a request, "watch").
+They tell the order's date as it is when they go out. ``facts``: role (what the reader can do: "act", "decide" on a
+request, "watch").
 """
 
 from __future__ import annotations
-
-from datetime import datetime
 
 from django.conf import settings
 from django.urls import reverse
@@ -18,8 +17,15 @@ from subscriptions.models import Order
 
 
 def setup_reminder(mail: Mail, url: str) -> Message:
-    """To whoever must act before the date, and to the contact who waits for somebody else."""
+    """To whoever must act before the date, and to the contact who waits for somebody else.
+
+    Says what holds when it goes out, should the mail server have been away for a while.
+    """
     words = _words(mail)
+    if mail.order.is_closed:
+        return order_closed(mail, url)
+    if not mail.order.is_open:
+        return _over(mail)
     asked = _asked(mail)
     if asked:
         words |= {"who": asked.requester.email, "organization": asked.organization.name}
@@ -49,6 +55,8 @@ def setup_reminder(mail: Mail, url: str) -> Message:
 
 def order_closed(mail: Mail, url: str) -> Message:
     """To those who could have completed the order: its date has passed."""
+    if mail.order.is_open:  # there is more time meanwhile
+        return order_extended(mail, url)
     words = _words(mail)
     return Message(
         subject=_("Order %(number)s is closed") % words,
@@ -115,9 +123,22 @@ def order_extended(mail: Mail, url: str) -> Message:
     )
 
 
+def _over(mail: Mail) -> Message:
+    words = _words(mail)
+    return Message(
+        subject=_("Order %(number)s needs nothing more from you") % words,
+        title=_("Order %(number)s needs nothing more from you") % words,
+        paragraphs=(
+            _("We wanted to remind you of its set-up-by date. Meanwhile it was set up, or cancelled."),
+            _("There is nothing that you need to do."),
+        ),
+        facts=order_facts(mail.order),
+        why=_why(mail),
+    )
+
+
 def _words(mail: Mail) -> dict[str, str]:
-    kept = mail.facts.get("until")
-    closes_at = datetime.fromisoformat(kept) if kept else mail.order.closes_at
+    closes_at = mail.order.closes_at
     return {
         "number": mail.order.number,
         "day": day(closes_at),

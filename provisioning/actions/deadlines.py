@@ -83,7 +83,7 @@ def _tell_closed(order: Order) -> None:
         if not part.access_request_id:
             _tell(order, "order_closed", part)
     if settings.ORDER_DESK_EMAIL:
-        emails.queue(order=order, event="order_closed_unfinished", to=settings.ORDER_DESK_EMAIL, until=_date(order))
+        emails.queue(order=order, event="order_closed_unfinished", to=settings.ORDER_DESK_EMAIL)
     history.record(order=order, kind=Event.Kind.CLOSED, facts={"set_up_by": order.closes_at.isoformat()})
 
 
@@ -112,10 +112,5 @@ def extend_order(*, order: Order, closes_at: datetime, reason: str = "", by: Use
 
 
 def _tell(order: Order, event: str, part: Part, *, role: str = "act", reopened: bool = False) -> None:
-    facts = {"until": _date(order), "role": role, "reopened": "yes" if reopened else ""}
     link = links.current(part=part)
-    emails.queue(order=order, event=event, to=part.user.email, link=link, **facts)
-
-
-def _date(order: Order) -> str:
-    return order.closes_at.isoformat()
+    emails.queue(order=order, event=event, to=part.user.email, link=link, role=role, reopened="yes" if reopened else "")

@@ -251,6 +251,28 @@ def test_nothing_is_said_of_orders_that_are_over(clock: Clock) -> None:
     assert signed_in(KIM).get(f"/orders/{done.number}/summary/").status_code == 200
 
 
+def test_reminder_that_goes_out_late_says_what_holds_then(clock: Clock) -> None:
+    order = an_order(contact=SAM)
+    deliver()
+    clock.move_to(order.closes_at - DAY)
+    actions.look_after_dates()  # and the mail server is away
+    reminder = Mail.objects.get(event="setup_reminder")
+    moved = Order.objects.filter(pk=order.pk)
+    said = []
+    for change in ({"closes_at": order.closes_at + 5 * DAY}, {"closes_at": order.closes_at - 2 * DAY}):
+        moved.update(**change)
+        Mail.objects.filter(pk=reminder.pk).update(sent_at=None, tries=0)
+        said.append(newest(SAM).subject)
+    moved.update(state="cancelled")
+    Mail.objects.filter(pk=reminder.pk).update(sent_at=None, tries=0)
+    said.append(newest(SAM).subject)
+    assert said == [
+        f"Reminder: order {order.number} has to be set up by {order.closes_at + 5 * DAY:%-d %B %Y}",
+        f"Order {order.number} is closed",
+        f"Order {order.number} needs nothing more from you",
+    ]
+
+
 def killed(**_facts: Any) -> None:
     raise KeyboardInterrupt
 

@@ -133,6 +133,16 @@ def test_my_orders_asks_as_often_for_thirty_orders_as_for_one(orders: int) -> No
     assert asked(lambda: client.get("/orders/")) <= 5
 
 
+@pytest.mark.parametrize("requests", [1, 10])
+def test_my_orders_asks_as_often_for_ten_requests_to_decide_as_for_one(requests: int) -> None:
+    boss = an_organization("Adventure", administrators=["boss@adventure.example"], members=[KIM])
+    for _number in range(requests):
+        order = an_own_order(contact=KIM)
+        actions.ask_administrators(order=order, by=links.user_for(KIM), organization=boss.public_id)
+    client = signed_in("boss@adventure.example")
+    assert asked(lambda: client.get("/orders/")) <= 5
+
+
 def test_pages_of_an_order_ask_a_few_times() -> None:
     order = a_mapped_order(contact=KIM, meetings=100)
     sites = [
