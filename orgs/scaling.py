@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from rapidfuzz import fuzz, process
 
-from orgs import normalize, statements, words
+from orgs import normalize, peers, statements, words
 from orgs.benchmark import ORGANIZATION, Directory, Question, domain_row, organization_row, percentiles, read
 from orgs.matching import find_candidates
 
@@ -74,6 +75,22 @@ def fill(directory: Directory, organizations: Path, count: int, members: int = 0
     words.rebuild()
 
 
+def is_filled() -> bool:
+    """Whether the schema has a directory from an earlier run."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM orgs_organization)")
+        return bool(cursor.fetchone()[0])
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on: cores, PostgreSQL and its buffers, and how much else was running."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version'), current_setting('shared_buffers')")
+        version, buffers = cursor.fetchone()
+    load = [round(value, 1) for value in os.getloadavg()]
+    return {"cores": os.cpu_count(), "postgresql": version, "shared_buffers": buffers, "load": load}
+
+
 def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> dict[str, dict[str, float]]:
     """Milliseconds of the finder and of what it is compared with, on one connection in one run.
 
@@ -107,14 +124,14 @@ def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> d
     result["SELECT by primary key"] = _timed(
         "SELECT * FROM orgs_organization WHERE id = %s", [[1 + number * 37 % 30_000] for number in range(len(asked))]
     )
-    result["the older rule alone"] = _timed(_OLDER_RULE, [_older_rule_values(question) for question in asked])
+    result["the older rule alone"] = _timed(peers.OLDER_RULE, [peers.older_rule_values(question) for question in asked])
     if trigram:
         with connection.cursor() as cursor:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
             cursor.execute("CREATE INDEX bench_trigram ON orgs_organization USING gist (name_key gist_trgm_ops)")
             cursor.execute("ANALYZE orgs_organization")
         result["trigram, nearest five"] = _timed(
-            "SELECT id FROM orgs_organization ORDER BY name_key <-> %s LIMIT 5",
+            peers.NEAREST,
             [[normalize.name_key(question.name)] for question in asked[:100]],
         )
         with connection.cursor() as cursor:
@@ -130,14 +147,6 @@ def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> d
             times.append((time.perf_counter() - start) * 1000)
         result["rapidfuzz over all names"] = percentiles(sorted(times))
     return result
-
-
-_OLDER_RULE = """SELECT o.id FROM orgs_organization o JOIN orgs_domain d ON d.organization_id = o.id
-    WHERE d.name = %s AND o.name_start = %s LIMIT 50"""
-
-
-def _older_rule_values(question: Question) -> list[str]:
-    return [normalize.email_domain(question.email), normalize.name_start(question.name)]
 
 
 def _timed(sql: str, many: Sequence[Sequence[Any]]) -> dict[str, float]:

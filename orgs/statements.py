@@ -40,8 +40,10 @@ WITH ties AS MATERIALIZED (
                  WHERE m.email_domain = %(domain)s AND m.organization_id > step.id
                  ORDER BY m.organization_id LIMIT 1)
          FROM step WHERE step.id IS NOT NULL
-     ) SELECT o.id, 'seed' FROM (SELECT id FROM step WHERE id IS NOT NULL LIMIT 1000) step
-     JOIN orgs_organization o ON o.id = step.id WHERE o.name_start = %(start)s LIMIT 50)
+     ) SELECT step.id, 'seed' FROM (SELECT id FROM step WHERE id IS NOT NULL LIMIT 1000) step
+     -- LIMIT makes it a look-up for each: many thousands of names begin with "unive".
+     CROSS JOIN LATERAL (SELECT name_start FROM orgs_organization WHERE id = step.id LIMIT 1) o
+     WHERE o.name_start = %(start)s LIMIT 50)
     UNION ALL
     (SELECT organization_id, 'domain' FROM orgs_domain WHERE registrable = %(registrable)s LIMIT {MOST_ON_A_DOMAIN})
     UNION ALL

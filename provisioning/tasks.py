@@ -21,9 +21,11 @@ from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
+from orgs.actions import recount_all
 from provisioning import access, actions, emails, history, links, sign_in, webhooks
 from provisioning.models import Event, Mail, SignInCode
 from subscriptions import documents
+from subscriptions.actions import note_ended_subscriptions
 from subscriptions.models import Document
 
 log = logging.getLogger(__name__)
@@ -108,6 +110,14 @@ def sweep(timestamp: int) -> None:
     actions.look_after_dates()
     send_waiting()
     sign_in.forget_old_codes()
+
+
+@app.periodic(cron="17 3 * * *")
+@app.task(name="provisioning.tasks.recount_use", queueing_lock="recount_use", pass_context=False)
+def recount_use(timestamp: int) -> None:
+    """Note what changes by time alone: users who are not active any more, subscriptions that ended."""
+    note_ended_subscriptions()
+    recount_all()
 
 
 @app.periodic(cron="* * * * *")

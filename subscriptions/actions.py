@@ -193,6 +193,18 @@ def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:
         return order
 
 
+def note_ended_subscriptions() -> int:
+    """Take subscriptions whose term is over off their organizations' numbers, each once; return how many there were."""
+    with transaction.atomic():
+        ended = Subscription.objects.select_for_update(of=("self",), skip_locked=True)
+        ended = ended.filter(is_counted=True, ends_at__lte=timezone.now()).select_related("organization")
+        found = list(ended.order_by("organization_id", "pk"))
+        for subscription in found:
+            record_subscription(subscription.organization, -1)
+        Subscription.objects.filter(pk__in=[each.pk for each in found]).update(is_counted=False)
+    return len(found)
+
+
 def _check(lines: Sequence[OrderLine], plans: Mapping[str, Any]) -> None:
     """Raise Refused unless each line has a plan that is one for it, and nothing else has a plan."""
     if {service for service, plan in plans.items() if plan} - {line.service for line in lines}:

@@ -156,12 +156,17 @@ class Subscription(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="subscriptions")
     starts_at = models.DateTimeField(default=timezone.now)
     ends_at = models.DateTimeField()
+    # Whether the organization's number of active subscriptions has it in it; not any more once its end was noted.
+    is_counted = models.BooleanField(default=True, editable=False)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(ends_at__gt=models.F("starts_at")), name="subscription_ends_after_it_starts"
             ),
+        ]
+        indexes = [
+            models.Index(fields=["ends_at"], condition=models.Q(is_counted=True), name="subscription_counted_until"),
         ]
 
     def __str__(self) -> str:

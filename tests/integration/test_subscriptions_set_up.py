@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orgs.models import Organization
+from provisioning import tasks
 from subscriptions import actions, rules
 from subscriptions.actions import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
 from subscriptions.models import Location, Order, Site, Subscription
@@ -67,6 +70,19 @@ def test_set_up_makes_subscriptions_sites_and_location_of_the_customer() -> None
 
 
 @pytest.mark.django_db
+def test_subscription_that_ended_is_taken_off_its_organizations_number_once() -> None:
+    order = actions.set_up_order(order=mapped_order(), plans=plans([site("contoso")]))
+    made = Subscription.objects.filter(line__order=order)
+    end = max(made.values_list("ends_at", flat=True))
+    for moment, active in ((end - timedelta(minutes=1), 2), (end, 0), (end + timedelta(days=1), 0)):
+        with time_machine.travel(moment, tick=False):
+            tasks.recount_use.func(timestamp=0)
+            counted = made.filter(starts_at__lte=timezone.now(), ends_at__gt=timezone.now()).count()
+        assert order.customer is not None
+        customer = Organization.objects.get(pk=order.customer.pk)
+        assert customer.active_subscription_count == counted == active
+
+
 def test_second_set_up_finds_it_done_and_changes_nothing() -> None:
     order = mapped_order()
     first = actions.set_up_order(order=order, plans=plans([site("contoso-main")]))

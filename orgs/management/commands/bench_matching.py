@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from orgs import benchmark, scaling
+from orgs import benchmark, peers, scaling
 
 
 class Command(BaseCommand):
@@ -30,6 +30,8 @@ class Command(BaseCommand):
             "--scale", type=int, help="measure latency in a directory of this size, made from real names"
         )
         parser.add_argument("--members", type=int, default=0, help="with --scale: this many members spread over it")
+        parser.add_argument("--peers", action="store_true", help="measure simpler ways on the same questions instead")
+        parser.add_argument("--schema", default="", help="with --scale: keep the directory in this schema, or use it")
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, **options: Any) -> None:
@@ -40,6 +42,9 @@ class Command(BaseCommand):
         with benchmark.own_schema():
             directory = benchmark.load(options["organizations"], options["other_names"])
             questions = benchmark.questions(options["queries"])
+            if options["peers"]:
+                self.stdout.write(json.dumps(peers.measure(directory, questions), indent=2))
+                return
             siblings = benchmark.questions(options["siblings"]) if options["siblings"] else []
             benchmark.answer(directory, questions[:200])  # plans and caches are made before anything is timed
             result = benchmark.figures(benchmark.answer(directory, questions), benchmark.answer(directory, siblings))
@@ -54,11 +59,13 @@ class Command(BaseCommand):
         count: int = options["scale"]
         questions = benchmark.questions(options["queries"])
         random.Random(1).shuffle(questions)  # noqa: S311 — repeatable, not secret
-        with benchmark.own_schema():
-            scaling.fill(benchmark.Directory(), options["organizations"], count, options["members"])
+        with benchmark.own_schema(options["schema"], keep=bool(options["schema"])):
+            if not scaling.is_filled():
+                scaling.fill(benchmark.Directory(), options["organizations"], count, options["members"])
             result = scaling.latencies(questions[:1000], trigram=count <= 1_000_000, all_names=count <= 1_000_000)
         if options["json"]:
-            self.stdout.write(json.dumps({"organizations": count, "latency_ms": result}, indent=2))
+            measured = {"organizations": count, "members": options["members"], "machine": scaling.machine()}
+            self.stdout.write(json.dumps({**measured, "latency_ms": result}, indent=2))
             return
         for name, figures in result.items():
             self.stdout.write(f"{name:>26}  " + "  ".join(f"{key} {value}" for key, value in figures.items()))

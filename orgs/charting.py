@@ -1,0 +1,118 @@
+"""Draws measured figures: a small chart (SVG) and a table (Markdown), made of nothing but what bench_matching wrote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+_WIDTH: Final = 390
+_LEFT: Final = 12
+_RIGHT: Final = 378
+_ROW: Final = 34
+_FIRST: Final = 52
+_LEAST, _MOST = 0.01, 10_000.0  # milliseconds, a logarithmic scale
+_STYLE: Final = """
+text{font:12px system-ui,sans-serif;fill:#1f2328}.small{font-size:11px;fill:#59636e}.title{font-weight:600}
+.grid{stroke:#d1d9e0;stroke-width:1}.span{stroke:#8c959f;stroke-width:6;stroke-linecap:round}.ours{stroke:#0969da}
+circle{fill:#1f2328;stroke:#fff;stroke-width:1.5}
+@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.grid{stroke:#3d444d}.span{stroke:#656c76}
+.ours{stroke:#4493f8}circle{fill:#f0f6fc;stroke:#0d1117}}
+"""
+
+Measured = Mapping[str, Any]
+
+
+def rows(scales: Sequence[Measured]) -> list[tuple[str, Mapping[str, float]]]:
+    """What the chart shows: the finder at every size, then all that is beside it at the size with most of them."""
+    found = [
+        (f"{name}, {each['organizations']:,} organizations", each["latency_ms"][f"finder, {name}"])
+        for name in ("in the database", "whole call")
+        for each in sorted(scales, key=lambda each: each["organizations"])
+    ]
+    beside = _compared(scales)
+    found += [(name, times) for name, times in beside["latency_ms"].items() if not name.startswith("finder")]
+    return found
+
+
+def _compared(scales: Sequence[Measured]) -> Measured:
+    """The run with most to compare with, the largest of those."""
+    return max(scales, key=lambda each: (len(each["latency_ms"]), each["organizations"]))
+
+
+def svg(scales: Sequence[Measured]) -> str:
+    """A line from p50 to p95 for every row, with a dot at p50; it follows the reader's light or dark colours."""
+    shown = rows(scales)
+    height = _FIRST + _ROW * len(shown) + 34
+    size = _compared(scales)["organizations"]
+    title = f"Milliseconds from p50 (dot) to p95; others at {size:,} organizations"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'aria-labelledby="t"><title id="t">{escape(title)}</title><style>{_STYLE.strip()}</style>',
+        f'<text x="{_LEFT}" y="18" class="title">Milliseconds for one question</text>',
+        f'<text x="{_LEFT}" y="36" class="small">Dot: p50, end: p95. Others: {size:,} organizations.</text>',
+    ]
+    for power in range(round(math.log10(_LEAST)), round(math.log10(_MOST)) + 1):
+        x = _at(10.0**power)
+        parts.append(f'<path class="grid" d="M{x} {_FIRST - 8}V{height - 24}"/>')
+        anchor = "end" if 10.0**power == _MOST else "start" if 10.0**power == _LEAST else "middle"
+        parts.append(f'<text x="{x}" y="{height - 8}" class="small" text-anchor="{anchor}">{10.0**power:,g}</text>')
+    for place, (name, times) in enumerate(shown):
+        top = _FIRST + _ROW * place
+        ours = " ours" if "organizations" in name else ""
+        middle, far = _at(times["p50"]), _at(times["p95"])
+        parts.append(f'<text x="{_LEFT}" y="{top + 10}">{escape(name)}</text>')
+        parts.append(f'<text x="{_RIGHT}" y="{top + 10}" class="small" text-anchor="end">{_both(times)}</text>')
+        parts.append(f'<path class="span{ours}" d="M{middle} {top + 20}H{max(far, middle + 0.1):.1f}"/>')
+        parts.append(f'<circle cx="{middle}" cy="{top + 20}" r="4.5"/>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _at(milliseconds: float) -> float:
+    share = math.log10(min(max(milliseconds, _LEAST), _MOST) / _LEAST) / math.log10(_MOST / _LEAST)
+    return round(_LEFT + (_RIGHT - _LEFT) * share, 1)
+
+
+def _both(times: Mapping[str, float]) -> str:
+    return f"{_number(times['p50'])} – {_number(times['p95'])}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def markdown(fitted: Measured, peers: Measured, scales: Sequence[Measured]) -> str:
+    """The README's tables: how good the finder (out of fold) and its peers are, how fast, and how that grows."""
+    lines = [
+        "| public questions, out of fold | right one first | among the first five | shown although not there |",
+        "|---|---|---|---|",
+    ]
+    for name, figures in (("this finder, at its own thresholds", fitted), *peers.items()):
+        lines.append(
+            f"| {name} | {_share(figures['r_at_1'])} | {_share(figures['r_at_5'])} "
+            f"| {100 * figures['false_match_rate']:.1f} % |"
+        )
+    lines += [
+        "",
+        "| milliseconds: p50 / p95 / p99 | "
+        + " | ".join(f"{each['organizations']:,}" for each in _sorted(scales))
+        + " |",
+        "|---|" + "---|" * len(scales),
+    ]
+    for name in dict.fromkeys(name for each in _sorted(scales) for name in each["latency_ms"]):
+        cells = [each["latency_ms"].get(name) for each in _sorted(scales)]
+        lines.append(
+            f"| {name} | "
+            + " | ".join(" / ".join(_number(value) for value in cell.values()) if cell else "–" for cell in cells)
+            + " |"
+        )
+    return "\n".join(lines)
+
+
+def _sorted(scales: Sequence[Measured]) -> list[Measured]:
+    return sorted(scales, key=lambda each: each["organizations"])
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}".lstrip("0")

@@ -1,0 +1,34 @@
+"""The chart and the tables show what was measured, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from orgs import charting
+
+TIMES = {"p50": 0.5, "p95": 6.0, "p99": 20.0}
+FINDER = {"finder, whole call": TIMES, "finder, in the database": TIMES}
+SMALL = {"organizations": 100_000, "latency_ms": FINDER}
+LARGE = {
+    "organizations": 1_000_000,
+    "latency_ms": {**FINDER, "trigram, nearest five": {"p50": 400.0, "p95": 900.0, "p99": 990.0}},
+}
+QUALITY = {"r_at_1": 0.92, "r_at_5": 0.935, "false_match_rate": 0.034}
+
+
+def test_chart_has_a_row_for_every_size_and_every_peer_and_dark_colours() -> None:
+    drawn = charting.svg([LARGE, SMALL])
+    root = ElementTree.fromstring(drawn)  # noqa: S314 — our own
+    assert len(re.findall(r"<circle", drawn)) == 5
+    assert "prefers-color-scheme:dark" in drawn
+    assert root.get("viewBox", "").startswith("0 0 390 ")
+    assert drawn.index("100,000") < drawn.index("whole call, 1,000,000") < drawn.index(">trigram")
+
+
+def test_tables_have_the_measured_figures() -> None:
+    text = charting.markdown(QUALITY, {"another": {**QUALITY, "r_at_1": 0.5}}, [LARGE, SMALL])
+    assert "| this finder, at its own thresholds | .920 | .935 | 3.4 % |" in text
+    assert "| another | .500 |" in text
+    assert "| milliseconds: p50 / p95 / p99 | 100,000 | 1,000,000 |" in text
+    assert "| trigram, nearest five | – | 400 / 900 / 990 |" in text
