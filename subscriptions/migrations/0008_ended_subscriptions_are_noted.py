@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orgs', '0006_questions_asked_once'),
-        ('subscriptions', '0006_documents'),
+        ('subscriptions', '0007_document_rows'),
     ]
 
     operations = [
