@@ -81,6 +81,12 @@ class SetUpFacts:
         kept = readable(meetings.STEPS.steps, {step: entry["answer"] for step, entry in entries.items()})
         return meetings.STEPS.check_name(self.order, line, text, control=control, answers=kept, twice=twice)
 
+    def wanted(self, step: str, answers: Answers) -> dict[str, Any]:
+        """Return what is to be reserved, by service, once this step is answered."""
+        packs = [pack for pack in installed().values() if any(each.name == step for each in pack.steps)]
+        found = {pack.service: pack.wanted(step, answers) for pack in packs}
+        return {service: wanted for service, wanted in found.items() if wanted is not None}
+
     def plans(self, answers: Answers) -> dict[str, Any]:
         """Return the plan of each service that these answers stand for."""
         packs = installed()

@@ -55,6 +55,10 @@ class PackSteps:
         """Return what the forms of these steps need to know."""
         return {}
 
+    def wanted(self, step: str, answers: Answers) -> Any:
+        """Return what is to be reserved once this step is answered, in the shape that the other half takes, or None."""
+        return None
+
     def plan(self, answers: Answers, line: OrderLine) -> Any:
         """Return what the answers ask for, in the shape that the other half makes rows of."""
         raise NotImplementedError

@@ -19,7 +19,7 @@ from provisioning.facts import SetUpFacts
 from provisioning.finder_facts import FinderFacts
 from provisioning.forms.asking import asked_too_often
 from subscriptions.models import Order
-from subscriptions.rules import Refused
+from subscriptions.rules import Refused, SiteNameTaken
 
 
 class FinderWizard(OrderWizard):
@@ -159,6 +159,16 @@ class SetUpWizard(OrderWizard):
             return None
         actions.postpone(order=self.order, by=self.access.user)
         return redirect("postponed", number=self.order.number)
+
+    def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
+        """Reserve what only one order can have; where somebody was faster by a moment, say so at the step."""
+        try:
+            if wanted := self.facts.wanted(at, {**self.kept, at: answer}):
+                actions.reserve(order=self.order, wanted=wanted)
+        except SiteNameTaken:
+            self.storage.keep_typed(at, self.request.POST)
+            return redirect(self.url(at, PROBLEM))
+        return super()._accept(at, form, answer)
 
     def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
         """Set the services up, all of them or nothing, as the forms understand the answers now."""

@@ -33,6 +33,7 @@ __all__ = [
     "end_of_day",
     "extend_order",
     "place_order",
+    "reserve_for_order",
     "set_up_order",
 ]
 
@@ -140,6 +141,8 @@ def cancel_order(*, order: Order) -> Order:
         order.state = Order.State.CANCELLED
         order.cancelled_at = timezone.now()
         order.save(update_fields=["state", "cancelled_at"])
+        for each in pack.installed().values():
+            each.free(order)
         return order
 
 
@@ -159,6 +162,21 @@ def extend_order(*, order: Order, closes_at: datetime) -> Order:
         order.closes_at, order.date_set_at = closes_at, now
         order.save(update_fields=["closes_at", "date_set_at"])
         return order
+
+
+def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
+    """Keep for a mapped order what its answers want and only one can have, until it closes; all of it, or nothing.
+
+    :param wanted: by service, in the shape that its pack says.
+    :raises Refused: somebody else has it, or the order can't be set up now.
+    """
+    with transaction.atomic():
+        order = _locked(order)
+        _still_open(order)
+        if order.state != Order.State.MAPPED or order.is_closed:
+            raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
+        for service, what in wanted.items():
+            pack.of(service).reserve(order, what)
 
 
 def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:

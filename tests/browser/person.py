@@ -119,6 +119,7 @@ class Person:
         self.enter("Street address", "Unter den Linden 1")
         self.enter("Town or city", "Berlin")
         self.enter("Postal code", "10117")
+        self.choose("The emergency address is this address")
         self.press("Next")
 
     def confirm_and_close(self, *texts: str, pdf: bool = False) -> None:

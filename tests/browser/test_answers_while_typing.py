@@ -102,3 +102,42 @@ def test_the_rows_of_additional_urls_answer_each_for_itself(kim: Person) -> None
     second.fill("fabrikam")
     kim.reads("“fabrikam” is taken")
     expect(first).not_to_have_attribute("aria-invalid", "true")
+
+
+@pytest.mark.parametrize("java_script", [True, False], ids=["with-javascript", "without"])
+def test_what_there_is_to_select_follows_from_what_is_selected(
+    person: Callable[..., Person], java_script: bool
+) -> None:
+    order = a_mapped_order(
+        contact=KIM, customer=an_organization("Contoso", administrators=[KIM], country="CN"), calling=9
+    )
+    kim = person(KIM, java_script_enabled=java_script)
+    kim.open(order, "services/")
+    kim.press("Setup now")
+    kim.answer("Where is your main headquarters?", Location_name="Guangzhou")
+    kim.sees("What is the address of your main headquarters?")
+    kim.enter("Street address", "1 Tianhe Road")
+    for field, option in (("Province", "广东省"), ("Town or city", "广州市")):
+        expect(kim.field(field)).to_have_js_property("tagName", "SELECT")
+        kim.select(field, option)
+        if not java_script:
+            kim.main.get_by_role("button", name="Show what there is to select below").nth(
+                int(field != "Province")
+            ).click()
+    expect(kim.field("District")).to_have_js_property("tagName", "SELECT")
+    kim.select("District", "天河区")
+    expect(kim.field("Street address")).to_have_value("1 Tianhe Road")
+    expect(kim.field("Province")).to_have_value("广东省")
+    kim.enter("Postal code", "510000")
+    kim.select("Time zone", "Asia/Shanghai")
+    kim.choose("Another address")
+    kim.enter("Street address for emergencies", "Gate 3")
+    kim.select("Province for emergencies", "北京市")
+    if not java_script:
+        kim.main.get_by_role("button", name="Show what there is to select below").nth(2).click()
+    expect(kim.field("Town or city for emergencies")).to_have_js_property("tagName", "SELECT")
+    kim.select("Town or city for emergencies", "朝阳区")
+    kim.enter("Postal code for emergencies", "100020")
+    kim.press("Next")
+    kim.sees("Review the information")
+    kim.reads("Tianhe Qu", "Guangdong Sheng, 510000", "Gate 3", "Beijing Shi")

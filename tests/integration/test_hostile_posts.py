@@ -130,6 +130,7 @@ def a_set_up() -> Wizard:
     wizard.fill(
         "address",
         street_address="Unter den Linden 1",
+        emergency="same",
         city="Berlin",
         postal_code="10117",
         time_zone="Europe/Berlin",

@@ -101,6 +101,7 @@ def test_partner_creates_both_organizations_and_the_customer_sets_three_services
     customer.fill(
         "address",
         street_address="Unter den Linden 1",
+        emergency="same",
         city="Berlin",
         postal_code="10117",
         time_zone="Europe/Berlin",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier
 from typing import Any
 
@@ -13,9 +14,11 @@ from django.test import Client
 
 from orgs.models import Organization
 from provisioning.models import Event, Mail, Part, User
-from subscriptions.models import Order, Site, Subscription
+from subscriptions.models import Order, Site, SiteName, Subscription
+from subscriptions.reservations import reserve_site_names
+from subscriptions.rules import SiteNameTaken
 from tests.driver import Wizard, form_fields
-from tests.factories import an_order, an_own_order, signed_in
+from tests.factories import a_mapped_order, an_order, an_organization, an_own_order, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,33 +90,61 @@ def test_fifty_confirms_of_the_set_up_make_one_set_of_sites() -> None:
     assert organization.active_subscription_count == 1
 
 
-def test_one_of_many_orders_that_want_a_site_name_gets_it_and_the_others_keep_their_answers() -> None:
-    setups = []
-    for number in range(8):
-        order = an_own_order(contact=f"kim@company{number}.example.org", sold_to=f"Company {number}", meetings=10)
-        wizard = Wizard(signed_in(order.contact_email), order)
-        wizard.open()
-        wizard.fill("intent", audience="own")
-        wizard.fill("customer")
-        wizard.fill("customer-new", name=f"Company {number}", vertical="retail", country="US")
-        wizard.fill("customer-check")
-        wizard.fill("review")
-        setup = Wizard(wizard.client, order, "set_up")
-        setup.open()
-        setup.fill("subscription", choice="now")
-        setup.fill("meetings", site_name="everybodys-site", time_zone="Europe/Paris", early_release="no")
-        assert setup.at == "review"
-        setups.append((setup, form_fields(setup.html)))
-    at_once(lambda index: setups[index][0].client.post(setups[index][0].url("review"), setups[index][1]).status_code, 8)
-    assert Site.objects.get().name == "everybodys-site"
-    assert Order.objects.filter(state=Order.State.SET_UP).count() == 1
-    for setup, _fields in setups:
-        setup.order.refresh_from_db()
-        if setup.order.state == Order.State.MAPPED:
-            page = setup.open("meetings", "?problem")
-            assert 'value="everybodys-site"' in page
-            assert "is taken" in page
-            assert "Europe/Paris" in page
+def at_the_first_site(number: int) -> tuple[Wizard, dict[str, Any]]:
+    """An order of a company of its own that wants a site: its wizard, and the fields of the page without a name."""
+    contact = f"kim@company{number}.example.org"
+    customer = an_organization(f"Company {number}", administrators=[contact])
+    setup = Wizard(signed_in(contact), a_mapped_order(contact=contact, customer=customer, meetings=10), "set_up")
+    setup.open()
+    setup.fill("subscription", choice="now")
+    zone = {"meetings-time_zone": "Europe/Paris", "meetings-early_release": "no"}
+    return setup, form_fields(setup.html) | zone
+
+
+def test_one_of_fifty_orders_that_want_a_site_name_gets_it_and_the_others_are_offered_names() -> None:
+    setups = [at_the_first_site(number) for number in range(AT_ONCE)]
+    name = {"meetings-site_name": "everybodys-site"}
+    told = at_once(
+        lambda at: setups[at][0].client.post(setups[at][0].url("meetings"), setups[at][1] | name)["Location"]
+    )
+    kept = SiteName.objects.get()
+    assert kept.name == "everybodys-site"
+    assert sum("/review/" in url for url in told) == 1
+    assert sum("/meetings/?problem" in url for url in told) == AT_ONCE - 1
+    lost = next(setup for setup, _fields in setups if setup.order.pk != kept.order_id)
+    page = lost.open("meetings", "?problem")
+    assert "“everybodys-site” is taken" in page
+    assert page.count('name="use"') == 3
+    assert 'value="everybodys-site"' in page
+    assert '<option value="Europe/Paris" selected>' in page
+    lost.fill("meetings", site_name="everybodys-other-site")
+    assert lost.at == "review"
+
+
+def test_orders_that_want_the_same_names_the_other_way_round_or_swap_theirs_never_lock_up() -> None:
+    orders = [at_the_first_site(number)[0].order for number in range(8)]
+    wanted = [f"name-{number}" for number in "abcdef"]
+
+    def reserve(at: int) -> str:
+        try:
+            reserve_site_names(order=orders[at], names=wanted[:: 1 if at % 2 else -1])
+        except SiteNameTaken:
+            return "taken"
+        return "reserved"
+
+    assert sorted(at_once(reserve, 8)) == ["reserved", *["taken"] * 7]
+    SiteName.objects.all().delete()
+    for at, order in enumerate(orders):
+        reserve_site_names(order=order, names=[f"own-{at}x"])
+
+    def swap(at: int) -> str:
+        for _round in range(5):
+            with suppress(SiteNameTaken):
+                reserve_site_names(order=orders[at], names=[f"own-{(at + 1) % 8}x", f"more-{at}"])
+        return (SiteName.objects.filter(order=orders[at]).exists() and "fine") or "nothing"
+
+    assert set(at_once(swap, 8)) == {"fine"}
+    assert SiteName.objects.count() == len(set(SiteName.objects.values_list("name", flat=True)))
 
 
 def test_handing_over_to_many_at_once_leaves_one_contact() -> None:

@@ -7,9 +7,11 @@ import re
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
+from orgs.models import Organization
 from provisioning import actions, links
-from subscriptions.models import Order
+from subscriptions.models import Order, SiteName
 from subscriptions.rules import SitePlan
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_organization, signed_in
@@ -146,3 +148,71 @@ def test_an_order_with_fewer_licenses_than_sites_can_be_completed() -> None:
     wizard.fill("review")
     sites = Order.objects.get(pk=wizard.order.pk).lines.get().subscription.sites
     assert list(sites.values_list("name", "licenses")) == [("site-first", 1), ("site-other", 0)]
+
+
+def test_a_name_is_reserved_with_the_answer_and_free_again_when_the_answer_changes() -> None:
+    first = at_meetings(a_mapped_order(contact=KIM, meetings=10))
+    second = at_meetings(a_mapped_order(contact="dana@fabrikam.example.org", customer=fabrikam(), meetings=10))
+    site = {"time_zone": "Asia/Tokyo", "early_release": "no"}
+    first.fill("meetings", site_name="wanted", **site, additional_urls=True)
+    first.fill("additional", **{"0__name": "wanted-too", "0__early_release": "no"})
+    assert names(first.order) == {"wanted", "wanted-too"}
+    assert "“wanted” is taken" in second.fill("meetings", site_name="wanted", **site)
+    assert "“vvanted” reads like one that is taken" in second.fill("meetings", site_name="vvanted", **site)
+    assert "“wanted-too” is taken" in while_typing(second, "wanted-too")
+    assert "is available" in while_typing(first, "wanted")
+    first.answer("meetings", site_name="vvan-ted", **site, additional_urls=None)  # one's own may look alike
+    assert names(first.order) == {"vvan-ted"}
+    assert "is available" in while_typing(second, "wanted-too")
+    second.fill("meetings", site_name="wanted-too", **site)
+    assert second.at == "review"
+    # What was given up has gone to somebody else meanwhile: the other answers are kept, and that one is asked again.
+    first.answer("meetings", site_name="vvan-ted", **site, additional_urls=True)
+    assert names(first.order) == {"vvan-ted"}
+    assert first.at in {"additional", "licenses"}
+    first.fill("additional", **{"0__name": "wanted-three", "0__early_release": "no"})
+    assert names(first.order) == {"vvan-ted", "wanted-three"}
+
+
+def test_names_of_a_cancelled_or_closed_order_are_free_again() -> None:
+    first = at_meetings(a_mapped_order(contact=KIM, meetings=10))
+    site = {"time_zone": "Asia/Tokyo", "early_release": "no"}
+    first.fill("meetings", site_name="wanted", **site)
+    actions.cancel_order(order=first.order, by=None)
+    assert names(first.order) == set()
+    second = at_meetings(a_mapped_order(contact="dana@fabrikam.example.org", customer=fabrikam(), meetings=10))
+    second.fill("meetings", site_name="wanted", **site)
+    assert names(second.order) == {"wanted"}
+    Order.objects.filter(pk=second.order.pk).update(
+        placed_at="2020-01-01T00:00Z", date_set_at="2020-01-01T00:00Z", closes_at="2020-02-01T00:00Z"
+    )
+    third = at_meetings(a_mapped_order(contact=KIM, customer=Organization.objects.get(name="Contoso"), meetings=10))
+    third.fill("meetings", site_name="wanted", **site)
+    assert third.at == "review"
+    assert names(second.order) == set()
+    third.fill("review")
+    assert Order.objects.get(pk=third.order.pk).state == Order.State.SET_UP
+    assert names(third.order) == {"wanted"}
+
+
+def names(order: Order) -> set[str]:
+    """The names that are reserved for an order."""
+    return set(SiteName.objects.filter(order=order).values_list("name", flat=True))
+
+
+def fabrikam() -> Organization:
+    """Another company."""
+    return an_organization("Fabrikam", administrators=["dana@fabrikam.example.org"])
+
+
+def test_the_database_keeps_names_and_their_look_alikes_apart() -> None:
+    orders = [
+        a_mapped_order(contact=KIM, meetings=1),
+        a_mapped_order(contact="dana@fabrikam.example.org", customer=fabrikam(), meetings=1),
+    ]
+    kept = SiteName(name="acme", shape="acme", order=orders[0], organization=orders[0].customer)
+    kept.save()
+    for name, constraint in [("acme", "site_name_once"), ("acrne", "site_name_looks_like_no_other_organizations")]:
+        with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+            SiteName(name=name, shape="acme", order=orders[1], organization=orders[1].customer).save()
+    SiteName(name="acrne", shape="acme", order=orders[0], organization=orders[0].customer).save()

@@ -133,13 +133,28 @@ def test_one_name_wanted_by_many_orders_at_once_goes_to_one_and_nothing_half_is_
 @pytest.mark.django_db
 def test_taken_name_leaves_the_order_mapped_and_another_name_sets_it_up() -> None:
     actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
-    order = mapped_order("V-2")
+    order, elsewhere = mapped_order("V-2"), changed(name="Elsewhere")
     with pytest.raises(SiteNameTaken) as refusal:
         actions.set_up_order(order=order, plans=plans([site("contoso-free", 100), site("contoso-main", 150)]))
     assert refusal.value.name == "contoso-main"
     order.refresh_from_db()
     assert order.state == Order.State.MAPPED
-    assert actions.set_up_order(order=order, plans=plans([site("contoso-free")])).state == "set_up"
+    assert actions.set_up_order(order=order, plans=plans([site("contoso-free")], elsewhere)).state == "set_up"
+
+
+@pytest.mark.django_db
+def test_location_has_a_name_of_its_own_in_its_organization_however_it_is_written() -> None:
+    actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")], changed(name="Zentrale")))
+    order = mapped_order("V-2")
+    with pytest.raises(rules.Refused) as refusal:
+        actions.set_up_order(order=order, plans=plans([site("contoso-free")], changed(name=" ZENTRALE")))
+    assert refusal.value.problem == Problem.LOCATION_NAME_TAKEN
+    location = Location.objects.get()
+    with pytest.raises(IntegrityError, match="location_name_once_in_its_organization"), transaction.atomic():
+        Location.objects.create(
+            subscription=Subscription.objects.get(line__order__number="V-1", line__service="meetings"),
+            organization=location.organization, name="zentrale", country="DE", address={},
+        )  # fmt: skip
 
 
 @pytest.mark.django_db

