@@ -125,7 +125,10 @@ class AddressFields:
         for field in self.fields:
             problem = problems.get(field.key)
             if problem is not None and self.name + field.key not in self.form.errors:
-                self.form.add_error(self.name + field.key, self._problem_words(field, problem))
+                words = self._problem_words(field, problem)
+                if self.name:
+                    words = gettext("Emergency address: %(problem)s") % {"problem": words}
+                self.form.add_error(self.name + field.key, words)
         return self.kept
 
     def _typed(self, key: str) -> str:

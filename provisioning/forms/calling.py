@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, ClassVar
 
 import phonenumbers
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
@@ -25,10 +27,11 @@ from provisioning.forms.base import (
     has_values,
     jsonable,
 )
-from subscriptions import addresses, languages
+from subscriptions import addresses, languages, zones
 
 SAME, OTHER = "same", "other"
 EMERGENCY = "emergency_"
+_NOT_KEPT = frozenset({"emergency", "asked_for"})
 
 
 class LocationStart(StepForm):
@@ -94,6 +97,8 @@ class LocationAddress(StepForm):
         max_length=40,
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
     )
+    # The country that the page asked about: what was likely there needn't be where the country is now.
+    asked_for = forms.CharField(required=False, widget=forms.HiddenInput)
     emergency = RadioField(
         label=_("Emergency address"),
         help_text=_("Emergency services are sent there when somebody at this location calls them."),
@@ -104,6 +109,7 @@ class LocationAddress(StepForm):
     def prepare(self) -> None:
         """Put the country's own fields first."""
         self.country: str = (self.earlier.get("location") or {}).get("country", "")
+        self._follow_country()
         self.main = AddressFields(self, self.country)
         self.other = AddressFields(self, self.country, name=EMERGENCY, optional=True)
         self.order_fields(self.main.names)
@@ -117,6 +123,25 @@ class LocationAddress(StepForm):
                 select.choices = [("", gettext("Select a language")), *languages.choices(get_language() or "en")]
                 select.initial = likely
         self.fields["main_number"].help_text = gettext("For example %(number)s.") % {"number": self._example_number()}
+
+    def _follow_country(self) -> None:
+        """Replace what was only likely in the country that was asked for before; what was chosen otherwise stays."""
+        name = self.add_prefix("asked_for")
+        before = str(self.data.get(name) or "") if self.is_bound else ""
+        self.fields["asked_for"].initial = self.country
+        if before in {"", self.country}:
+            return
+        data: Any = copy(self.data)
+        data[name] = self.country
+        likely: dict[str, Callable[[str], str]] = {
+            "time_zone": lambda country: zones.likely_zone(country, timezone.now()),
+            "language": languages.likely_language,
+            "announcement_language": languages.likely_language,
+        }
+        for field, of in likely.items():
+            if data.get(self.add_prefix(field)) == of(before):
+                data[self.add_prefix(field)] = of(self.country)
+        self.data = data
 
     @property
     def country_name(self) -> str:
@@ -166,7 +191,7 @@ class LocationAddress(StepForm):
     def fits(cls, answer: Any) -> bool:
         """Say whether there is an address of texts, and the rest beside it."""
         return (
-            has_values(answer, {name: field for name, field in cls.base_fields.items() if name != "emergency"})
+            has_values(answer, {name: field for name, field in cls.base_fields.items() if name not in _NOT_KEPT})
             and all(isinstance(answer.get(name), dict) for name in ("address", "emergency_address"))
             and all(isinstance(value, str) for value in answer["address"].values())
             and all(isinstance(value, str) for value in answer["emergency_address"].values())
@@ -180,7 +205,7 @@ class LocationAddress(StepForm):
 
     def summary(self) -> Summary:
         """Return each address as one row of several lines, and the rest between them."""
-        names = {"emergency", *self.main.names, *self.other.names}
+        names = {*_NOT_KEPT, *self.main.names, *self.other.names}
         rest = [(self.label_again(field), self.display(field.name)) for field in self if field.name not in names]
         emergency = self._lines(self.emergency_address) if self.emergency_address else gettext("The same address")
         return [

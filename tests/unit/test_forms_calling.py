@@ -98,6 +98,14 @@ def test_what_still_fits_stays_when_the_country_is_changed() -> None:
     assert list(form.errors) == ["main_number", "postal_code"]
 
 
+def test_what_was_only_likely_in_the_country_before_follows_the_country_and_what_was_chosen_stays() -> None:
+    form = address("JP", {**BERLIN, "asked_for": "DE"})
+    assert form["time_zone"].value() == "Asia/Tokyo"
+    assert form["language"].value() == "ja"
+    assert form["announcement_language"].value() == "en-GB"
+    assert form["asked_for"].value() == "JP"
+
+
 @pytest.mark.parametrize("typed", ["+49 30 123456", "030/123456", "0049 30 123456"])
 def test_a_main_number_is_kept_in_one_form(typed: str) -> None:
     form = address("DE", {**BERLIN, "main_number": typed})
