@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("subscriptions", "0009_names_of_what_is_set_up"),
+        ("subscriptions", "0010_names_of_what_is_set_up"),
     ]
 
     operations = [

@@ -28,7 +28,7 @@ def take_names(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("subscriptions", "0008_reserved_names"),
+        ("subscriptions", "0009_reserved_names"),
     ]
 
     operations = [

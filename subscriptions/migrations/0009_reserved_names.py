@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("orgs", "0005_words_for_the_desk"),
-        ("subscriptions", "0007_document_rows"),
+        ("subscriptions", "0008_ended_subscriptions_are_noted"),
     ]
 
     operations = [
