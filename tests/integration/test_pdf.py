@@ -40,6 +40,10 @@ NAMES = {
 }
 
 
+# The code and QR code at the end, as every PDF that is given out has them.
+PROVED = {"code": "ABCD-EFGH-JKMN", "url": "https://setup.example.com/verify/ABCD-EFGH-JKMN/"}
+
+
 def text_of(content: bytes) -> str:
     """The text of all pages without white space and marks that have no shape."""
     pages = pypdf.PdfReader(io.BytesIO(content)).pages
@@ -108,8 +112,8 @@ def fonts_of(content: bytes) -> list[Any]:
 
 
 def test_same_summary_gives_the_same_bytes_also_in_another_process(tmp_path: Path) -> None:
-    first = pdf.render(a_summary(3), "en")
-    assert pdf.render(a_summary(3), "en") == first
+    first = pdf.render(a_summary(3), "en", **PROVED)
+    assert pdf.render(a_summary(3), "en", **PROVED) == first
     script = tmp_path / "again.py"
     script.write_text(
         "import os, sys, django\n"
@@ -117,7 +121,7 @@ def test_same_summary_gives_the_same_bytes_also_in_another_process(tmp_path: Pat
         "django.setup()\n"
         "from subscriptions import pdf\n"
         "from tests.unit.test_summary import a_summary\n"
-        "sys.stdout.buffer.write(pdf.render(a_summary(3), 'en'))\n"
+        f"sys.stdout.buffer.write(pdf.render(a_summary(3), 'en', **{PROVED}))\n"
     )
 
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -221,7 +225,7 @@ def test_vendors_accent_font_and_own_logo_are_used(settings: Settings) -> None:
 def test_file_has_no_structural_faults(tmp_path: Path) -> None:
     for sites in (1, 50):
         file = tmp_path / f"{sites}.pdf"
-        file.write_bytes(pdf.render(a_summary(sites), "en"))
+        file.write_bytes(pdf.render(a_summary(sites), "en", **PROVED))
         subprocess.run(["qpdf", "--check", str(file)], check=True, capture_output=True)
 
 
@@ -230,7 +234,7 @@ def test_file_has_no_structural_faults(tmp_path: Path) -> None:
 def test_file_keeps_both_standards(script: str, profile: str) -> None:
     checker = pytest.importorskip("page", reason="page-validation is not installed")
     name, country = NAMES.get(script, ("Contoso GmbH", "DE"))
-    content = pdf.render(a_summary(3, customer=Company("c", name, country)), "en")
+    content = pdf.render(a_summary(3, customer=Company("c", name, country)), "en", **PROVED)
     report = checker.validate_pdf_bytes(content, profile=profile)
     assert [(failure.rule_id, failure.message) for failure in report.failures] == []
 
@@ -272,3 +276,11 @@ def test_command_writes_the_file_and_says_what_to_do_otherwise(tmp_path: Path) -
 def test_order_just_placed_has_a_summary_too() -> None:
     order, _ = place()
     assert "V-1" in text_of(pdf.render(build(order), "en"))
+
+
+def test_verification_is_at_the_end_of_the_last_page_and_never_on_one_of_its_own() -> None:
+    for sites, country in ((1, "DE"), (3, "DE"), (3, "US"), (12, "DE"), (50, "US")):
+        summary = a_summary(sites, customer=Company("c", "Contoso", country))
+        last = pypdf.PdfReader(io.BytesIO(pdf.render(summary, "en", **PROVED))).pages[-1].extract_text()
+        assert PROVED["code"] in last
+        assert "Site URL" in last
