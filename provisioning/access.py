@@ -15,8 +15,10 @@ from django.http import Http404
 from django.utils import timezone
 
 from orgs.models import Member
+from provisioning import waiting
 from provisioning.models import AccessRequest, Part, User
 from provisioning.story import Reader
+from provisioning.waiting import Waiting
 from subscriptions.models import Order
 
 _WITH_REQUEST = ("order", "access_request__organization", "access_request__requester", "access_request__decided_by")
@@ -111,6 +113,22 @@ class Access:
         """As whom this person reads the order's history: a delegate from their start; nobody after their end."""
         delegate = self.role in {Role.DELEGATE, Role.FORMER_DELEGATE}
         return Reader(self.user.email, since=self.part.since_at if delegate else None, until=self.part.ended_at)
+
+    @cached_property
+    def waits_for(self) -> Waiting | None:
+        """Return what this person waits for, and can have sent again: that somebody opens a link, or decides."""
+        if self.role is Role.CONTACT and self.order.state == State.HELD:
+            asked = AccessRequest.objects.filter(order=self.order, requester=self.user).select_related("requester")
+            last = asked.order_by("-pk").first()
+            return waiting.for_request(last) if last and last.state is AccessRequest.State.OPEN else None
+        if self.may(May.TAKE_BACK):
+            role = Part.Role.CONTACT
+        elif self.may(May.TAKE_OVER):
+            role = Part.Role.DELEGATE
+        else:
+            return None
+        part = Part.objects.filter(order=self.order, role=role, ended_at=None).select_related("user", "order").first()
+        return waiting.for_part(part, by=self.user) if part else None
 
     @property
     def sees_history(self) -> bool:

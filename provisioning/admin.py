@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from orgs.admin import OrganizationAdmin
 from orgs.models import Organization
-from provisioning import actions, emails, link_views, refusals, story, webhooks
+from provisioning import actions, emails, history_views, link_views, refusals, story, webhooks
 from provisioning.desk_dates import MOST_AT_ONCE, DateFilter, give_more_time
 from provisioning.models import Mail, User, Webhook, WebhookReceiver
 from provisioning.templatetags.look import day
@@ -42,7 +42,10 @@ else:
     AdminOfOrder = AdminOfMail = AdminOfWebhook = AdminOfReceiver = admin.ModelAdmin
 
 FACTS = ("sold_to", "contact_email", "customer_name", "customer_email")
-UNSENT = Mail.objects.filter(order=OuterRef("pk"), sent_at=None).exclude(problem="")
+# What did not go out, or came back from somebody who still has a part.
+UNSENT = Mail.objects.filter(
+    Q(sent_at=None) & ~Q(problem="") | Q(bounced_at__isnull=False, link__part__ended_at=None), order=OuterRef("pk")
+)
 FINISHED = (Order.State.SET_UP, Order.State.CANCELLED)
 
 
@@ -172,7 +175,7 @@ class MailProblem(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """One choice."""
-        return [("problem", _("An email was not sent"))]
+        return [("problem", _("An email was not delivered"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         """Those orders, or all."""
@@ -263,7 +266,19 @@ class OrderAdmin(AdminOfOrder):
             for name in BUTTONS
         ]
         own.append(path("extend/", self.admin_site.admin_view(self.extend), name="subscriptions_order_extend"))
-        return own + super().get_urls()
+        export = path(
+            "<int:pk>/history.<form:form>",
+            self.admin_site.admin_view(self.export_history),
+            name="subscriptions_order_export",
+        )
+        return [*own, export, *super().get_urls()]
+
+    def export_history(self, request: HttpRequest, pk: int, form: str) -> HttpResponse:
+        """The order's history as a file, each event whole, with its hash and what the hash is of."""
+        order = get_object_or_404(Order, pk=pk)
+        if not self.has_view_permission(request, order):
+            raise PermissionDenied
+        return history_views.exported(order, story.DESK, form)
 
     def button(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """GET asks, POST does it."""
@@ -365,13 +380,13 @@ class _ToBeRead:
 class MailAdmin(_ToBeRead, AdminOfMail):
     """The emails, to be read; one that was given up can be tried again."""
 
-    list_display = ("created_at", "order", "event", "to", "sent_at", "tries", "problem")
+    list_display = ("created_at", "order", "event", "to", "sent_at", "tries", "bounced_at", "problem")
     list_filter = (("sent_at", admin.EmptyFieldListFilter), "event")
     search_fields = ("to", "order__number")
     list_select_related = ("order",)
     list_display_links = None
     show_full_result_count = False
-    actions = ("try_again",)
+    actions = ("try_again", "came_back")
 
     @admin.action(description=gettext_lazy("Try to send again"))
     def try_again(self, request: HttpRequest, chosen: QuerySet[Mail]) -> None:
@@ -381,6 +396,12 @@ class MailAdmin(_ToBeRead, AdminOfMail):
             emails.try_again(mail)
         messages.success(request, _("Emails that are sent again in a moment: %(count)s.") % {"count": len(waiting)})
 
+    @admin.action(description=gettext_lazy("Emails to these addresses come back"))
+    def came_back(self, request: HttpRequest, chosen: QuerySet[Mail]) -> None:
+        """Note it on every email that went to them lately; who waits for these people is told."""
+        addresses = sorted(set(chosen.values_list("to", flat=True)))
+        orders = {order.pk for email in addresses for order in actions.note_bounce(email=email, by=operator(request))}
+        messages.success(request, _("Orders of which it was noted: %(count)s.") % {"count": len(orders)})
 
 class WebhookState(admin.SimpleListFilter):
     """Webhooks by what became of them."""

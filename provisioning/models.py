@@ -248,6 +248,8 @@ class Event(models.Model):
         REMINDED = "reminded", _("Reminder sent")
         CLOSED = "closed", _("Closed: the set-up-by date has passed")
         EXTENDED = "extended", _("More time given")
+        MAIL_BOUNCED = "mail_bounced", _("Email came back")
+        ASKED_AGAIN = "asked_again", _("Administrators asked again")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=40)  # a Kind
@@ -317,6 +319,9 @@ class Reminder(models.Model):
 class Mail(models.Model):
     """An email to be sent: what, to whom, and whether it went out. The text is made when it is sent."""
 
+    # Tries after 0, 1, 3, 7, 15, 31, 63 minutes, then hourly: 30 tries are a little over a day.
+    MAX_TRIES: ClassVar[int] = 30
+
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="mails", verbose_name=_("order"))
     event = models.CharField(_("event"), max_length=40)  # the name of the function in provisioning.emails
     to = models.EmailField(_("to"))
@@ -327,6 +332,7 @@ class Mail(models.Model):
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     problem = models.TextField(_("problem"), blank=True)
+    bounced_at = models.DateTimeField(_("came back at"), null=True, blank=True)  # a server took it, and another didn't
 
     class Meta:
         verbose_name = _("email")
@@ -335,6 +341,11 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} → {self.to}"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came back, or was refused for good: its address can't be reached."""
+        return self.bounced_at is not None or (self.sent_at is None and self.tries >= self.MAX_TRIES)
 
 
 class Webhook(models.Model):

@@ -112,6 +112,14 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_PEOPLE,
         desk=gettext_lazy("The email “%(mail)s” could not be delivered to %(to)s: %(problem)s"),
     ),
+    Kind.MAIL_BOUNCED: Sentence(
+        gettext_lazy("Emails to %(to)s come back."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(who)s noted that emails to %(to)s come back: %(problem)s"),
+    ),
+    Kind.ASKED_AGAIN: Sentence(
+        gettext_lazy("%(who)s had the request sent to the administrators again."), Seen.BY_CONTACTS
+    ),
 }
 
 # Emails of which the contacts read that they went out, whoever they went to; of all others only who got them does.
@@ -127,6 +135,9 @@ TOLD_TO_CONTACTS = frozenset(
         "set_up_confirmation",
     }
 )
+
+# And these, about who has the order, everybody who had it.
+TOLD_TO_ALL = frozenset({"order_handed_over", "order_taken_back"})
 
 FIELDS = {
     "sold_to": gettext_lazy("sold to"),
@@ -185,9 +196,13 @@ def may_read(event: Event, reader: Reader) -> bool:
     seen, to = found.seen, event.facts.get("to")
     if event.kind == Kind.CORRECTED and "contact_email" in event.facts.get("changes", {}):
         seen = Seen.BY_ALL_WHO_HAD_IT  # somebody else has it from then on
+    if event.who == reader.email:
+        return True
+    if event.facts.get("mail") in TOLD_TO_ALL:
+        seen = Seen.BY_ALL_WHO_HAD_IT
     if reader.until and event.at > reader.until and seen is not Seen.BY_ALL_WHO_HAD_IT:
         return False
-    if event.kind in {Kind.MAIL_SENT, Kind.MAIL_REFUSED} and to != reader.email:
+    if event.kind in {Kind.MAIL_SENT, Kind.MAIL_REFUSED, Kind.MAIL_BOUNCED} and to != reader.email:
         return not reader.since and event.facts.get("mail") in TOLD_TO_CONTACTS
     if event.kind == Kind.LINK_SENT and "asked" in event.facts and to != reader.email:
         return False  # asked for at a link, which may be an administrator's

@@ -30,8 +30,7 @@ from subscriptions.models import Document
 
 log = logging.getLogger(__name__)
 
-# Tries after 0, 1, 3, 7, 15, 31, 63 minutes, then hourly: 30 tries are a little over a day.
-MAX_TRIES = 30
+MAX_TRIES = Mail.MAX_TRIES
 # A row that nobody has tried after this long has lost its wake-up.
 GRACE = timedelta(seconds=20)
 # Of a process's threads, so many may wait for the vendor's systems: the others are there for emails and codes.

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 
-from provisioning import document_views, link_views, views
+from provisioning import document_views, history_views, link_views, views
 from provisioning.admin import site as order_desk
 from provisioning.brand import brand_css
 from provisioning.wizard import FinderWizard, SetUpWizard
@@ -19,7 +19,14 @@ class NumberConverter(StringConverter):
     regex = "[A-Za-z0-9._-]{1,40}"
 
 
+class FormConverter(StringConverter):
+    """In which form a history is exported."""
+
+    regex = "json|csv"
+
+
 register_converter(NumberConverter, "number")
+register_converter(FormConverter, "form")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("brand.css", brand_css, name="brand_css"),
@@ -39,6 +46,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/services/", SetUpWizard.as_view(), name="set_up"),
     path("orders/<number:number>/services/<slug:at>/", SetUpWizard.as_view(), name="set_up"),
     path("orders/<number:number>/site-name/", views.site_name, name="site_name"),
+    path("orders/<number:number>/history/", history_views.order_history, name="history"),
+    path("orders/<number:number>/history.<form:form>", history_views.export_history, name="history_as"),
+    path("orders/<number:number>/send-again/", history_views.send_again, name="send_again"),
     path("orders/<number:number>/handed-over/", views.handed_over, name="handed_over"),
     path("orders/<number:number>/held/", views.held, name="held"),
     path("orders/<number:number>/requests/<uuid:request_id>/", views.access_request, name="access_request"),

@@ -23,6 +23,7 @@ from provisioning.actions.mapping import (
 )
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
 from provisioning.actions.searching import search
+from provisioning.actions.sending_again import note_bounce, send_again
 from provisioning.actions.setting_up import postpone, reserve, set_up, take_over
 
 __all__ = [
@@ -45,12 +46,14 @@ __all__ = [
     "is_full_administrator",
     "look_after_dates",
     "map_order",
+    "note_bounce",
     "place_order",
     "postpone",
     "release",
     "resend_link",
     "reserve",
     "search",
+    "send_again",
     "set_up",
     "take_back",
     "take_over",

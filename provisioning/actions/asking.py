@@ -113,7 +113,7 @@ def ask_administrators(
         part = Part.objects.create(
             order=order, user=links.user_for(email), role=Part.Role.APPROVER, access_request=request
         )
-        _tell(request, event="access_requested", part=part)
+        tell(request, event="access_requested", part=part)
     return request
 
 
@@ -200,13 +200,14 @@ def _tell_everybody(request: AccessRequest) -> None:
     contact = request.order.parts.filter(user=request.requester, role=Part.Role.CONTACT, ended_at=None).first()
     approved = request.decision == AccessRequest.Decision.APPROVED
     if contact:
-        _tell(request, event="access_approved" if approved else "access_declined", part=contact)
+        tell(request, event="access_approved" if approved else "access_declined", part=contact)
     others = request.approvers.filter(user__email__in=_administrators(request.organization))
     for part in others.exclude(user=request.decided_by).select_related("user", "order").order_by("pk"):
-        _tell(request, event="access_decided", part=part)
+        tell(request, event="access_decided", part=part)
 
 
-def _tell(request: AccessRequest, *, event: str, part: Part) -> None:
+def tell(request: AccessRequest, *, event: str, part: Part) -> None:
+    """Queue one of the emails about a request, to the person who has this part."""
     facts = {
         "requester": request.requester.email,
         "organization": request.organization.name,

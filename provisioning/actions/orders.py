@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from orgs.normalize import email_key
 from provisioning import drafts, emails, history, links
-from provisioning.models import Event, Part, User
+from provisioning.models import Event, Link, Part, User
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
 from subscriptions.rules import Line, Problem, Refused
@@ -172,7 +172,11 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
 
 def _send_link(*, part: Part, by: User | None) -> None:
     """Make a new link for this part and mail it in the words that fit the part."""
-    link = links.issue(part=part)
+    mail_link(part=part, link=links.issue(part=part), by=by)
+
+
+def mail_link(*, part: Part, link: Link, by: User | None) -> None:
+    """Mail a link to the person who has this part, in the words that fit it."""
     if part.role == Part.Role.DELEGATE:
         event = "setup_delegated"
     elif part.given_by_id:

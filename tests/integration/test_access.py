@@ -81,6 +81,10 @@ cancelled       order   order       order       order order    order     order  
 closed          order   order       order       order order    order     order    order      order  order   order
 summary         order   order       order       order order    order     order    order      order  page    order
 summary_pdf     404     404         404         404   404      404       404      404        404    page    404
+history         page    page        page        page  404      page      page     page       page   page    page
+history_as csv  page    page        page        page  404      page      page     page       page   page    page
+history_as json page    page        page        page  404      page      page     page       page   page    page
+send_again      order   order       order       order order    order     order    order      order  order   order
 """
 # What each address answers to an empty POST. "no" is 405: it takes none.
 POSTING = """
@@ -102,6 +106,10 @@ cancelled       no      no     no       no    no       no      no       no    no
 closed          no      no     no       no    no       no      no       no    no     no     no
 summary         no      no     no       no    no       no      no       no    no     no     no
 summary_pdf     no      no     no       no    no       no      no       no    no     no     no
+history         no      no     no       no    no       no      no       no    no     no     no
+history_as csv  no      no     no       no    no       no      no       no    no     no     no
+history_as json no      no     no       no    no       no      no       no    no     no     no
+send_again      order   order  order    order order    order   order    order order  order  order
 """
 # A POST that does something, by address and person; everything else of POSTING changes nothing.
 WRITES = {("handed_over", "former"), ("delegated", "partner"), ("find intent", "contact"), ("find intent", "held")}

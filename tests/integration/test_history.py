@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, connections, transaction
 
-from provisioning import actions, chain, history, letters, links, story
+from provisioning import actions, chain, history, links, story
 from provisioning.access import access_to
 from provisioning.models import Event, HistoryHead
 from subscriptions.models import Order
@@ -233,12 +233,6 @@ def restored() -> Any:
 def told(order: Order, reader: story.Reader) -> list[str]:
     """Return the sentences that somebody reads."""
     return [line.sentence for line in story.tell(order.events.select_related("by"), reader)]
-
-
-def test_every_kind_of_event_has_its_sentence_and_every_email_its_name() -> None:
-    assert set(story.SENTENCES) == set(Event.Kind)
-    assert set(letters.NAMES) == set(letters.EVENTS)
-    assert set(letters.EVENTS) >= story.TOLD_TO_CONTACTS
 
 
 def test_the_desk_reads_everything_and_people_read_masked_addresses() -> None:

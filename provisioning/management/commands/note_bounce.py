@@ -1,0 +1,28 @@
+"""Note that emails to an address come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from provisioning import actions
+
+
+class Command(BaseCommand):
+    """``note_bounce ADDRESS``: who waits for that person, and the order desk, are told."""
+
+    help = "Note that emails to this address came back: the order desk sees it, and who waits for that person."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which address, and what the mail server said."""
+        parser.add_argument("address", help="the address that can't be reached")
+        parser.add_argument("--said", default="", metavar="TEXT", help="what the mail server said")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Note it, and name the orders."""
+        orders = actions.note_bounce(email=options["address"], said=options["said"])
+        if not orders:
+            raise CommandError("No email went to this address within 30 days, or it was noted already.")
+        for order in orders:
+            self.stdout.write(f"Order {order.number}: noted.")

@@ -1,0 +1,64 @@
+"""The email that somebody waits for an answer to: when it went out, whether it came back, when it may go out again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from provisioning.models import AccessRequest, Event, Mail, Part, User
+
+# Sent again not more often than this, by one person for one order: nobody's mailbox is theirs to fill.
+PAUSE: Final = timedelta(minutes=10)
+A_DAY: Final = 5
+
+AGAIN = (Event.Kind.LINK_SENT, Event.Kind.ASKED_AGAIN)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What somebody waits for: that a person uses their link (``part``), or that a request is decided (``request``).
+
+    ``came_back``: the person's mailbox can't be reached. Of a request it is never said, because that would say whether
+    anybody was asked.
+    """
+
+    last_at: datetime
+    again_at: datetime
+    part: Part | None = None
+    request: AccessRequest | None = None
+    came_back: bool = False
+
+    @property
+    def may_send_again(self) -> bool:
+        """Say whether it may be sent again now."""
+        return self.again_at <= timezone.now()
+
+
+def for_part(part: Part, *, by: User) -> Waiting:
+    """Return what there is to say to ``by``, who waits for the person who has this part."""
+    mails = Mail.objects.filter(link__part=part).order_by("-created_at", "-pk")
+    newest = mails.first()
+    last_at = newest.created_at if newest else part.since_at
+    return Waiting(last_at, _again_at(part.order_id, by, last_at), part=part, came_back=bool(newest and newest.failed))
+
+
+def for_request(request: AccessRequest) -> Waiting:
+    """Return what there is to say to the requester, who waits for a decision: alike whether anybody was asked."""
+    times = Event.objects.filter(order=request.order_id, kind=Event.Kind.ASKED_AGAIN, at__gte=request.asked_at)
+    last_at = max([request.asked_at, *times.values_list("at", flat=True)])
+    return Waiting(last_at, _again_at(request.order_id, request.requester, last_at), request=request)
+
+
+def _again_at(order: int, by: User, last_at: datetime) -> datetime:
+    """When it may be sent again: after the pause, and not more than so often a day."""
+    begin = timezone.now() - timedelta(days=1)
+    sent = list(
+        Event.objects.filter(order=order, by=by, kind__in=AGAIN, at__gt=begin)
+        .order_by("at")
+        .values_list("at", flat=True)
+    )
+    full = sent[-A_DAY] + timedelta(days=1) if len(sent) >= A_DAY else last_at
+    return max(full, last_at + PAUSE)

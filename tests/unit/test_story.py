@@ -1,0 +1,28 @@
+"""The sentences of an order's history: none is missing, and each says what it knows in both languages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.utils.translation import override
+
+from provisioning import letters, story
+from provisioning.models import Event
+
+
+def test_every_kind_of_event_has_its_sentence_and_every_email_its_name() -> None:
+    assert set(story.SENTENCES) == set(Event.Kind)
+    assert set(letters.NAMES) == set(letters.EVENTS)
+    assert set(letters.EVENTS) >= story.TOLD_TO_CONTACTS
+
+
+@pytest.mark.parametrize("kind", Event.Kind)
+def test_a_sentence_ends_as_one_and_names_the_same_facts_in_german(kind: str) -> None:
+    sentence = story.SENTENCES[kind]
+    for text in (sentence.text, sentence.desk):
+        english = str(text)
+        with override("de"):
+            german = str(text)
+        assert sorted(re.findall(r"%\(\w+\)s", english)) == sorted(re.findall(r"%\(\w+\)s", german))
+        assert not english or (english != german and english[-1] in ".s")
