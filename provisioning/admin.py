@@ -403,6 +403,7 @@ class MailAdmin(_ToBeRead, AdminOfMail):
         orders = {order.pk for email in addresses for order in actions.note_bounce(email=email, by=operator(request))}
         messages.success(request, _("Orders of which it was noted: %(count)s.") % {"count": len(orders)})
 
+
 class WebhookState(admin.SimpleListFilter):
     """Webhooks by what became of them."""
 
