@@ -59,6 +59,9 @@ cancelled       order   order  order    order  order    order   order    order  
 summary         order   order  order    order  order    order   order    order  order  page    order
 summary_pdf     404     404    404      404    404      404     404      404    404    page    404
 site_name       404     404    404      404    404     404     404      404    404    404     404
+history         page    page   page     page   404     page     page     page   page   page    page
+history_as csv  page    page   page     page   404     page     page     page   page   page    page
+history_as json page    page   page     page   404     page     page     page   page   page    page
 """  # every other address leads to "order"
 
 # What each address answers to a GET (and HEAD), by who asks. A name is where it leads; "page" is a page.
