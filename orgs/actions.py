@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from orgs.models import Member, Organization
+from orgs.models import Member, Organization, full_administrators
 from orgs.verticals import VERTICALS
 
 __all__ = [
     "ACTIVE_FOR",
     "VERTICALS",
+    "LastAdministrator",
+    "add_member",
     "create_organization",
+    "give_full_right",
     "record_activity",
     "record_subscription",
     "recount",
     "recount_all",
+    "take_full_right_back",
 ]
 
 # A user is active who did something in this time.
@@ -52,6 +57,57 @@ def add_member(*, organization: Organization, email: str, role: str = Member.Rol
         member.role = role
         member.save(update_fields=["role"])
     return member
+
+
+class LastAdministrator(Exception):
+    """The organization would have no full administrator left."""
+
+
+@transaction.atomic
+def give_full_right(*, organization: Organization, email: str, request: UUID, until: datetime | None) -> Member:
+    """Make a person a full administrator by a request (its public id), until a moment or, with None, for good.
+
+    Who is one already, not by a request, stays one as they are. Where nobody else is an administrator for good, the
+    right has no end: the last full administrator is never taken away, not by a date either.
+    """
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    others = Member.objects.filter(full_administrators(), organization=organization, given_until=None)
+    if not others.exclude(email=email).exists():
+        until = None
+    member = Member.objects.filter(organization=organization, email=email).first()
+    if member and member.role == Member.Role.FULL and member.given_by is None:
+        return member
+    # Given anew while an earlier request's right stands: what the person was before both stays the way back.
+    before = "" if member is None else member.role_before if member.given_by else member.role
+    member = add_member(organization=organization, email=email, role=Member.Role.FULL)
+    member.given_by, member.given_at, member.given_until, member.role_before = request, timezone.now(), until, before
+    member.save(update_fields=["given_by", "given_at", "given_until", "role_before"])
+    return member
+
+
+@transaction.atomic
+def take_full_right_back(*, organization: Organization, email: str, request: UUID) -> bool:
+    """Make a person again what they were before this request's right; False where they have none by it any more.
+
+    :raises LastAdministrator: nobody else is a full administrator; then nothing is changed.
+    """
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    member = Member.objects.filter(organization=organization, email=email, given_by=request).first()
+    if member is None or member.role != Member.Role.FULL:
+        return False
+    others = Member.objects.filter(full_administrators(), organization=organization).exclude(pk=member.pk)
+    if not others.exists():
+        raise LastAdministrator
+    if not member.role_before:
+        member.delete()
+        Organization.objects.filter(pk=organization.pk).update(
+            user_count=Greatest(F("user_count") - 1, F("active_user_count"))
+        )
+        return True
+    member.role, member.role_before = member.role_before, ""
+    member.given_by = member.given_at = member.given_until = None
+    member.save(update_fields=["role", "role_before", "given_by", "given_at", "given_until"])
+    return True
 
 
 def record_activity(*, member: Member) -> Member:

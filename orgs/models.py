@@ -161,17 +161,31 @@ class Member(models.Model):
     email_domain = models.CharField(max_length=253, editable=False)
     role = models.CharField(max_length=12, choices=Role.choices, default=Role.USER)
     last_active_at = models.DateTimeField(null=True, blank=True)
+    # A full right that was given by a request: which one (its public id), since when, until when if it is limited, and
+    # what the person was before: "" for nobody here.
+    given_by = models.UUIDField(null=True, blank=True, editable=False)
+    given_at = models.DateTimeField(null=True, blank=True, editable=False)
+    given_until = models.DateTimeField(null=True, blank=True, editable=False)
+    role_before = models.CharField(max_length=12, blank=True, editable=False, db_default="")
 
     class Meta:
         verbose_name = _("member")
         verbose_name_plural = _("members")
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(given_by=None, given_at=None, given_until=None, role_before="")
+                | models.Q(given_by__isnull=False, given_at__isnull=False),
+                name="member_right_given_says_by_which_request",
+            ),
             models.UniqueConstraint(fields=["organization", "email"], name="organization_member_once"),
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="member_email_is_lower_case"),
         ]
         indexes = [
             models.Index(fields=["email"], name="member_email"),
             models.Index(fields=["email_domain", "organization"], name="member_email_domain"),
+            models.Index(
+                fields=["given_until"], condition=models.Q(given_until__isnull=False), name="member_right_given_until"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -182,6 +196,12 @@ class Member(models.Model):
         self.email = normalize.email_key(self.email)
         self.email_domain = normalize.email_domain(self.email)
         super().save(**kwargs)
+
+
+def full_administrators() -> models.Q:
+    """Return the condition for members who are full administrators now: a right that has ended counts no more."""
+    lasting = models.Q(given_until=None) | models.Q(given_until__gt=timezone.now())
+    return models.Q(role=Member.Role.FULL) & lasting
 
 
 class Word(models.Model):

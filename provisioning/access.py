@@ -10,18 +10,25 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef
-from django.http import Http404
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from orgs.models import Member
+from orgs.models import Member, Organization, full_administrators
 from provisioning import waiting
 from provisioning.models import AccessRequest, Part, User
 from provisioning.story import Reader
 from provisioning.waiting import Waiting
 from subscriptions.models import Order
 
-_WITH_REQUEST = ("order", "access_request__organization", "access_request__requester", "access_request__decided_by")
+_WITH_REQUEST = (
+    "order",
+    "access_request__organization",
+    "access_request__requester",
+    "access_request__decided_by",
+    "access_request__taken_back_by",
+    "rests_on",
+)
 
 
 class Role(enum.StrEnum):
@@ -46,6 +53,8 @@ class May(enum.StrEnum):
     READ_SUMMARY = "read_summary"
     DECIDE = "decide"  # on a request for rights in one's organization
     SEE_HISTORY = "see_history"  # their part of it: access_to(…).reader
+    ASK_FOR_SET_UP = "ask_for_set_up"  # anew, for the right that the set-up rested on
+    ASK_FOR_FULL_RIGHT = "ask_for_full_right"  # once the order is set up
 
 
 State = Order.State
@@ -58,13 +67,16 @@ CLOSED: Final = "closed"
 RULES: dict[tuple[Role, str], frozenset[May]] = {
     (Role.CONTACT, State.PLACED): frozenset({May.FIND, May.HAND_OVER}),
     (Role.CONTACT, State.HELD): frozenset({May.FIND, May.HAND_OVER}),
-    (Role.CONTACT, State.MAPPED): frozenset({May.SET_UP, May.TAKE_OVER}),
-    (Role.CONTACT, State.SET_UP): frozenset({May.READ_SUMMARY}),
+    (Role.CONTACT, State.MAPPED): frozenset({May.SET_UP, May.TAKE_OVER, May.ASK_FOR_SET_UP}),
+    (Role.CONTACT, State.SET_UP): frozenset({May.READ_SUMMARY, May.ASK_FOR_FULL_RIGHT}),
     (Role.DELEGATE, State.MAPPED): frozenset({May.SET_UP}),
     (Role.DELEGATE, State.SET_UP): frozenset({May.READ_SUMMARY}),
     (Role.FORMER_CONTACT, State.PLACED): frozenset({May.TAKE_BACK}),
     (Role.FORMER_CONTACT, State.HELD): frozenset({May.TAKE_BACK}),
     (Role.APPROVER, State.HELD): frozenset({May.DECIDE}),
+    # Asked anew when a right was taken back, and for full rights afterwards: the order isn't held by these.
+    (Role.APPROVER, State.MAPPED): frozenset({May.DECIDE}),
+    (Role.APPROVER, State.SET_UP): frozenset({May.DECIDE}),
 }
 
 
@@ -98,10 +110,14 @@ class Access:
         if what not in RULES.get((self.role, self.standing), frozenset()):
             return False
         delegated = bool(self.order.delegated_to)
+        if what is May.ASK_FOR_SET_UP:
+            return self.right_is_over
         if self.role is Role.CONTACT and what is May.SET_UP:
-            return not delegated  # the customer has it; taking over comes first
+            return not delegated and not self.right_is_over  # the customer has it; taking over comes first
         if what is May.TAKE_OVER:
-            return delegated
+            return delegated and not self.right_is_over
+        if what is May.ASK_FOR_FULL_RIGHT:
+            return self.order.provisioning_administrator
         if what is May.TAKE_BACK:
             return may_take_back(order=self.order, user=self.user)
         if what is May.DECIDE:
@@ -136,10 +152,17 @@ class Access:
         return self.may(May.SEE_HISTORY)
 
     @property
+    def right_is_over(self) -> bool:
+        """Say whether the right that a request gave, and that the part rests on, has ended or was taken back."""
+        rests_on = self.part.rests_on
+        return rests_on is not None and rests_on.state is not AccessRequest.State.APPROVED
+
+    @property
     def request(self) -> AccessRequest:
         """The request that an approver was asked to decide. Raises Http404 where there is none."""
         if self.part.access_request is None:
             raise Http404
+        self.part.access_request.order = self.order
         return self.part.access_request
 
     @cached_property
@@ -147,7 +170,7 @@ class Access:
         """Say whether an approver still is a full administrator of the organization that was asked."""
         if self.administers is not None:
             return self.administers
-        full = Member.objects.filter(organization=self.request.organization_id, role=Member.Role.FULL)
+        full = Member.objects.filter(full_administrators(), organization=self.request.organization_id)
         return full.filter(email=self.user.email).exists()
 
     def require(self, what: May | str) -> None:
@@ -188,7 +211,7 @@ def access_to(user: AbstractBaseUser | AnonymousUser, number: str, *, lock: bool
     order = orders.first()
     if order is None:
         raise Http404
-    part = _strongest(list(Part.objects.filter(order=order, user=user)))
+    part = _strongest(list(Part.objects.filter(order=order, user=user).select_related("rests_on")))
     return Access(order=order, user=user, part=part, role=_role(part))
 
 
@@ -223,7 +246,7 @@ def orders_of(user: User) -> list[Access]:
     """
     parts: dict[tuple[int, int | None], list[Part]] = {}
     asked = OuterRef("access_request__organization")
-    full = Member.objects.filter(organization=asked, email=user.email, role=Member.Role.FULL)
+    full = Member.objects.filter(full_administrators(), organization=asked, email=user.email)
     own = Part.objects.filter(user=user).annotate(administers=Exists(full))
     for part in own.select_related(*_WITH_REQUEST, "order__customer", "order__partner"):
         parts.setdefault((part.order_id, part.access_request_id), []).append(part)
@@ -252,10 +275,10 @@ def who_must_act(order: Order) -> tuple[list[Part], list[Part]]:
     contact = list(current.filter(role=Part.Role.CONTACT, ended_at=None))
     if order.state == State.MAPPED and order.delegated_to:
         return list(current.filter(role=Part.Role.DELEGATE, ended_at=None)), contact
-    if order.state == State.HELD:
+    if order.state in {State.HELD, State.MAPPED}:
         asked = order.access_requests.filter(decision="", ended_at=None, expires_at__gt=timezone.now()).first()
         if asked:
-            full = Member.objects.filter(organization=asked.organization_id, role=Member.Role.FULL)
+            full = Member.objects.filter(full_administrators(), organization=asked.organization_id)
             deciding = current.filter(access_request=asked, user__email__in=full.values("email"))
             return list(deciding.order_by("pk")), contact
     return contact, []
@@ -266,6 +289,30 @@ def readers_of_summary(order: Order) -> list[str]:
     roles = [role for role, state in RULES if May.READ_SUMMARY in RULES[role, state]]
     current = order.parts.filter(ended_at=None, role__in=roles)
     return sorted(set(current.values_list("user__email", flat=True)))
+
+
+def person(request: HttpRequest) -> User:
+    """Return who is signed in. Raises Http404 for nobody."""
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
+
+
+def organizations_of(user: User) -> QuerySet[Organization]:
+    """Return the organizations that this person is a full administrator of, as of now."""
+    administered = Member.objects.filter(full_administrators(), email=user.email)
+    return Organization.objects.filter(pk__in=administered.values("organization"))
+
+
+def organization_of(user: User, public_id: UUID) -> Organization:
+    """Return an organization that this person is a full administrator of.
+
+    Raises Http404, alike for one that doesn't exist and for one that they don't administer.
+    """
+    organization = organizations_of(user).filter(public_id=public_id).first()
+    if organization is None:
+        raise Http404
+    return organization
 
 
 def may_take_back(*, order: Order, user: User) -> bool:

@@ -15,7 +15,7 @@ from provisioning.forms.site_names import SiteNameCheck
 from provisioning.models import AccessRequest
 from provisioning.pack import installed
 from provisioning.packs import meetings
-from provisioning.steps import FINDER, chosen, readable
+from provisioning.steps import readable
 from subscriptions.models import Order, OrderLine
 from subscriptions.pack import in_order
 from subscriptions.rules import Refused
@@ -34,12 +34,9 @@ def who_asks(request: AccessRequest) -> dict[str, Any]:
     return {"member": member.get_role_display() if member else "", "outside": bool(domains) and not inside}
 
 
-def name_as_chosen(order: Order, organization: Organization) -> str:
-    """Return the name of an organization as it was shown to the person who chose it, who may not know its own."""
-    entries = drafts.load(order.pk).steps.get("find", {})
-    kept = readable(FINDER, {step: entry["answer"] for step, entry in entries.items()})
-    choice = chosen(kept, "customer") or {}
-    return str(choice["name"]) if choice.get("organization") == str(organization.public_id) else _("the organization")
+def name_as_chosen(request: AccessRequest) -> str:
+    """Return the name of an organization as it was shown to the person who asks, who may not know its own."""
+    return request.shown_name or _("the organization")
 
 
 class SetUpFacts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from django.conf import settings
 from django.urls import reverse
@@ -13,8 +12,15 @@ from django.utils.translation import gettext_lazy
 
 from orgs.normalize import email_key
 from provisioning.date_letters import order_closed, order_closed_unfinished, order_extended, setup_reminder
-from provisioning.models import AccessRequest, Mail, Part, SignInCode
-from provisioning.stationery import Message, clock, customer_of, day, order_facts, until
+from provisioning.models import Mail, Part, SignInCode
+from provisioning.rights_letters import (
+    access_approved,
+    access_decided,
+    access_declined,
+    access_requested,
+    right_taken_back,
+)
+from provisioning.stationery import Message, clock, customer_of, order_facts, until
 from subscriptions import documents
 from subscriptions.summary import mask
 
@@ -175,122 +181,6 @@ def setup_taken_over(mail: Mail, url: str) -> Message:
     )
 
 
-def access_requested(mail: Mail, url: str) -> Message:
-    """To a full administrator: somebody asks for rights. ``facts``: requester, organization, right, until (ISO)."""
-    number = mail.order.number
-    words = {
-        "who": mail.facts.get("requester", ""),
-        "organization": mail.facts.get("organization", ""),
-        "order": number,
-    }
-    right = _right(mail)
-    until = mail.facts.get("until", "")
-    return Message(
-        subject=_("%(who)s asks to be an administrator of %(organization)s") % words,
-        title=_("Somebody asks for rights in %(organization)s") % words,
-        paragraphs=(
-            _(
-                "%(who)s is setting up order %(order)s, and can’t go on before an administrator of %(organization)s "
-                "agrees. Only its administrators can give rights there."
-            )
-            % words,
-            _("Look at the request, then approve it, or decline it and say why. The first decision counts."),
-        ),
-        facts=(
-            (_("Asked by"), words["who"]),
-            (_("Order"), number),
-            (_("Bought by"), mail.order.sold_to),
-            (_("Right"), str(right.label)),
-            (_("What it allows"), str(right.allows)),
-        ),
-        button=_("Review the request"),
-        url=url,
-        after=(
-            *((_("The request waits until %(day)s.") % {"day": day(datetime.fromisoformat(until))},) if until else ()),
-            _("If you do nothing, nobody gets any rights, and the order waits."),
-            _("You don’t know this person? Then decline."),
-        ),
-        why=_("You get this email because you are a full administrator of %(organization)s.") % words,
-    )
-
-
-def access_approved(mail: Mail, url: str) -> Message:
-    """To the person who asked: an administrator agreed. ``facts``: organization, right, perhaps reason."""
-    number = mail.order.number
-    words = {"number": number, "organization": mail.facts.get("organization", "")}
-    return Message(
-        subject=_("Order %(number)s: an administrator approved your request") % words,
-        title=_("You can go on with order %(number)s") % words,
-        paragraphs=(
-            _("An administrator of %(organization)s approved your request. The order goes on where it was.") % words,
-            *_said(mail),
-        ),
-        facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
-        button=_("Continue"),
-        url=url,
-        after=(*until(mail.link), _("If you do nothing, the order stays as it is. Your answers are kept.")),
-        why=_("You get this email because you asked for this right for order %(number)s.") % words,
-    )
-
-
-def access_declined(mail: Mail, url: str) -> Message:
-    """To the person who asked: an administrator declined, and why. ``facts``: organization, right, reason."""
-    number = mail.order.number
-    words = {"number": number, "organization": mail.facts.get("organization", ""), "help": settings.HELP_CONTACT}
-    return Message(
-        subject=_("Order %(number)s: an administrator declined your request") % words,
-        title=_("Your request for order %(number)s was declined") % words,
-        paragraphs=(
-            _("An administrator of %(organization)s declined your request.") % words,
-            *_said(mail),
-            _(
-                "When that is settled, you can ask again. You can also choose another organization, or let "
-                "someone else complete the order."
-            ),
-            _("If you can’t reach anybody who administers %(organization)s, write to %(help)s.") % words,
-        ),
-        facts=((_("Order"), number), (_("Right"), str(_right(mail).label))),
-        button=_("See what to do"),
-        url=url,
-        after=(*until(mail.link), _("If you do nothing, the order waits. Your answers are kept.")),
-        why=_("You get this email because you asked for this right for order %(number)s.") % words,
-    )
-
-
-def access_decided(mail: Mail, url: str) -> Message:
-    """To the other administrators who were asked. ``facts``: requester, organization, right, decision, decided_by."""
-    number = mail.order.number
-    words = {
-        "number": number,
-        "who": mail.facts.get("requester", ""),
-        "organization": mail.facts.get("organization", ""),
-        "decider": mail.facts.get("decided_by", ""),
-    }
-    approved = mail.facts.get("decision") == "approved"
-    return Message(
-        subject=_("Order %(number)s: the request of %(who)s was approved") % words
-        if approved
-        else _("Order %(number)s: the request of %(who)s was declined") % words,
-        title=_("Another administrator has decided"),
-        paragraphs=(
-            _("%(decider)s approved the request of %(who)s.") % words
-            if approved
-            else _("%(decider)s declined the request of %(who)s. They got no rights.") % words,
-            *_said(mail),
-            _("You need to do nothing."),
-        ),
-        facts=(
-            (_("Order"), number),
-            (_("Bought by"), mail.order.sold_to),
-            (_("Right"), str(_right(mail).label)),
-        ),
-        button=_("See the request"),
-        url=url,
-        why=_("You get this email because you are a full administrator of %(organization)s, and were asked too.")
-        % words,
-    )
-
-
 def link_again(mail: Mail, url: str) -> Message:
     """To the address of a link, asked for on the page of an expired or replaced one."""
     number = mail.order.number
@@ -307,7 +197,8 @@ def link_again(mail: Mail, url: str) -> Message:
     )
 
 
-EVENTS: dict[str, Callable[[Mail, str], Message]] = {
+Letter = Callable[[Mail, str], Message]
+EVENTS: dict[str, Letter] = {
     function.__name__: function
     for function in (
         order_placed,
@@ -321,6 +212,7 @@ EVENTS: dict[str, Callable[[Mail, str], Message]] = {
         access_approved,
         access_declined,
         access_decided,
+        right_taken_back,
         link_again,
         setup_reminder,
         order_closed,
@@ -342,6 +234,7 @@ NAMES: dict[str, str | Promise] = {
     "access_approved": gettext_lazy("Request approved"),
     "access_declined": gettext_lazy("Request declined"),
     "access_decided": gettext_lazy("Request decided by somebody else"),
+    "right_taken_back": gettext_lazy("Right taken back"),
     "link_again": gettext_lazy("Your link to the order"),
     "setup_reminder": gettext_lazy("Reminder of the set-up-by date"),
     "order_closed": gettext_lazy("Order closed"),
@@ -366,13 +259,3 @@ def sign_in_code(row: SignInCode, code: str) -> Message:
         ),
         why=_("You get this email because somebody, most likely you, asked to sign in with this address."),
     )
-
-
-def _right(mail: Mail) -> AccessRequest.Right:
-    return AccessRequest.Right(mail.facts.get("right") or AccessRequest.Right.FULL)
-
-
-def _said(mail: Mail) -> tuple[str, ...]:
-    """What the administrator who decided wrote, if anything."""
-    reason = mail.facts.get("reason", "")
-    return (_("The reason given: “%(reason)s”") % {"reason": reason},) if reason else ()

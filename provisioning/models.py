@@ -85,6 +85,8 @@ class AccessRequest(models.Model):
         APPROVED = "approved"
         DECLINED = "declined"
         ENDED = "ended"
+        LAPSED = "lapsed"  # approved, and what was given has ended by its date
+        TAKEN_BACK = "taken_back"  # approved, and what was given was taken back
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="access_requests")
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
@@ -98,6 +100,13 @@ class AccessRequest(models.Model):
     decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     reason = models.TextField(blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # The organization's name as the person saw it when they asked: theirs to read; "" where it has none for them.
+    shown_name = models.CharField(max_length=200, blank=True)
+    # The right that an approval gave: until when (null: until it is taken back), and who took it back, when and why.
+    right_ends_at = models.DateTimeField(null=True, blank=True)
+    taken_back_at = models.DateTimeField(null=True, blank=True)
+    taken_back_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    taken_back_reason = models.TextField(blank=True)
 
     class Meta:
         constraints = [
@@ -122,6 +131,21 @@ class AccessRequest(models.Model):
             models.CheckConstraint(
                 condition=models.Q(decision="") | models.Q(ended_at=None), name="access_request_decided_or_ended"
             ),
+            models.CheckConstraint(
+                condition=models.Q(decision="approved") | models.Q(right_ends_at=None, taken_back_at=None),
+                name="access_request_right_only_if_approved",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(taken_back_at=None, taken_back_by=None, taken_back_reason="")
+                | (
+                    models.Q(taken_back_at__isnull=False, taken_back_by__isnull=False) & ~models.Q(taken_back_reason="")
+                ),
+                name="access_request_taken_back_says_who_and_why",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(taken_back_by=None) | ~models.Q(taken_back_by=models.F("requester")),
+                name="access_request_taken_back_by_somebody_else",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -130,11 +154,31 @@ class AccessRequest(models.Model):
     @property
     def state(self) -> State:
         """What this request is now."""
+        if self.taken_back_at is not None:
+            return self.State.TAKEN_BACK
+        if self.right_ends_at is not None and self.right_ends_at <= timezone.now():
+            return self.State.LAPSED
         if self.decision:
             return self.State(self.decision)
         if self.ended_at is not None:
             return self.State.ENDED
         return self.State.OPEN if self.expires_at > timezone.now() else self.State.EXPIRED
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        """Say whether it got the person no right, or none any more."""
+        return self.state in {self.State.DECLINED, self.State.EXPIRED, self.State.LAPSED, self.State.TAKEN_BACK}
+
+    @property
+    def right_stands(self) -> bool:
+        """Say whether the right that was given is there: one for an order ends with the order's set-up."""
+        over = self.right == self.Right.PROVISIONING and self.order.state == Order.State.SET_UP
+        return self.state is self.State.APPROVED and not over
+
+    @property
+    def after_set_up(self) -> bool:
+        """Say whether it was asked when the order was set up: no order waits for it."""
+        return self.order.set_up_at is not None and self.asked_at >= self.order.set_up_at
 
 
 class Part(models.Model):
@@ -152,6 +196,8 @@ class Part(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     # Who handed the order to this person; may take it back until it is mapped.
     given_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="given")
+    # The request whose right a contact maps and sets up by: when that right is over, so is the set-up by this person.
+    rests_on = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, null=True, blank=True, related_name="carries")
     # What an approver was asked to decide: a part for each request, and several approvers for each.
     access_request = models.ForeignKey(
         AccessRequest, on_delete=models.PROTECT, null=True, blank=True, related_name="approvers"
@@ -250,6 +296,7 @@ class Event(models.Model):
         EXTENDED = "extended", _("More time given")
         MAIL_BOUNCED = "mail_bounced", _("Email came back")
         ASKED_AGAIN = "asked_again", _("Administrators asked again")
+        RIGHT_TAKEN = "right_taken", _("Right taken back")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=40)  # a Kind

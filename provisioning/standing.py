@@ -29,6 +29,8 @@ def page_of(access: Access) -> str:
     if access.role in {Role.FORMER_CONTACT, Role.FORMER_DELEGATE}:
         name = "handed_over" if access.role is Role.FORMER_CONTACT else "taken_over"
         return reverse(name, args=[order.number])
+    if access.may(May.ASK_FOR_SET_UP):
+        return reverse("held", args=[order.number])
     if access.may(May.TAKE_OVER):
         return reverse("delegated", args=[order.number])
     if access.may(May.SET_UP):
@@ -39,9 +41,9 @@ def page_of(access: Access) -> str:
 
 
 def last_request(access: Access) -> AccessRequest | None:
-    """Return the last request for rights that this person made for the order."""
-    asked = access.order.access_requests.filter(requester=access.user).select_related("organization")
-    return asked.order_by("-pk").first()
+    """Return the last request for rights that this person made for the order, or the one that their part rests on."""
+    asked = access.order.access_requests.filter(requester=access.user).select_related("organization", "order")
+    return asked.order_by("-pk").first() or access.part.rests_on
 
 
 def progress(order: Order) -> dict[str, int]:

@@ -86,6 +86,11 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_CONTACTS,
         desk=gettext_lazy("%(who)s, of %(name)s, declined the request of %(requester)s: %(right)s."),
     ),
+    Kind.RIGHT_TAKEN: Sentence(
+        gettext_lazy("An administrator took back the right that a request had given."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("%(who)s, of %(name)s, took back the right of %(requester)s: %(right)s."),
+    ),
     Kind.RELEASED: Sentence(gettext_lazy("The order no longer waits for an administrator."), Seen.BY_CONTACTS),
     Kind.MAPPED: Sentence(gettext_lazy("%(who)s confirmed the organizations."), Seen.BY_CONTACTS),
     Kind.DELEGATED: Sentence(gettext_lazy("%(who)s asked %(to)s to set up the services."), Seen.BY_PEOPLE),

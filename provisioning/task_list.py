@@ -63,9 +63,8 @@ def entries(user: User) -> list[Entry]:
     found = orders_of(user)
     orders = [access.order.pk for access in found]
     begun = {order: _Begun(find, set_up) for order, find, set_up in _answered(orders)}
-    asked = {
-        each.order_id: each for each in AccessRequest.objects.filter(order__in=orders, requester=user).order_by("pk")
-    }
+    requests = AccessRequest.objects.filter(order__in=orders, requester=user)
+    asked = {each.order_id: each for each in requests.order_by("pk")}
     made = [_entry(access, begun.get(access.order.pk, _Begun()), asked.get(access.order.pk)) for access in found]
     return sorted(made, key=lambda entry: (STATES.index(entry.state), entry.state == "next" and entry.order.closes_at))
 
@@ -112,17 +111,18 @@ def _entry(access: Access, begun: _Begun, asked: AccessRequest | None) -> Entry:
 def _of_its_own(access: Access, entry: Entry, begun: _Begun, asked: AccessRequest | None) -> Entry:
     """The entry of somebody who has the order, with both tasks."""
     order = access.order
-    tasks = (_finding(access, begun, asked), _setting_up(access, begun))
+    tasks = (_finding(access, begun, asked), _setting_up(access, begun, asked))
     current = next((task for task in tasks if task.state != "done"), tasks[-1])
     started = begun.find or begun.set_up or tasks[0].state == "done"
     status = _("In progress") if current.state == "next" and started else current.status
+    problem = _reason(asked or access.part.rests_on) if current.state == "problem" else ""
     return replace(
         entry,
         title=order.customer.name if order.customer else entry.title,
         status=status,
         state=current.state,
         button=_button(access, current, started=started),
-        note=_closed(order) if order.is_closed else _reason(asked) if current.state == "problem" else "",
+        note=_closed(order) if order.is_closed else problem,
         tasks=tasks,
         due=order.is_open,
     )
@@ -139,7 +139,7 @@ def _finding(access: Access, begun: _Begun, asked: AccessRequest | None) -> Task
     return Task(title, _("In progress") if begun.find else _("Not started"), "next", _("you"))
 
 
-def _setting_up(access: Access, begun: _Begun) -> Task:
+def _setting_up(access: Access, begun: _Begun, asked: AccessRequest | None) -> Task:
     title, order = _("Set up the services"), access.order
     if order.state == State.SET_UP:
         return Task(title, _("Completed"), "done")
@@ -147,6 +147,10 @@ def _setting_up(access: Access, begun: _Begun) -> Task:
         return Task(title, _("Not started"), "todo")
     if order.is_closed:
         return Task(title, _("There is a problem"), "problem", _("you"))
+    if access.may(May.ASK_FOR_SET_UP):
+        if _reason(asked or access.part.rests_on):
+            return Task(title, _("There is a problem"), "problem", _("you"))
+        return Task(title, _("Waiting for an administrator"), "waiting", _("an administrator"))
     if access.may(May.TAKE_OVER):
         return Task(title, _("Waiting for the customer"), "waiting", order.delegated_to)
     return Task(title, _("In progress") if begun.set_up else _("Not started"), "next", _("you"))
@@ -169,6 +173,8 @@ def _reason(asked: AccessRequest | None) -> str:
     reasons = {
         AccessRequest.State.DECLINED: _("Your request was declined"),
         AccessRequest.State.EXPIRED: _("Nobody has answered"),
+        AccessRequest.State.LAPSED: _("Your right has ended"),
+        AccessRequest.State.TAKEN_BACK: _("Your right was taken back"),
     }
     return reasons.get(asked.state, "") if asked else ""
 
@@ -189,9 +195,14 @@ def _of_request(access: Access) -> Entry:
         button=_("Open"),
     )
     if access.may(May.DECIDE):
-        note = _("%(who)s asks for rights and can’t go on without them.") % {"who": request.requester.email}
+        waits = _("%(who)s asks for rights and can’t go on without them.")
+        note = (_("%(who)s asks for full rights.") if request.after_set_up else waits) % {
+            "who": request.requester.email
+        }
         status, button = _("Waiting for your decision"), _("Review the request")
         return replace(entry, status=status, state="next", owner=_("you"), note=note, button=button)
     if request.decision:
-        return replace(entry, status=_("Completed"), state="done", note=request.get_decision_display())
+        taken_back = request.state is AccessRequest.State.TAKEN_BACK
+        note = _("Right taken back") if taken_back else request.get_decision_display()
+        return replace(entry, status=_("Completed"), state="done", note=note)
     return entry

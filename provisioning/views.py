@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from provisioning import actions, facts, standing, task_list
+from orgs import policies
+from provisioning import actions, facts, rights_views, standing, task_list
 from provisioning.access import (
     UNMAPPED,
     Access,
@@ -25,10 +26,11 @@ from provisioning.access import (
     Role,
     access_to,
     access_to_request,
+    person,
     request_to_decide,
 )
 from provisioning.forms.asking import Decision, asked_too_often
-from provisioning.models import AccessRequest, Event, Part, User
+from provisioning.models import AccessRequest, Event, Part
 from subscriptions import documents, summary
 from subscriptions.models import Order
 from subscriptions.rules import Refused
@@ -47,7 +49,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def my_orders(request: HttpRequest) -> HttpResponse:
     """The orders a person has a part in, each with what is to be done and who does it; what is theirs to do first."""
-    return render(request, "my_orders.html", {"entries": task_list.entries(_person(request))})
+    administered = rights_views.given_in_organizations_of(person(request))
+    context = {"entries": task_list.entries(person(request)), "administers": administered.exists()}
+    return render(request, "my_orders.html", context)
 
 
 @never_cache
@@ -116,30 +120,40 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
     with transaction.atomic():
         access = access_to(request.user, number, lock=request.method == "POST")
         order, asked = access.order, standing.last_request(access)
-        if access.role is not Role.CONTACT or order.state not in UNMAPPED or asked is None or order.is_closed:
+        stopped = access.may(May.ASK_FOR_SET_UP)
+        if access.role is not Role.CONTACT or asked is None or order.is_closed:
+            return redirect("order", number=number)
+        if not (stopped or order.state in UNMAPPED):
             return redirect("order", number=number)
         added = actions.administers(order=order, user=access.user, public_id=asked.organization.public_id)
-        if order.state != Order.State.HELD and not added:
+        if order.state != Order.State.HELD and not added and not stopped:
             return redirect("order", number=number)
         if request.method == "POST":
-            if not added and asked.state in {AccessRequest.State.DECLINED, AccessRequest.State.EXPIRED}:
-                organization = asked.organization.public_id
-                try:
+            try:
+                if stopped:
+                    actions.ask_for_set_up(order=order, by=access.user)
+                elif not added and asked.may_be_asked_again:
                     actions.ask_administrators(
-                        order=order, by=access.user, organization=organization, right=asked.right
+                        order=order,
+                        by=access.user,
+                        organization=asked.organization.public_id,
+                        right=asked.right,
+                        shown_name=asked.shown_name,
                     )
-                except actions.AskedTooOften:
-                    messages.warning(request, asked_too_often())
-                except Refused:
-                    pass  # the order closed since the line above
-            return redirect("held", number=number)
+            except actions.AskedTooOften:
+                messages.warning(request, asked_too_often())
+            except Refused:
+                pass  # the order closed since the line above
+            return redirect("order" if stopped else "held", number=number)
     context = {
         "asked": asked,
         "state": asked.state.value,
-        "organization": asked.organization.name if added else facts.name_as_chosen(order, asked.organization),
+        "stopped": stopped,
+        "organization": asked.organization.name if added or stopped else facts.name_as_chosen(asked),
         "added": added,
         "continue_url": reverse("find", args=[number]),
         "change_url": reverse("find", args=[number, "customer"]),
+        "right_url": reverse("find", args=[number, "administrator"]),
         "hand_over_url": reverse("find", args=[number, "intent"]),
     }
     return render(request, "held.html", _with(access, context))
@@ -152,12 +166,14 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
     """A request for rights, for an administrator who was asked: who asks for what, and the decision by POST."""
     access = access_to_request(request.user, number, request_id)
     asked, may_decide = access.request, access.may(May.DECIDE)
-    form = Decision(request.POST if request.method == "POST" and may_decide else None)
+    form = Decision(request.POST if request.method == "POST" and may_decide else None, right=asked.right)
     if request.method == "POST" and (not may_decide or form.is_valid()):
         if may_decide:
             reason = form.cleaned_data["reason"]
             with contextlib.suppress(actions.NoLongerAnAdministrator):  # an order that closed leaves it undecided
-                asked = actions.decide(request=asked, by=access.user, approve=form.approves, reason=reason)
+                asked = actions.decide(
+                    request=asked, by=access.user, approve=form.approves, reason=reason, days=form.lasts
+                )
         if asked.decided_by != access.user:
             messages.warning(request, _("What you just sent was not saved: the request is as you see it here."))
         return redirect("access_request", number=number, request_id=request_id)
@@ -168,6 +184,7 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
         "form": form if may_decide else None,
         "is_administrator": access.is_administrator,
         "yours": asked.decided_by == access.user,
+        "lasts": policies.PROVISIONING_LASTS.days,
         **facts.who_asks(asked),
     }
     return render(request, "access_request.html", _with(access, context))
@@ -250,13 +267,8 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     if not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
     seen = documents.seen_by(summary.build(access.order), access.user.email)
-    return render(request, "summary.html", _with(access, {"summary": seen}))
-
-
-def _person(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise Http404
-    return request.user
+    context = {"summary": seen, "full_right": rights_views.full_right(access)}
+    return render(request, "summary.html", _with(access, context))
 
 
 def _with(access: Access, context: dict[str, Any]) -> dict[str, Any]:

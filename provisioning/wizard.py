@@ -99,10 +99,14 @@ class FinderWizard(OrderWizard):
         """Confirm the mapping, or ask the administrators who have to agree first."""
         answers = self.answers
         if steps.must_ask(answers):
-            chosen = steps.chosen(answers, "customer")
+            chosen = steps.chosen(answers, "customer") or {}
             try:
                 actions.ask_administrators(
-                    order=self.order, by=self.access.user, organization=(chosen or {})["organization"]
+                    order=self.order,
+                    by=self.access.user,
+                    organization=chosen["organization"],
+                    right=answers["administrator"]["right"],
+                    shown_name=chosen["name"],
                 )
             except actions.AskedTooOften:
                 return self.refuse("administrator", asked_too_often())

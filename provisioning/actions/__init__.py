@@ -2,16 +2,22 @@
 
 from provisioning.actions.asking import (
     AskedTooOften,
-    NoLongerAnAdministrator,
     OrganizationGone,
-    ReasonMissing,
     administers,
     ask_administrators,
-    decide,
+    ask_for_full_right,
+    ask_for_set_up,
     is_full_administrator,
     release,
 )
 from provisioning.actions.deadlines import extend_order, look_after_dates
+from provisioning.actions.deciding import (
+    NoLongerAnAdministrator,
+    OwnRight,
+    ReasonMissing,
+    decide,
+    take_right_back,
+)
 from provisioning.actions.handing_over import hand_over, take_back
 from provisioning.actions.mapping import (
     Choice,
@@ -35,9 +41,12 @@ __all__ = [
     "NoLongerAnAdministrator",
     "NotAnAdministrator",
     "OrganizationGone",
+    "OwnRight",
     "ReasonMissing",
     "administers",
     "ask_administrators",
+    "ask_for_full_right",
+    "ask_for_set_up",
     "cancel_order",
     "correct_order",
     "decide",
@@ -57,4 +66,5 @@ __all__ = [
     "set_up",
     "take_back",
     "take_over",
+    "take_right_back",
 ]

@@ -1,4 +1,4 @@
-"""Asking an organization's administrators for rights, and their decision: nobody else ever gives any."""
+"""Asking an organization's administrators for rights. What they decide is in provisioning.actions.deciding."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
 from orgs import budgets
-from orgs.actions import add_member
 from orgs.cards import is_shared
-from orgs.models import Member, Organization
+from orgs.models import Member, Organization, full_administrators
 from orgs.normalize import email_domain, email_key, registrable_domain
 from provisioning import emails, history, links
-from provisioning.access import UNMAPPED
+from provisioning.access import UNMAPPED, May, access_to
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import AccessRequest, Event, Part, User
 from subscriptions.models import Order
@@ -32,6 +32,7 @@ A_DAY: Final = timedelta(days=1)
 COMES_BACK: Final = timedelta(hours=1)
 
 State = AccessRequest.State
+Right = AccessRequest.Right
 
 
 class OrganizationGone(Exception):
@@ -42,18 +43,10 @@ class AskedTooOften(Exception):
     """This order has asked, or these administrators were asked by strangers, as often as is possible in a day."""
 
 
-class NoLongerAnAdministrator(Exception):
-    """Who was asked isn't a full administrator of the organization any more, so it isn't theirs to decide."""
-
-
-class ReasonMissing(Exception):
-    """Who declines has to say why."""
-
-
 def is_full_administrator(*, email: str, public_id: UUID | str) -> bool:
     """Say whether this address is a full administrator of that organization."""
     return Member.objects.filter(
-        organization__public_id=public_id, email=email_key(email), role=Member.Role.FULL
+        full_administrators(), organization__public_id=public_id, email=email_key(email)
     ).exists()
 
 
@@ -61,23 +54,54 @@ def administers(*, order: Order, user: User, public_id: UUID | str) -> bool:
     """Say whether this person may tie this order to that organization: by a full right, or one for this order."""
     return (
         is_full_administrator(email=user.email, public_id=public_id)
-        or order.access_requests.filter(
-            requester=user,
-            organization__public_id=public_id,
-            right=AccessRequest.Right.PROVISIONING,
-            decision=AccessRequest.Decision.APPROVED,
-        ).exists()
+        or _rights_for(order=order, user=user, public_id=public_id) is not None
     )
+
+
+def carrying_right(*, order: Order, user: User, public_id: UUID | str) -> AccessRequest | None:
+    """Return the request whose right lets this person tie this order to that organization.
+
+    None where they need none: they are a full administrator there, and not by a request.
+    """
+    full = Member.objects.filter(full_administrators(), organization__public_id=public_id, email=user.email).first()
+    if full:
+        return AccessRequest.objects.filter(public_id=full.given_by).first() if full.given_by else None
+    return _rights_for(order=order, user=user, public_id=public_id)
+
+
+def contact_of(order: Order, user: User) -> QuerySet[Part]:
+    """Return this person's part as the order's contact, if they have it."""
+    return order.parts.filter(user=user, role=Part.Role.CONTACT, ended_at=None)
+
+
+def _rights_for(*, order: Order, user: User, public_id: UUID | str) -> AccessRequest | None:
+    """Return the approved request by which somebody may set up this order, while its right stands."""
+    lasting = Q(right_ends_at=None) | Q(right_ends_at__gt=timezone.now())
+    given = order.access_requests.filter(
+        lasting,
+        requester=user,
+        organization__public_id=public_id,
+        right=Right.PROVISIONING,
+        decision=AccessRequest.Decision.APPROVED,
+        taken_back_at=None,
+    )
+    return given.order_by("-pk").first()
 
 
 @transaction.atomic
 def ask_administrators(
-    *, order: Order, by: User, organization: UUID, right: str = AccessRequest.Right.FULL
+    *,
+    order: Order,
+    by: User,
+    organization: UUID,
+    right: str = Right.PROVISIONING,
+    shown_name: str = "",
 ) -> AccessRequest:
     """Hold the order and ask the full administrators of this organization for a right; an open request is asked once.
 
-    Says the same whether anybody could be asked: names and addresses are theirs. Raises Refused for an order that is
-    mapped, cancelled or closed, OrganizationGone, AskedTooOften (then nothing is changed).
+    ``shown_name`` is the organization's name as the person saw it. Says the same whether anybody could be asked: names
+    and addresses are theirs. Raises Refused for an order that is mapped, cancelled or closed,
+    OrganizationGone, AskedTooOften (then nothing is changed).
     """
     order = lock(order)
     if order.state not in UNMAPPED:
@@ -86,80 +110,41 @@ def ask_administrators(
     target = Organization.objects.filter(public_id=organization).first()
     if target is None:
         raise OrganizationGone
-    facts = {"organization": str(target.public_id), "name": target.name}
     if order.state != Order.State.HELD:
-        order.state = Order.State.HELD
-        order.save(update_fields=["state"])
-        history.record(order=order, kind=Event.Kind.HELD, by=by, facts=facts)
-    last = order.access_requests.filter(organization=target, requester=by, right=right).order_by("-pk").first()
-    if last and last.state is State.OPEN:
-        return last
-    end_requests(order)
-    if last and last.state is State.ENDED and timezone.now() - last.asked_at < COMES_BACK:
-        last.ended_at = None
-        last.save(update_fields=["ended_at"])
-        return last
-    limits = {f"requests:order:{order.number}": PER_ORDER}
-    if not _is_of(by, target):
-        limits[f"requests:organization:{target.pk}"] = FROM_OUTSIDE
-    if not budgets.spend(limits, A_DAY):
-        raise AskedTooOften
-    now = timezone.now()
-    request = AccessRequest.objects.create(
-        order=order, organization=target, requester=by, right=right, asked_at=now, expires_at=now + LASTS
-    )
-    history.record(order=order, kind=Event.Kind.ASKED, by=by, facts={**facts, "right": request.right})
-    for email in _administrators(target):
-        part = Part.objects.create(
-            order=order, user=links.user_for(email), role=Part.Role.APPROVER, access_request=request
-        )
-        tell(request, event="access_requested", part=part)
-    return request
+        hold(order=order, by=by, organization=target, shown_name=shown_name)
+    return _ask(order=order, by=by, target=target, right=right, shown_name=shown_name)
 
 
 @transaction.atomic
-def decide(*, request: AccessRequest, by: User, approve: bool, reason: str = "") -> AccessRequest:
-    """Approve or decline a request, as one of the administrators who were asked. The first decision wins.
+def ask_for_set_up(*, order: Order, by: User) -> AccessRequest | None:
+    """Ask anew for the right to set up a mapped order, by its contact whose right has ended or was taken back.
 
-    Returns the request as it is then: one that was decided, has expired or is no longer asked stays as it was, and so
-    does one of an order that has closed.
-    Approving gives the right and lets the order go on where it was. Raises Http404 for somebody who wasn't asked,
-    NoLongerAnAdministrator, ReasonMissing.
+    None where they became an administrator another way and just go on. Raises Http404 for somebody whose right stands,
+    or who never needed one.
     """
-    order = lock(request.order)
-    request = (
-        AccessRequest.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("organization", "requester")
-        .get(pk=request.pk)
-    )
-    if not request.approvers.filter(user=by).exists():
+    access = access_to(by, order.number, lock=True)
+    access.require(May.ASK_FOR_SET_UP)
+    customer = _customer_of(access.order)
+    if administers(order=access.order, user=by, public_id=customer.public_id):
+        carried = carrying_right(order=access.order, user=by, public_id=customer.public_id)
+        contact_of(access.order, by).update(rests_on=carried)
+        end_requests(access.order)
+        return None
+    return _ask(order=access.order, by=by, target=customer, right=Right.PROVISIONING, shown_name=customer.name)
+
+
+@transaction.atomic
+def ask_for_full_right(*, order: Order, by: User) -> AccessRequest:
+    """Ask the customer's full administrators for full rights, once the order is set up: nothing waits for it.
+
+    Raises Http404 for somebody who didn't set it up as provisioning administrator, or is a full administrator there.
+    """
+    access = access_to(by, order.number, lock=True)
+    access.require(May.ASK_FOR_FULL_RIGHT)
+    customer = _customer_of(access.order)
+    if is_full_administrator(email=by.email, public_id=customer.public_id):
         raise Http404
-    # Locked, so that nobody stops being an administrator between this line and the end.
-    member = Member.objects.select_for_update(no_key=True).filter(organization=request.organization, email=by.email)
-    if not member.filter(role=Member.Role.FULL).exists():
-        raise NoLongerAnAdministrator
-    if request.state is not State.OPEN or order.is_closed:
-        return request
-    reason = reason.strip()
-    if not approve and not reason:
-        raise ReasonMissing
-    request.decision = AccessRequest.Decision.APPROVED if approve else AccessRequest.Decision.DECLINED
-    request.decided_at, request.decided_by, request.reason = timezone.now(), by, reason
-    request.save(update_fields=["decision", "decided_at", "decided_by", "reason"])
-    facts = {
-        "organization": str(request.organization.public_id),
-        "name": request.organization.name,
-        "requester": request.requester.email,
-        "right": request.right,
-        "reason": reason,
-    }
-    kind = Event.Kind.APPROVED if approve else Event.Kind.DECLINED
-    history.record(order=order, kind=kind, by=by, facts=facts)
-    if approve:
-        _give(request)
-        release(order=order, by=by)
-    _tell_everybody(request)
-    return request
+    return _ask(order=access.order, by=by, target=customer, right=Right.FULL, shown_name=customer.name)
 
 
 @transaction.atomic
@@ -184,38 +169,76 @@ def _is_of(user: User, organization: Organization) -> bool:
     )
 
 
-def _give(request: AccessRequest) -> None:
-    """Give a full right to the person; a right for one order is the approved request itself (``administers``)."""
-    if request.right == AccessRequest.Right.FULL:
-        add_member(organization=request.organization, email=request.requester.email, role=Member.Role.FULL)
+def hold(*, order: Order, by: User, organization: Organization, shown_name: str) -> None:
+    """Let a locked order wait for an administrator of this organization."""
+    order.state = Order.State.HELD
+    order.save(update_fields=["state"])
+    facts = {"organization": str(organization.public_id), "name": organization.name, "shown_name": shown_name}
+    history.record(order=order, kind=Event.Kind.HELD, by=by, facts=facts)
 
 
-def _administrators(organization: Organization) -> list[str]:
-    full = organization.members.filter(role=Member.Role.FULL)
+def full_administrators_of(organization: Organization) -> list[str]:
+    """Return the addresses of an organization's full administrators, the first one first."""
+    full = Member.objects.filter(full_administrators(), organization=organization)
     return list(full.order_by("pk").values_list("email", flat=True))
 
 
-def _tell_everybody(request: AccessRequest) -> None:
-    """Tell the person who asked, and the other administrators who were asked and still are administrators."""
-    contact = request.order.parts.filter(user=request.requester, role=Part.Role.CONTACT, ended_at=None).first()
-    approved = request.decision == AccessRequest.Decision.APPROVED
-    if contact:
-        tell(request, event="access_approved" if approved else "access_declined", part=contact)
-    others = request.approvers.filter(user__email__in=_administrators(request.organization))
-    for part in others.exclude(user=request.decided_by).select_related("user", "order").order_by("pk"):
-        tell(request, event="access_decided", part=part)
-
-
 def tell(request: AccessRequest, *, event: str, part: Part) -> None:
-    """Queue one of the emails about a request, to the person who has this part."""
+    """Email somebody about a request, with a link for the part they have."""
+    approver = part.role == Part.Role.APPROVER
     facts = {
         "requester": request.requester.email,
-        "organization": request.organization.name,
+        # Who asks reads the name they chose by: the organization's own may not be theirs to know.
+        "organization": request.organization.name if approver else request.shown_name,
         "right": request.right,
         "until": request.expires_at.isoformat(),
-        "reason": request.reason,
+        "ends": request.right_ends_at.isoformat() if request.right_ends_at else "",
+        "reason": request.taken_back_reason or request.reason,
         "decision": request.decision,
+        "after_set_up": "yes" if request.after_set_up else "",
         # The person who asked learns what was decided, never by whom.
-        "decided_by": request.decided_by.email if request.decided_by and event == "access_decided" else "",
+        "decided_by": request.decided_by.email if request.decided_by and approver else "",
     }
     emails.queue(order=request.order, event=event, to=part.user.email, link=links.current(part=part), **facts)
+
+
+def _ask(*, order: Order, by: User, target: Organization, right: str, shown_name: str) -> AccessRequest:
+    """Make the request and email the administrators, unless it is asked already; ``order`` is locked."""
+    last = order.access_requests.filter(organization=target, requester=by, right=right).order_by("-pk").first()
+    if last and last.state is State.OPEN:
+        return last
+    end_requests(order)
+    if last and last.state is State.ENDED and timezone.now() - last.asked_at < COMES_BACK:
+        last.ended_at = None
+        last.save(update_fields=["ended_at"])
+        return last
+    limits = {f"requests:order:{order.number}": PER_ORDER}
+    if not _is_of(by, target):
+        limits[f"requests:organization:{target.pk}"] = FROM_OUTSIDE
+    if not budgets.spend(limits, A_DAY):
+        raise AskedTooOften
+    now = timezone.now()
+    request = AccessRequest.objects.create(
+        order=order,
+        organization=target,
+        requester=by,
+        right=right,
+        shown_name=shown_name,
+        asked_at=now,
+        expires_at=now + LASTS,
+    )
+    facts = {"organization": str(target.public_id), "name": target.name, "shown_name": shown_name, "right": right}
+    history.record(order=order, kind=Event.Kind.ASKED, by=by, facts=facts)
+    for email in full_administrators_of(target):
+        if email == by.email:  # nobody is asked about themselves
+            continue
+        user = links.user_for(email)
+        part = Part.objects.create(order=order, user=user, role=Part.Role.APPROVER, access_request=request)
+        tell(request, event="access_requested", part=part)
+    return request
+
+
+def _customer_of(order: Order) -> Organization:
+    if order.customer is None:
+        raise Http404
+    return order.customer

@@ -15,7 +15,13 @@ from orgs.models import Member, Organization
 from orgs.normalize import email_key
 from provisioning import emails, history, links
 from provisioning.access import UNMAPPED, provisioner_of
-from provisioning.actions.asking import OrganizationGone, administers, is_full_administrator
+from provisioning.actions.asking import (
+    OrganizationGone,
+    administers,
+    carrying_right,
+    contact_of,
+    is_full_administrator,
+)
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
 from subscriptions.models import Order
@@ -113,6 +119,9 @@ def map_order(
         order.customer_email = email_key(customer.administrator_email)
     order.save()
     end_requests(order)
+    if own_use and isinstance(customer, Existing):
+        carried = carrying_right(order=order, user=by, public_id=customer.public_id)
+        contact_of(order, by).update(rests_on=carried)
     history.record(
         order=order,
         kind=Event.Kind.MAPPED,

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 
-from orgs.models import Member
+from orgs.models import Member, full_administrators
 from orgs.normalize import email_key
 from provisioning import history, links
 from provisioning.access import access_to
@@ -45,7 +45,7 @@ def send_again(*, order: Order, by: User) -> Waiting:
 
 
 def _ask_again(request: AccessRequest) -> None:
-    full = Member.objects.filter(organization=request.organization_id, role=Member.Role.FULL)
+    full = Member.objects.filter(full_administrators(), organization=request.organization_id)
     asked = request.approvers.filter(user__email__in=full.values("email"))
     for part in asked.select_related("user", "order").order_by("pk"):
         tell(request, event="access_requested", part=part)

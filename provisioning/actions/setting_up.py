@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from orgs.normalize import email_key
 from provisioning import emails, history
-from provisioning.actions.orders import lock, refuse_closed, too_late
+from provisioning.access import May, access_to
+from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
 from subscriptions import actions as subscriptions
 from subscriptions import documents
@@ -58,8 +59,9 @@ def take_over(*, order: Order, by: User) -> Order:
 def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
     """Make what was bought, all of it or nothing, and tell everybody; once: a second call finds it done.
 
-    ``plans`` are by service, as ``subscriptions.actions.set_up_order`` wants them. Raises SiteNameTaken, or Refused
-    for plans that don't fit the order and for an order that isn't mapped or has closed.
+    ``plans`` are by service, as ``subscriptions.actions.set_up_order`` wants them. Raises SiteNameTaken, Refused for
+    plans that don't fit the order and for an order that isn't mapped or has closed, or Http404 for somebody who may
+    not set it up: whose right to do so is over, or who has no part in the order.
     """
     order = lock(order)
     if order.state == Order.State.SET_UP:
@@ -67,6 +69,8 @@ def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
     if order.state != Order.State.MAPPED:
         raise too_late(order)
     refuse_closed(order)
+    access_to(by, order.number).require(May.SET_UP)
+    end_requests(order)
     order = subscriptions.set_up_order(order=order, plans=plans)
     history.record(order=order, kind=Event.Kind.SET_UP, by=by)
     document, _summary, _code = documents.issue(order)

@@ -26,8 +26,10 @@ from provisioning.forms.base import (
     has_values,
 )
 from provisioning.forms.looking import NEW, Chosen, Looked, NothingToChoose
+from provisioning.models import AccessRequest
 from provisioning.searches import Kind
 
+FULL, PROVISIONING = AccessRequest.Right.FULL, AccessRequest.Right.PROVISIONING
 CREATE = _("Create a new organization")
 
 # The first sentences of the second seed, word for word.
@@ -311,8 +313,15 @@ class AskAdministrator(StepForm):
     title = _("An administrator has to add you first")
     button = _("Ask the administrators")
 
+    right = RadioField(
+        label=_("Which right do you ask for?"),
+        choices=[(right.value, right.label) for right in (PROVISIONING, FULL)],
+        expected=_("Select which right you ask for"),
+    )
+
     def prepare(self) -> None:
-        """Word the refusal."""
+        """Word the refusal; the least that lets the person go on is selected."""
+        self.initial.setdefault("right", PROVISIONING.value)
         refusal: Refusal | None = self.facts.get("refusal")
         sentence = REFUSAL_SENTENCES.get(refusal or Refusal.ASK_CUSTOMER_ADMINISTRATOR)
         self.sentence = str(sentence) % {"organization": self.facts.get("customer", "")}

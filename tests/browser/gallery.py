@@ -271,7 +271,7 @@ def asking() -> Scene:
     organization = an_organization(
         "Contoso", domains=["contoso.com"], administrators=["boss@contoso.com", "chief@contoso.com"]
     )
-    wizard = _asking_wizard("kim@freelance-events.org")
+    wizard = _asking_wizard("kim@freelance-events.org", "full")
     request = AccessRequest.objects.get()
     path = f"/orders/{request.order.number}/requests/{request.public_id}/"
     link = "/l/" + links.url_for(Link.objects.get(part__user__email="boss@contoso.com")).partition("/l/")[2]
@@ -284,28 +284,96 @@ def asking() -> Scene:
     yield Sight("request-declined", path, "chief@contoso.com")
     yield Sight("held-declined", _at(wizard), "kim@freelance-events.org", dark=True)
     yield Sight("my-orders-declined", "/orders/", "kim@freelance-events.org")
-    again = actions.ask_administrators(order=request.order, by=request.requester, organization=organization.public_id)
+    again = actions.ask_administrators(
+        order=request.order,
+        by=request.requester,
+        organization=organization.public_id,
+        right="full",
+        shown_name="Contoso",
+    )
     AccessRequest.objects.filter(pk=again.pk).update(expires_at=timezone.now() - timedelta(days=1))
     path = f"/orders/{again.order.number}/requests/{again.public_id}/"
     yield Sight("request-expired", path, "boss@contoso.com")
     yield Sight("held-expired", _at(wizard), "kim@freelance-events.org")
-    again = actions.ask_administrators(order=request.order, by=request.requester, organization=organization.public_id)
+    again = actions.ask_administrators(
+        order=request.order,
+        by=request.requester,
+        organization=organization.public_id,
+        right="full",
+        shown_name="Contoso",
+    )
     yield Sight("request-ended", path, "boss@contoso.com")
     actions.decide(request=again, by=boss, approve=True)
     path = f"/orders/{again.order.number}/requests/{again.public_id}/"
     yield Sight("request-approved", path, "boss@contoso.com")
+    rights = f"/rights/{organization.public_id}/"
+    right = f"{rights}{again.public_id}/"
+    yield Sight("rights", rights, "chief@contoso.com", dark=True)
+    yield Sight("right", right, "chief@contoso.com", dark=True)
+    yield Sight("right-error", right, "chief@contoso.com", act=_press("Take the right back"))
+    chief = links.user_for("chief@contoso.com")
+    actions.take_right_back(request=again, by=chief, reason="The project has ended.\nPat does this now.")
+    yield Sight("right-taken-back", right, "chief@contoso.com")
+    yield Sight("request-taken-back", path, "chief@contoso.com")
+    yield Sight("held-taken-back", f"/orders/{again.order.number}/held/", "kim@freelance-events.org", dark=True)
+    yield Sight("my-orders-taken-back", "/orders/", "kim@freelance-events.org")
     Member.objects.filter(email="chief@contoso.com").update(role=Member.Role.USER)
     yield Sight("request-not-yours", path, "chief@contoso.com")
 
 
-def _asking_wizard(who: str) -> Wizard:
+def stopped() -> Scene:
+    """Rights for one order: over by their date after the mapping, then asked for again."""
+    organization = an_organization("Contoso", administrators=["boss@contoso.com"])
+    wizard = _asking_wizard(KIM)
+    request = AccessRequest.objects.get()
+    boss = links.user_for("boss@contoso.com")
+    yield Sight("request", f"/orders/{request.order.number}/requests/{request.public_id}/", boss.email)
+    actions.decide(request=request, by=boss, approve=True)
+    wizard.open()
+    wizard.fill("review")
+    AccessRequest.objects.update(right_ends_at=timezone.now() - timedelta(days=1))
+    yield Sight("lapsed", f"/orders/{request.order.number}/held/", KIM)
+    actions.ask_for_set_up(order=request.order, by=links.user_for(KIM))
+    yield Sight("asked-again", f"/orders/{request.order.number}/held/", KIM)
+    Member.objects.filter(organization=organization, email=KIM).update(role=Member.Role.FULL)
+    yield Sight("added", f"/orders/{request.order.number}/held/", KIM)
+    yield Sight("organizations-none", "/rights/", SAM)
+
+
+def full_rights() -> Scene:
+    """A partner asks for full rights from the summary page: before, waiting, declined, given."""
+    customer = an_organization("Contoso", administrators=["boss@contoso.com"])
+    partner = an_organization("Partner Networks", administrators=[SAM], partner=True)
+    sam, boss = links.user_for(SAM), links.user_for("boss@contoso.com")
+    order = actions.map_order(
+        order=an_order(contact=SAM),
+        by=sam,
+        audience="customer",
+        partner=actions.Existing(partner.public_id),
+        customer=actions.Existing(customer.public_id),
+    )
+    site = SitePlan(name="contoso-one", time_zone="Europe/Paris", early_release=False, licenses=250)
+    actions.set_up(order=order, by=sam, plans={"meetings": [site]})
+    path = f"/orders/{order.number}/summary/"
+    yield Sight("none", path, SAM, dark=True)
+    request = actions.ask_for_full_right(order=order, by=sam)
+    yield Sight("waiting", path, SAM)
+    yield Sight("request", f"/orders/{order.number}/requests/{request.public_id}/", boss.email)
+    actions.decide(request=request, by=boss, approve=False, reason="We manage it ourselves.")
+    yield Sight("declined", path, SAM)
+    request = actions.ask_for_full_right(order=order, by=sam)
+    actions.decide(request=request, by=boss, approve=True)
+    yield Sight("given", path, SAM)
+
+
+def _asking_wizard(who: str, right: str = "provisioning") -> Wizard:
     """Return where somebody stands who has asked the administrators of Contoso."""
     Member.objects.create(organization=Organization.objects.get(name="Contoso"), email=who)
     wizard = Wizard(signed_in(who), an_own_order(contact=who))
     wizard.open()
     wizard.fill("intent", audience="own")
     wizard.fill("customer")
-    wizard.fill("administrator")
+    wizard.fill("administrator", right=right)
     return wizard
 
 
@@ -474,6 +542,8 @@ SCENES: dict[str, Callable[[], Scene]] = {
         finding_none,
         own_company,
         asking,
+        stopped,
+        full_rights,
         handing_on,
         setting_up,
         verifying,

@@ -93,6 +93,7 @@ def test_administrator_declines_then_approves_in_a_browser_of_their_own_and_the_
     kim.open(order)
     kim.answer("Who is this order for?", "This order is for my company")
     kim.answer("Which organization is yours?")
+    kim.choose("Full administrator")
     kim.press("Ask the administrators")
     kim.sees("Waiting for an administrator")
 

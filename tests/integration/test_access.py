@@ -18,6 +18,7 @@ from django.test import Client, override_settings
 from django.urls import URLPattern, resolve, reverse
 from django.urls.exceptions import Resolver404
 
+from orgs.actions import add_member
 from provisioning import actions, links
 from provisioning.models import AccessRequest, User
 from provisioning.urls import urlpatterns
@@ -77,6 +78,7 @@ site_name       404     404         404         404   404      404       page   
 handed_over     order   page        page        order order    order     order    order      order  order   order
 held            order   order       order       page  order    order     order    order      order  order   order
 access_request  404     404         404         404   page     404       404      404        404    404     404
+full_right      order   order       order       order order    order     order    order      order  order   order
 delegated       order   order       order       order order    page      order    order      order  order   order
 taken_over      order   order       order       order order    order     order    page       order  order   order
 postponed       order   order       order       order order    order     page     order      page   order   order
@@ -102,6 +104,7 @@ site_name       no      no     no       no    no       no      no       no    no
 handed_over     order   order  order    order order    order   order    order order  order  order
 held            order   order  order    held  order    order   order    order order  order  order
 access_request  404     404    404      404   page     404     404      404   404    404    404
+full_right      order   order  order    order order    order   order    order order  order  order
 delegated       order   order  order    order order    order   order    order order  order  order
 taken_over      no      no     no       no    no       no      no       no    no     no     no
 postponed       no      no     no       no    no       no      no       no    no     no     no
@@ -131,8 +134,17 @@ account_inactive           page        my_orders   my_orders   page        my_or
 home                       my_orders   my_orders   my_orders   no          no          no
 my_orders                  sign-in     page        page        sign-in     no          no
 verify                     page        page        page        no          no          no
+organizations              sign-in     page        page        sign-in     no          no
 admin:index                admin:login admin:login page        admin:login admin:login page
 admin:login                sign-in     403         admin:index sign-in     403         admin:index
+"""
+
+# The addresses that name an organization: a GET, then a POST, by who asks: its administrator, the person whose right it
+# is (a full administrator by it), a plain member, an administrator of another one, the desk, and nobody.
+OF_ORGANIZATIONS = """
+       administrator requester member other desk anonymous administrator* requester* member* other* desk* anonymous*
+rights page          page      404    404   404  sign-in   no             no         no      no     no    sign-in
+right  page          page      404    404   404  sign-in   page           right      404     404    404   sign-in
 """
 
 
@@ -166,7 +178,8 @@ def scene() -> Scene:
     actions.correct_order(order=corrected, contact_email="right@partner.example")
     adventure = an_organization("Adventure", administrators=[BOSS], members=[LEE])
     held = an_own_order(contact=LEE, sold_to="Adventure")
-    asked = actions.ask_administrators(order=held, by=links.user_for(LEE), organization=adventure.public_id)
+    lee = links.user_for(LEE)
+    asked = actions.ask_administrators(order=held, by=lee, organization=adventure.public_id, right="full")
     delegated = a_delegated_order(contact=SAM, customer="Fabrikam", customer_email=DANA)
     assert delegated.partner
     assert delegated.customer
@@ -236,7 +249,7 @@ def test_every_address_has_its_row() -> None:
     of_orders = {row.partition(" ")[0] for row in table(READING)}
     assert {row.partition(" ")[0] for row in table(POSTING)} == of_orders
     others = {row for row in table(OTHERS) if ":" not in row}
-    assert names == of_orders | others
+    assert names == of_orders | others | set(table(OF_ORGANIZATIONS))
     assert {str(each.pattern) for each in urlpatterns if not isinstance(each, URLPattern)} <= {"admin/", ""}
 
 
@@ -335,6 +348,24 @@ def test_addresses_without_an_order_answer_as_the_table_says(scene: Scene, who: 
                 client.cookies = session
     wanted = table(OTHERS)
     assert seen == {(row, column): wanted[row][column] for row in wanted for column in (who, f"{who}*")}
+
+
+@pytest.mark.parametrize("who", table(OF_ORGANIZATIONS)["rights"])
+def test_addresses_of_an_organization_answer_as_the_table_says(scene: Scene, who: str) -> None:
+    people = {"administrator": BOSS, "requester": LEE, "member": "plain@adventure.example", "other": DANA, "desk": DESK}
+    actions.decide(request=scene.request, by=links.user_for(BOSS), approve=True)
+    organization = scene.request.organization
+    add_member(organization=organization, email=people["member"])
+    User.objects.filter(email=DESK).update(is_staff=True, is_superuser=True)
+    name = who.rstrip("*")
+    client = Client() if name == "anonymous" else signed_in(people[name])
+    method = "post" if who.endswith("*") else "get"
+    before = fingerprint()
+    urls = {"rights": reverse("rights", args=[organization.public_id])}
+    urls["right"] = reverse("right", args=[organization.public_id, scene.request.public_id])
+    seen = {row: outcome(getattr(client, method)(url)) for row, url in urls.items()}
+    assert seen == {row: cells[who] for row, cells in table(OF_ORGANIZATIONS).items()}
+    assert {**fingerprint(), "django_session": ""} == {**before, "django_session": ""}
 
 
 def test_order_desk_is_for_operators_only(scene: Scene) -> None:

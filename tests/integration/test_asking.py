@@ -35,7 +35,7 @@ def contoso(*administrators: str, members: tuple[str, ...] = (KIM,), **fields: A
     return an_organization("Contoso", administrators=administrators, members=members, **fields)
 
 
-def asks(order: Order | None = None, who: str = KIM) -> Wizard:
+def asks(order: Order | None = None, who: str = KIM, right: str = "full") -> Wizard:
     """Kim answers up to the button, and presses it."""
     order = order or an_own_order(contact=who)
     wizard = Wizard(signed_in(who), order)
@@ -43,7 +43,7 @@ def asks(order: Order | None = None, who: str = KIM) -> Wizard:
     wizard.fill("intent", audience="own")
     wizard.fill("customer")
     assert wizard.at == "administrator"
-    wizard.fill("administrator")
+    wizard.fill("administrator", right=right)
     assert wizard.at == "held"
     return wizard
 
@@ -235,7 +235,7 @@ def test_asking_twice_is_asking_once() -> None:
     contoso(BOSS)
     wizard = asks()
     wizard.open("administrator")
-    wizard.fill("administrator")
+    wizard.fill("administrator", right="full")
     wizard.client.post(f"/orders/{wizard.order.number}/held/")
     assert AccessRequest.objects.count() == 1
     assert Mail.objects.filter(event="access_requested").count() == 1
@@ -314,7 +314,7 @@ def test_who_comes_back_within_the_hour_asks_the_same_request() -> None:
     assert AccessRequest.objects.get().state is AccessRequest.State.ENDED
     wizard.open("customer")
     wizard.fill("customer", organization=str(Organization.objects.get().public_id))
-    wizard.fill("administrator")
+    wizard.fill("administrator", right="full")
     assert AccessRequest.objects.get().state is AccessRequest.State.OPEN
     assert Mail.objects.filter(event="access_requested").count() == 1
 
