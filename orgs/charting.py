@@ -27,7 +27,7 @@ Measured = Mapping[str, Any]
 def rows(scales: Sequence[Measured]) -> list[tuple[str, Mapping[str, float]]]:
     """What the chart shows: the finder at every size, then all that is beside it at the size with most of them."""
     found = [
-        (f"{name}, {each['organizations']:,} organizations", each["latency_ms"][f"finder, {name}"])
+        (f"finder {name}, {each['organizations']:,} organizations", each["latency_ms"][f"finder, {name}"])
         for name in ("in the database", "whole call")
         for each in sorted(scales, key=lambda each: each["organizations"])
     ]

@@ -25,7 +25,7 @@ def older_rule_values(question: Question) -> list[str]:
 def measure(directory: Directory, questions: Sequence[Question]) -> dict[str, Any]:
     """The figures of every peer on the directory that is loaded, by what the peer does."""
     with connection.cursor() as cursor:
-        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
         cursor.execute("CREATE INDEX bench_trigram ON orgs_organization USING gist (name_key gist_trgm_ops)")
         cursor.execute("ANALYZE orgs_organization")
         cursor.execute("SELECT id, name_key FROM orgs_organization ORDER BY id")
