@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -30,10 +31,10 @@ from provisioning.pack import Step
 from subscriptions.rules import Problem, Refused
 from subscriptions.summary import mask
 
-PROBLEM, CHANGED, KEPT = "problem", "changed", "kept"  # in the address: what the page is shown for
+PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # in the address: what the page is shown for
 
 
-def _display(form: Any) -> list[list[str]]:
+def display(form: Any) -> list[list[str]]:
     """What a form's answer is shown as again: rows of a label and what was answered."""
     return [[str(label), str(value)] for label, value in form.summary()]
 
@@ -117,6 +118,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
 
     def order_facts(self) -> dict[str, Any]:
         """Return what the conditions have to know of the order itself."""
+        prefetch_related_objects([self.order], "lines")
         return {"services": [line.service for line in self.order.lines.all()], "administrator": False}
 
     def get_form_list(self) -> dict[str, Any]:
@@ -184,6 +186,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             "revision": self.revision(at),
             "back": names.index(at) > 0,
             "changed": self.changed(at) if CHANGED in self.request.GET else None,
+            "shown_again": PLAN in self.request.GET,
             "rail": journey.rail(
                 order=self.order,
                 flow=self.flow,
@@ -230,7 +233,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         if entry.get("language") not in (None, get_language()):
             form = self.get_form(step, data=self.storage.get_step_data(step))
             if form.is_valid():
-                return _display(form)
+                return display(form)
         return list(entry["display"])
 
     # Something is posted
@@ -271,7 +274,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return self._accept(at, form, answer)
 
     def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
-        if self.storage.keep(at, self.request.POST, answer, _display(form), by=self.access.user.email):
+        if self.storage.keep(at, self.request.POST, answer, display(form), by=self.access.user.email):
             self.storage.reopen(steps.resting_on(self.table, at))
             self.answer_changed(at)
         del self.answers
@@ -312,6 +315,22 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         """An earlier answer no longer holds (a name was taken meanwhile): back to it, with the reason."""
         self.storage.keep_typed(step, form.data)
         return redirect(self.url(step, PROBLEM))
+
+    @property
+    def seal(self) -> str:
+        """The seal of the plan that the person confirms."""
+        return str(self.request.POST.get("plan", ""))
+
+    def seal_before(self, step: str) -> str:
+        """Return the seal of the plan that the person saw last, where the page is shown again as another; or ""."""
+        shown_again = {PLAN, CHANGED} & self.request.GET.keys()
+        typed = self.storage.typed(step) if shown_again else None
+        return str(typed.get("plan", "")) if typed else ""
+
+    def show_again(self, step: str) -> HttpResponseBase:
+        """Show a review again, which is no longer what it was when it was confirmed; nothing was done."""
+        self.storage.keep_typed(step, self.request.POST)
+        return redirect(self.url(step, PLAN))
 
     def refuse(self, step: str, sentence: str) -> HttpResponseBase:
         """Go back to a step with a sentence that says why."""

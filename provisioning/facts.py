@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.conf import settings
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from orgs import normalize
 from orgs.models import Member, Organization
-from provisioning import drafts
+from provisioning import drafts, reviewing
+from provisioning.access import Access, Role
+from provisioning.actions import plan_set_up
 from provisioning.forms.site_names import SiteNameCheck
 from provisioning.models import AccessRequest
 from provisioning.pack import installed
@@ -19,6 +23,7 @@ from provisioning.steps import readable
 from subscriptions.models import Order, OrderLine
 from subscriptions.pack import in_order
 from subscriptions.rules import Refused
+from subscriptions.summary import mask
 
 Answers = Mapping[str, Any]
 
@@ -44,6 +49,51 @@ class SetUpFacts:
 
     def __init__(self, *, order: Order) -> None:
         self.order = order
+
+    def of_review(self, answers: Answers, access: Access, url: Callable[[str], str], before: str) -> dict[str, Any]:
+        """Return the plan as the review shows it to this person; ``before`` is the seal that they saw last, or ""."""
+        try:
+            plans = self.plans(answers)
+            plan = plan_set_up(order=self.order, by=access.user, plans=plans, lines=self.lines)
+        except (LookupError, TypeError, ValueError):
+            plans, plan = {}, None  # answers that don't belong together: confirming leads to the step that is wrong
+        different = plan.different_from(before) if plan and before else frozenset()
+        packs = installed()
+        links = {
+            line.service: tuple(
+                (str(step.label), url(step.name)) for step in packs[line.service].steps if step.name in answers
+            )
+            for line in self.lines
+            if line.service in packs
+        }
+
+        def seen(email: str) -> str:
+            return email if access.role is Role.CONTACT or email == access.user.email else mask(email)
+
+        places = [line.made.time_zone for line in plan.subscriptions if line.made] if plan else []
+        return {
+            "seal": plan.seal if plan else "",
+            "services": tuple(
+                reviewing.services(
+                    plan,
+                    links=links,
+                    different=different,
+                    now=timezone.now(),
+                    time_zone=next((each for each in places if each), str(settings.TIME_ZONE)),
+                )
+            ),
+            "plan_rows": tuple(
+                reviewing.set_up(
+                    plan,
+                    seen=seen,
+                    for_good=[text for name, each in plans.items() for text in packs[name].for_good(each)],
+                    different=different,
+                )
+            )
+            if plan
+            else (),
+            "lost": bool(plan and before and plan.has_lost(before)),
+        }
 
     @cached_property
     def lines(self) -> list[OrderLine]:

@@ -16,9 +16,19 @@ from django_countries import countries
 from orgs import normalize, policies
 from orgs.cards import Candidate, Viewer
 from orgs.verticals import VERTICALS
-from provisioning import searches, signed_ids
+from provisioning import reviewing, searches, signed_ids
 from provisioning.access import Access, provisioner_of
-from provisioning.actions import Choice, Existing, New, administers, is_full_administrator
+from provisioning.actions import (
+    Choice,
+    Existing,
+    MappingRefused,
+    New,
+    OrganizationGone,
+    administers,
+    is_full_administrator,
+    plan_mapping,
+)
+from provisioning.plan import Plan, Right
 from provisioning.searches import Kind, Question
 from provisioning.steps import chosen
 
@@ -50,37 +60,50 @@ class FinderFacts:
             return {"delegate_problem": self._delegate_problem(answers)}
         return {}
 
-    def of_page(self, step: str, answers: Answers) -> dict[str, Any]:
-        """Return what the reviewing pages show of the organizations chosen."""
+    def of_page(self, step: str, answers: Answers, before: str) -> dict[str, Any]:
+        """Return what the review shows: the organizations and the plan; ``before`` is the seal seen last, or ""."""
         if step != "review":
             return {}
-        partner, customer = self._shown("partner", answers), self._shown("customer", answers)
         own = answers["intent"]["audience"] == "own"
-        existing = bool(customer and not customer["new"])
-        label = policies.must_ask_for_access(
-            provisioner=provisioner_of(self.order, answers["intent"]["audience"]),
-            audience=answers["intent"]["audience"],
-            existing=existing,
-            is_administrator=bool(answers["order"]["administrator"]),
-        )
-        return {
-            "partner": None if own else partner,
-            "customer": customer,
+        which = ("customer",) if own else ("partner", "customer")
+        organizations = {each: self._shown(each, answers) for each in which}
+        names = {each: organization["name"] for each, organization in organizations.items() if organization}
+        plan = self.plan(answers)
+        different = plan.different_from(before) if plan and before else frozenset()
+        facts = {
             "own": own,
-            "provisioning_administrator": label,
-            "asks_for_access": label,
+            "provisioning_administrator": bool(plan and plan.who(Right.PROVISIONING)),
             "customer_email": self._asked_for("customer", answers)[0],
+            "seal": plan.seal if plan else "",
+            "different": {each: each in different for each in names},
+            "plan_rows": tuple(reviewing.mapping(plan, names=names, seen=str, you=self.email, different=different))
+            if plan
+            else (),
+            "lost": bool(plan and before and plan.has_lost(before)),
         }
+        return {**facts, **organizations}
+
+    def plan(self, answers: Answers) -> Plan | None:
+        """Return what confirming these answers does; None where it can't be done, and confirming says why."""
+        try:
+            return plan_mapping(order=self.order, by=self.access.user, **self._choices(answers))
+        except (MappingRefused, OrganizationGone):
+            return None
 
     def mapping(self, answers: Answers) -> dict[str, Any]:
         """Return the arguments of ``actions.map_order`` that these answers stand for."""
+        choices = self._choices(answers)
+        return {**choices, "delegate_to": choices["offered_to"] if answers["review"].get("delegate") else ""}
+
+    def _choices(self, answers: Answers) -> dict[str, Any]:
+        """Return the arguments of ``actions.plan_mapping``."""
         audience = answers["intent"]["audience"]
         customer_email = self._asked_for("customer", answers)[0]
         return {
             "audience": audience,
             "partner": self._choice("partner", answers, self.email) if audience == "customer" else None,
             "customer": self._choice("customer", answers, customer_email),
-            "delegate_to": customer_email if answers["review"].get("delegate") else "",
+            "offered_to": customer_email if audience == "customer" else "",
         }
 
     # Who is looked for, and who looks

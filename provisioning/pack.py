@@ -63,6 +63,10 @@ class PackSteps:
         """Return what the answers ask for, in the shape that the other half makes rows of."""
         raise NotImplementedError
 
+    def for_good(self, plan: Any) -> Iterator[str]:
+        """Yield a sentence for each thing in this plan that can't be changed once it is made."""
+        yield from ()
+
     def step_of(self, refused: Refused, answers: Answers) -> str:
         """Return the step that has to be answered anew after this refusal, or "" where it is not about these."""
         return ""

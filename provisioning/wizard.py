@@ -6,6 +6,7 @@ import time
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
@@ -14,10 +15,11 @@ from django.utils.translation import gettext as _
 
 from provisioning import actions, alike, steps
 from provisioning.access import May
-from provisioning.engine import PROBLEM, OrderWizard
+from provisioning.engine import PROBLEM, OrderWizard, display
 from provisioning.facts import SetUpFacts
 from provisioning.finder_facts import FinderFacts
 from provisioning.forms.asking import asked_too_often
+from provisioning.plan import PlanChanged
 from subscriptions.models import Order
 from subscriptions.rules import Refused, SiteNameTaken
 
@@ -64,7 +66,7 @@ class FinderWizard(OrderWizard):
         """Return what was chosen, for the page that reviews it, and where to change what was entered."""
         if step.endswith("-check"):
             return {"edit_url": self.url(step.replace("-check", "-new"))}
-        return self.facts.of_page(step, self.answers)
+        return self.facts.of_page(step, self.answers, self.seal_before(step))
 
     def lead_to(self, step: str) -> HttpResponseBase:
         """Ask the organization finder what the next page shows the answer to."""
@@ -114,7 +116,9 @@ class FinderWizard(OrderWizard):
                 return self.refuse("customer", _("This organization is no longer there. Choose again."))
             return redirect("order", number=self.order.number)
         try:
-            actions.map_order(order=self.order, by=self.access.user, **self.facts.mapping(answers))
+            actions.map_order(order=self.order, by=self.access.user, seal=self.seal, **self.facts.mapping(answers))
+        except PlanChanged:
+            return self.show_again("review")
         except actions.MappingRefused:
             sentence = _(
                 "This is your own company, and one of its administrators has to agree first. Select “This order is "
@@ -147,15 +151,10 @@ class SetUpWizard(OrderWizard):
         return self.facts.of_step(step)
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
-        """Return the answers to check, each with its *Change*."""
+        """Return what was bought, and on the last page the plan, each service with its *Change*."""
         if step != "review":
             return self.facts.of_page(step)
-        groups = [
-            {"title": each.label, "url": self.url(each.name), "rows": self.shown(each.name)}
-            for each in steps.applicable(self.table, self.answers)
-            if each.name not in {"subscription", "review"} and each.name in self.answers
-        ]
-        return {**self.facts.of_page(step), "groups": groups}
+        return self.facts.of_review(self.answers, self.access, self.url, self.seal_before(step))
 
     def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
         """*Set up later* leaves everything as it is."""
@@ -176,13 +175,23 @@ class SetUpWizard(OrderWizard):
 
     def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
         """Set the services up, all of them or nothing, as the forms understand the answers now."""
-        answers = {**self.answers, **{name: form.answers() for name, form in kwargs["form_dict"].items()}}
+        forms = {name: form for name, form in kwargs["form_dict"].items() if form.answers() != self.answers[name]}
+        for name, form in forms.items():
+            # What the page showed was understood by an older version: the plan is another one now, and shown again.
+            self.storage.keep(name, form.data, form.answers(), display(form), by=self.access.user.email)
+        answers = {**self.answers, **{name: form.answers() for name, form in forms.items()}}
         try:
-            actions.set_up(order=self.order, by=self.access.user, plans=self.facts.plans(answers))
+            plans = self.facts.plans(answers)
+            actions.set_up(order=self.order, by=self.access.user, plans=plans, seal=self.seal)
+        except PlanChanged:
+            return self.show_again("review")
         except Refused as refused:
             step = self.facts.step_of(refused, answers)
             if not step:
-                raise
+                words = {"help": settings.HELP_CONTACT, "number": self.order.number}
+                return self.refuse(
+                    "review", _("This can’t be set up. Write to %(help)s about order %(number)s.") % words
+                )
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
         messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))

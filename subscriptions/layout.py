@@ -40,10 +40,11 @@ class Row:
 
 
 class Cell(NamedTuple):
-    """One value of a table and what its column holds."""
+    """One value of a table, what its column holds, and what that is called."""
 
     value: str
     kind: Kind
+    head: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Table:
         return self._cells(self.total)
 
     def _cells(self, row: tuple[str, ...]) -> tuple[Cell, ...]:
-        return tuple(Cell(value, kind) for value, kind in zip(row, self.kinds, strict=bool(row)))
+        return tuple(Cell(*cell) for cell in zip(row, self.kinds, self.head, strict=bool(row)))
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,10 @@ class Pack:
     def check(self, plan: Any, licenses: int) -> None:
         """Raise Refused unless this plan (None: there is none) is one for a line of so many licenses."""
 
+    def planned(self, plan: Any) -> Made:
+        """Return what this plan will have made, as ``read`` will find it: the page before the set-up shows it."""
+        return Made()
+
     def reserve(self, order: Order, wanted: Any) -> None:
         """Keep for an order, while it can be set up, what its answers want and only one can have. Raises Refused."""
 

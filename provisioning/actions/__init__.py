@@ -19,15 +19,17 @@ from provisioning.actions.deciding import (
     take_right_back,
 )
 from provisioning.actions.handing_over import hand_over, take_back
-from provisioning.actions.mapping import (
+from provisioning.actions.mapping import map_order
+from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
+from provisioning.actions.planning import (
     Choice,
     Existing,
     MappingRefused,
     New,
     NotAnAdministrator,
-    map_order,
+    plan_mapping,
+    plan_set_up,
 )
-from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
 from provisioning.actions.searching import search
 from provisioning.actions.sending_again import note_bounce, send_again
 from provisioning.actions.setting_up import postpone, reserve, set_up, take_over
@@ -57,6 +59,8 @@ __all__ = [
     "map_order",
     "note_bounce",
     "place_order",
+    "plan_mapping",
+    "plan_set_up",
     "postpone",
     "release",
     "resend_link",

@@ -8,10 +8,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from orgs.normalize import email_key
 from provisioning import emails, history
 from provisioning.access import May, access_to
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
+from provisioning.actions.planning import plan_set_up
 from provisioning.models import Event, Part, User
 from subscriptions import actions as subscriptions
 from subscriptions import documents
@@ -56,12 +56,13 @@ def take_over(*, order: Order, by: User) -> Order:
 
 
 @transaction.atomic
-def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
+def set_up(*, order: Order, by: User, plans: Mapping[str, Any], seal: str | None = None) -> Order:
     """Make what was bought, all of it or nothing, and tell everybody; once: a second call finds it done.
 
-    ``plans`` are by service, as ``subscriptions.actions.set_up_order`` wants them. Raises SiteNameTaken, Refused for
-    plans that don't fit the order and for an order that isn't mapped or has closed, or Http404 for somebody who may
-    not set it up: whose right to do so is over, or who has no part in the order.
+    ``plans`` are by service, as ``subscriptions.actions.set_up_order`` wants them; ``seal`` is that of the page that
+    was confirmed (None: there was none). Raises PlanChanged, SiteNameTaken, Refused for plans that don't fit the order
+    and for an order that isn't mapped or has closed, or Http404 for somebody who may not set it up: whose right to do
+    so is over, or who has no part in the order.
     """
     order = lock(order)
     if order.state == Order.State.SET_UP:
@@ -71,12 +72,11 @@ def set_up(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
     refuse_closed(order)
     access_to(by, order.number).require(May.SET_UP)
     end_requests(order)
+    plan = plan_set_up(order=order, by=by, plans=plans).confirmed(seal)
     order = subscriptions.set_up_order(order=order, plans=plans)
     history.record(order=order, kind=Event.Kind.SET_UP, by=by)
     document, _summary, _code = documents.issue(order)
     emails.wake("make_pdfs", document.pk)
-    # The contact (the partner's person, if a partner bought it), the customer's administrator, whoever set it up; once.
-    told = {email_key(email) for email in (order.contact_email, order.customer_email, order.delegated_to, by.email)}
-    for email in sorted(told - {""}):
-        emails.queue(order=order, event="set_up_confirmation", to=email)
+    for email in plan.emails:
+        emails.queue(order=order, event=email.event, to=email.to)
     return order

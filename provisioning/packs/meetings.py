@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from provisioning.forms import meetings
 from provisioning.forms.site_names import SiteNameCheck
@@ -63,6 +65,14 @@ class MeetingsSteps(PackSteps):
     def plan(self, answers: Answers, line: OrderLine) -> list[SitePlan]:
         """The sites with their shares."""
         return [SitePlan(**site) for site in meetings.planned_sites(answers, line.licenses)]
+
+    def for_good(self, plan: Any) -> Iterator[str]:
+        """Names are addresses that people keep; the schedule is the seed's word."""
+        yield ngettext(
+            "The site’s name, and whether it is on the early release schedule, can’t be changed later.",
+            "The sites’ names, and whether they are on the early release schedule, can’t be changed later.",
+            len(plan),
+        )
 
     def step_of(self, refused: Refused, answers: Answers) -> str:
         """A name that was taken meanwhile is chosen anew where it was chosen."""

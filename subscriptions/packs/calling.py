@@ -87,6 +87,10 @@ class Calling(Pack):
         """A location that can be made."""
         rules.check_location(plan, countries=frozenset(countries.countries))
 
+    def planned(self, plan: LocationPlan) -> MadeHeadquarters:
+        """The location that will be made."""
+        return _made(plan, plan.country)
+
     def make(self, subscription: Subscription, plan: LocationPlan) -> None:
         """Make the location. Raises Refused where the organization has one of that name since a moment ago."""
         # Who makes another for this organization waits until this one is there.
@@ -108,19 +112,22 @@ class Calling(Pack):
 
     def read(self, subscription: Subscription) -> MadeHeadquarters:
         """Return the location as it is stored."""
-        location = subscription.location
-        return MadeHeadquarters(
-            MadeLocation(
-                name=location.name,
-                country=location.country.code,
-                address=_pairs(location.address),
-                time_zone=location.time_zone,
-                language=location.language,
-                announcement_language=location.announcement_language,
-                main_number=location.main_number,
-                emergency_address=_pairs(location.emergency_address),
-            )
+        return _made(subscription.location, subscription.location.country.code)
+
+
+def _made(location: Location | LocationPlan, country: str) -> MadeHeadquarters:
+    return MadeHeadquarters(
+        MadeLocation(
+            name=location.name.strip(),
+            country=country,
+            address=_pairs(location.address),
+            time_zone=location.time_zone,
+            language=location.language,
+            announcement_language=location.announcement_language,
+            main_number=location.main_number,
+            emergency_address=_pairs(location.emergency_address),
         )
+    )
 
 
 def _pairs(address: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -96,6 +96,10 @@ class Meetings(Pack):
         """Sites that can be made, with shares that add up."""
         rules.check_sites(plan or (), licenses)
 
+    def planned(self, plan: Sequence[SitePlan]) -> MadeSites:
+        """The sites that will be made."""
+        return _made(plan)
+
     def reserve(self, order: Order, wanted: WantedNames) -> None:
         """Reserve the names. Raises SiteNameTaken where another order has one of those just answered."""
         reserve_site_names(order=order, names=wanted.names, others=wanted.others)
@@ -121,17 +125,21 @@ class Meetings(Pack):
 
     def read(self, subscription: Subscription) -> MadeSites:
         """Return the sites as they are stored."""
-        return MadeSites(
-            tuple(
-                MadeSite(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
-                for site in subscription.sites.all()
-            )
-        )
+        return _made(subscription.sites.all())
 
 
 def site_url(name: str) -> str:
     """The full address of a meetings site."""
     return f"https://{name}.{settings.MEETINGS_BASE_DOMAIN}"
+
+
+def _made(sites: Iterable[Site | SitePlan]) -> MadeSites:
+    return MadeSites(
+        tuple(
+            MadeSite(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
+            for site in sites
+        )
+    )
 
 
 PACK = Meetings()

@@ -18,7 +18,7 @@ from provisioning import actions, links
 from provisioning.models import AccessRequest, Link, Mail
 from subscriptions import documents
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan
+from subscriptions.rules import Line, SitePlan
 from tests import mailbox
 from tests.driver import Wizard
 from tests.factories import (
@@ -212,7 +212,7 @@ def finding_candidates() -> Scene:
 def finding_exact() -> Scene:
     """A partner whose own and whose customer's organization are certain."""
     an_organization("Partner Networks", domains=["partnernet.com"], administrators=[SAM], partner=True)
-    an_organization("Contoso", domains=["contoso.com"], administrators=[CUSTOMER])
+    customer = an_organization("Contoso", domains=["contoso.com"], administrators=[CUSTOMER])
     order = an_order(contact=SAM, customer_email=CUSTOMER)
     wizard = Wizard(signed_in(SAM), order)
     wizard.open()
@@ -221,6 +221,11 @@ def finding_exact() -> Scene:
     wizard.fill("partner")
     wizard.fill("customer-details")
     yield Sight("customer", _at(wizard), SAM)
+    wizard.fill("customer")
+    yield Sight("review", _at(wizard), SAM)
+    Member.objects.create(organization=customer, email=SAM, role=Member.Role.FULL)
+    wizard.fill("review")
+    yield Sight("review-changed", _at(wizard), SAM, dark=True)
 
 
 def finding_none() -> Scene:
@@ -444,6 +449,10 @@ def setting_up() -> Scene:
         emergency_postal_code="10117",
     )  # fmt: skip
     yield Sight("review", _at(wizard), KIM, dark=True)
+    lines = [Line(line.service, line.licenses, 36) for line in order.lines.all()]
+    actions.correct_order(order=order, lines=lines)
+    wizard.fill("review")
+    yield Sight("review-changed", _at(wizard), KIM)
     wizard.fill("review")
     yield Sight("summary", _at(wizard), KIM, dark=True)
 

@@ -57,6 +57,10 @@ class Webcast(Pack):
         if plan is None or not plan.name or not 1 <= plan.most_viewers <= licenses:
             raise Refused("channel")
 
+    def planned(self, plan: ChannelPlan) -> MadeChannel:
+        """The channel that will be made."""
+        return MadeChannel(plan.name, plan.most_viewers)
+
     def make(self, subscription: Subscription, plan: ChannelPlan) -> None:
         """Make the channel."""
         try:
