@@ -38,8 +38,6 @@ _HAN = {"JP": "JP", "KR": "KR", "TW": "TC", "HK": "HK", "MO": "HK"}
 
 _WHO = frozenset({"order", "organizations", "people"})
 
-_ATTEMPTS = 3
-
 # Pango's font map is one for all threads, and WeasyPrint doesn't guard it: one page at a time in a process.
 one_at_a_time = threading.RLock()
 fonts = FontConfiguration()
@@ -80,17 +78,14 @@ def render(summary: OrderSummary, language: str | None = None, *, code: str = ""
         written = summary.as_of.astimezone(UTC)
         facts = json.dumps(summary.as_dict(), ensure_ascii=False, indent=1, sort_keys=True)
         with one_at_a_time:
-            for attempt in range(_ATTEMPTS):
-                content: bytes = HTML(string=html, base_url="static:", url_fetcher=own_files).write_pdf(
-                    font_config=fonts,
-                    finisher=lambda _document, pdf, attempt=attempt: pdf_standards.finish(pdf, attempt),
-                    stylesheets=[style],
-                    attachments=[_attachment(f"order-{summary.number}.json", facts, written)],
-                    pdf_variant="pdf/a-3a",
-                    pdf_tags=True,
-                )
-                if not pdf_standards.ends_in_doubt(content):
-                    break
+            content: bytes = HTML(string=html, base_url="static:", url_fetcher=own_files).write_pdf(
+                font_config=fonts,
+                finisher=lambda _document, pdf: pdf_standards.finish(pdf),
+                stylesheets=[style],
+                attachments=[_attachment(f"order-{summary.number}.json", facts, written)],
+                pdf_variant="pdf/a-3a",
+                pdf_tags=True,
+            )
         return content
 
 

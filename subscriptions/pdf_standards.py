@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import pydyf
+
+_ATTEMPTS = 3
 
 # XMP of PDF/UA-1, which WeasyPrint writes instead of PDF/A's, not beside it; with the description of its schema that
 # PDF/A asks for (ISO 19005-3, 6.6.2.3; PDF Association TechNote 0010).
@@ -44,8 +48,8 @@ class _Written(pydyf.Object):  # type: ignore[misc] # pydyf has no types
         return False
 
 
-def finish(pdf: Any, attempt: int = 0) -> None:
-    """Mend a ``pydyf.PDF`` just before it is written; another ``attempt`` makes it differ by objects of no use."""
+def finish(pdf: Any) -> None:
+    """Mend a ``pydyf.PDF`` just before it is written."""
     metadata = pdf.objects[int(pdf.catalog["Metadata"].split()[0])]
     metadata.compress = False  # ISO 19005-3, 6.6.2.1: no filter
     metadata.stream = [part.replace(b"</rdf:RDF>", _UA_METADATA + b"</rdf:RDF>") for part in metadata.stream]
@@ -58,10 +62,27 @@ def finish(pdf: Any, attempt: int = 0) -> None:
                 line.replace(b" <>", b" <2060>") if line.endswith(b" <>") else line for line in thing.stream
             ]
         pdf.objects[at] = _Written(thing)
-    for _number in range(attempt):
-        pdf.add_object(pydyf.Dictionary())
+    pdf.write = _writer(pdf)
 
 
-def ends_in_doubt(content: bytes) -> bool:
+def _writer(pdf: Any) -> Callable[..., None]:
+    """What writes the file, once more with an object of no use in it where the first one ends in doubt."""
+    objects, write = list(pdf.objects), pdf.write
+
+    def write_without_doubt(output: BinaryIO, *options: Any) -> None:
+        for useless in range(_ATTEMPTS):
+            pdf.objects, pdf.current_position = list(objects), 0
+            for _number in range(useless):
+                pdf.add_object(pydyf.Dictionary())
+            content = io.BytesIO()
+            write(content, *options)
+            if not _ends_in_doubt(content.getvalue()):
+                break
+        output.write(content.getvalue())
+
+    return write_without_doubt
+
+
+def _ends_in_doubt(content: bytes) -> bool:
     """Whether a stream that pydyf itself adds last (one in a hundred files) ends in a CR; see ``_Written``."""
     return content.count(b"\r\nendstream") != content.count(b"\r\r\nendstream")

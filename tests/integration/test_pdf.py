@@ -230,6 +230,13 @@ def test_file_has_no_structural_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", ["ua1", "3a"])
+def test_long_file_keeps_both_standards(profile: str) -> None:
+    checker = pytest.importorskip("page", reason="page-validation is not installed")
+    report = checker.validate_pdf_bytes(pdf.render(a_summary(50), "en", **PROVED), profile=profile)
+    assert [(failure.rule_id, failure.message) for failure in report.failures] == []
+
+
+@pytest.mark.parametrize("profile", ["ua1", "3a"])
 @pytest.mark.parametrize("script", ["Latin", *NAMES])
 def test_file_keeps_both_standards(script: str, profile: str) -> None:
     checker = pytest.importorskip("page", reason="page-validation is not installed")
