@@ -73,8 +73,10 @@ class Watch:
         context.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
-        # A response that failed is in the console too, without saying which; `_response` knows.
-        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
+        # A response that failed is in the console too, from the browser and from htmx; `_response` knows which may.
+        if message.type in {"error", "warning"} and not message.text.startswith(
+            ("Failed to load resource", "Response Status Error Code")
+        ):
             self.problems.append(f"console: {message.text}")
 
     def _error(self, error: WebError) -> None:
