@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,9 @@ def test_summary_of_an_order_is_read_in_three_queries_however_large(
 ) -> None:
     small = actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
     fifty = [site(f"contoso-{at:02}", 5) for at in range(50)]
-    large = actions.set_up_order(order=mapped_order("V-2"), plans=plans(fifty))
+    large = actions.set_up_order(
+        order=mapped_order("V-2"), plans=plans(fifty, replace(HEADQUARTERS, name="Branch office"))
+    )
     for order, count in ((small, 1), (large, 50)):
         with django_assert_num_queries(3):
             summary = build(order)
