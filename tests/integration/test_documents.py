@@ -43,7 +43,7 @@ pytestmark = pytest.mark.django_db
 
 
 def set_up(order: Order, name: str = "contoso-main") -> Order:
-    by = links.user_for(order.contact_email)
+    by = links.user_for(order.delegated_to or order.contact_email)
     return actions.set_up(order=order, by=by, plans={"meetings": [SitePlan(name, "Europe/Berlin", True, 250)]})
 
 
