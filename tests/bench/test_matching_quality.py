@@ -9,6 +9,9 @@ import pytest
 
 from orgs import benchmark
 
+# Without it there would be no database of the tests' own (the fixture below opens it for all of them at once).
+pytestmark = pytest.mark.django_db
+
 HERE = Path(__file__).parent
 SAMPLE = HERE.parent.parent / "provisioning" / "local" / "data"
 
