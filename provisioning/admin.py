@@ -23,7 +23,8 @@ from orgs.admin import OrganizationAdmin
 from orgs.models import Organization
 from provisioning import actions, emails, history_views, link_views, refusals, story, webhooks
 from provisioning.desk_dates import MOST_AT_ONCE, DateFilter, give_more_time
-from provisioning.models import Mail, User, Webhook, WebhookReceiver
+from provisioning.desk_requests import RequestAdmin
+from provisioning.models import AccessRequest, Mail, User, Webhook, WebhookReceiver
 from provisioning.templatetags.look import day
 from subscriptions import pack, rules
 from subscriptions.actions import end_of_day
@@ -495,3 +496,4 @@ def operator(request: HttpRequest) -> User:
 
 
 site.register(Organization, OrganizationAdmin)
+site.register(AccessRequest, RequestAdmin)

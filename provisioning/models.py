@@ -88,12 +88,14 @@ class AccessRequest(models.Model):
         LAPSED = "lapsed"  # approved, and what was given has ended by its date
         TAKEN_BACK = "taken_back"  # approved, and what was given was taken back
 
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="access_requests")
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
-    requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    right = models.CharField(max_length=12, choices=Right.choices, default=Right.FULL)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="access_requests", verbose_name=_("order"))
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", verbose_name=_("organization")
+    )
+    requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", verbose_name=_("asked by"))
+    right = models.CharField(_("right"), max_length=12, choices=Right.choices, default=Right.FULL)
     public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
-    asked_at = models.DateTimeField(default=timezone.now)
+    asked_at = models.DateTimeField(_("asked"), default=timezone.now)
     expires_at = models.DateTimeField()
     decision = models.CharField(max_length=8, choices=Decision.choices, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -109,6 +111,8 @@ class AccessRequest(models.Model):
     taken_back_reason = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = _("request for rights")
+        verbose_name_plural = _("requests for rights")
         constraints = [
             models.UniqueConstraint(
                 fields=["order", "organization"],
@@ -176,9 +180,87 @@ class AccessRequest(models.Model):
         return self.state is self.State.APPROVED and not over
 
     @property
+    def case(self) -> DeskCase | None:
+        """The order desk's help with it, if any was asked for or begun."""
+        return getattr(self, "desk_case", None)
+
+    @property
+    def by_desk(self) -> bool:
+        """Say whether the order desk gave the right, because no administrator could be reached."""
+        return self.case is not None and self.case.confirmed_at is not None
+
+    @property
     def after_set_up(self) -> bool:
         """Say whether it was asked when the order was set up: no order waits for it."""
         return self.order.set_up_at is not None and self.asked_at >= self.order.set_up_at
+
+
+class DeskCase(models.Model):
+    """The order desk's help with a request that no administrator answers: provisioning.actions.desk_help.
+
+    It was asked for (``asked_at``), or an operator began it; another one confirms it after the waiting time.
+    """
+
+    class State(enum.StrEnum):
+        """What a case is now; it follows from its times and from the request."""
+
+        ASKED = "asked"  # nobody at the desk has begun
+        WAITING = "waiting"  # administrators can object
+        READY = "ready"  # another operator can give the right
+        GIVEN = "given"
+        OVER = "over"  # an administrator decided, or it is no longer asked
+
+    request = models.OneToOneField(AccessRequest, on_delete=models.PROTECT, related_name="desk_case")
+    asked_at = models.DateTimeField(null=True, blank=True)
+    begun_at = models.DateTimeField(null=True, blank=True)
+    begun_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    evidence = models.TextField(blank=True)
+    waits_until = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(begun_at=None, begun_by=None, evidence="", waits_until=None)
+                | models.Q(begun_at__isnull=False, begun_by__isnull=False, waits_until__gt=models.F("begun_at"))
+                & ~models.Q(evidence=""),
+                name="desk_case_begun_says_who_why_and_until_when",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(confirmed_at=None, confirmed_by=None)
+                | models.Q(
+                    confirmed_by__isnull=False,
+                    waits_until__isnull=False,
+                    confirmed_at__gte=models.F("waits_until"),
+                ),
+                name="desk_case_confirmed_after_the_waiting_time",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(confirmed_by=None) | ~models.Q(confirmed_by=models.F("begun_by")),
+                name="desk_case_is_of_two_people",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.request)
+
+    @property
+    def state(self) -> State:
+        """What this case is now."""
+        if self.confirmed_at is not None:
+            return self.State.GIVEN
+        if self.begun_at is None or self.waits_until is None:
+            over = self.request.ended_at is not None or self.request.decision == AccessRequest.Decision.APPROVED
+            return self.State.OVER if over else self.State.ASKED
+        if self.request.state is not AccessRequest.State.OPEN:
+            return self.State.OVER
+        return self.State.WAITING if self.waits_until > timezone.now() else self.State.READY
+
+    @property
+    def runs(self) -> bool:
+        """Say whether the desk has begun, so that every full administrator can decide the request."""
+        return self.state in {self.State.WAITING, self.State.READY}
 
 
 class Part(models.Model):
@@ -297,6 +379,9 @@ class Event(models.Model):
         MAIL_BOUNCED = "mail_bounced", _("Email came back")
         ASKED_AGAIN = "asked_again", _("Administrators asked again")
         RIGHT_TAKEN = "right_taken", _("Right taken back")
+        DESK_ASKED = "desk_asked", _("Order desk asked for help")
+        DESK_BEGUN = "desk_begun", _("Order desk looks into it")
+        DESK_GAVE = "desk_gave", _("Right given by the order desk")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=40)  # a Kind

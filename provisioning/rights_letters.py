@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from provisioning.models import AccessRequest, Mail
@@ -177,6 +178,94 @@ def right_taken_back(mail: Mail, url: str) -> Message:
             else _("If you do nothing, the order waits."),
         ),
         why=_("You get this email because you had this right by a request for order %(order)s.") % words,
+    )
+
+
+def desk_asked(mail: Mail, url: str) -> Message:
+    """To the order desk: somebody asks for its help. ``facts``: requester, organization, right, request (its pk)."""
+    words = _words(mail)
+    pk = mail.facts.get("request") or "0"
+    return Message(
+        subject=_("Order %(order)s: %(who)s asks for help with a request for rights") % words,
+        title=_("%(who)s asks for the order desk’s help") % words,
+        paragraphs=(
+            _("Their request to the administrators of %(organization)s was declined, or nobody has answered it.")
+            % words,
+            _("Open the request to see what can be done."),
+        ),
+        facts=(*_facts(mail)[:2], (_("Asked by"), words["who"])),
+        button=_("Open the request at the order desk"),
+        url=f"{settings.PUBLIC_URL}{reverse('admin:provisioning_accessrequest_change', args=[pk])}",
+        after=(_("If you do nothing, the order waits."),),
+        why=_("You get this email because your address is the one of the order desk, for order %(order)s.") % words,
+    )
+
+
+def desk_began(mail: Mail, url: str) -> Message:
+    """To every full administrator: the order desk may give a right. ``facts``: requester, right, objections (ISO)."""
+    words = _words(mail)
+    until_day = mail.facts.get("objections", "")
+    words["day"] = day(datetime.fromisoformat(until_day)) if until_day else "–"
+    return Message(
+        subject=_("Order %(order)s: do you object to a right for %(who)s?") % words,
+        title=_("The order desk may give somebody a right in %(organization)s") % words,
+        paragraphs=(
+            _(
+                "%(who)s asked the administrators of %(organization)s for a right, and nobody answered. The order desk "
+                "was told that nobody there can be reached."
+            )
+            % words,
+            _("If that isn’t so, object: decline the request, or approve it yourself. Either ends what the desk does.")
+            % words,
+        ),
+        facts=((_("Asked by"), words["who"]), *_facts(mail), (_("You can object until"), words["day"])),
+        button=_("Review the request"),
+        url=url,
+        after=(
+            _("If nobody objects until %(day)s, the order desk can give this right, for a limited time.") % words,
+            _("You can take it back at any time then."),
+        ),
+        why=_("You get this email because you are a full administrator of %(organization)s.") % words,
+    )
+
+
+def desk_gave(mail: Mail, url: str) -> Message:
+    """To every full administrator: the order desk gave the right. ``facts``: requester, organization, right, ends."""
+    words = _words(mail)
+    return Message(
+        subject=_("Order %(order)s: the order desk gave %(who)s a right") % words,
+        title=_("The order desk gave somebody a right in %(organization)s") % words,
+        paragraphs=(
+            _("Nobody objected while you could. %(who)s has this right now.") % words,
+            _("If you don’t agree, you can take the right back: the request leads there."),
+        ),
+        facts=((_("Given to"), words["who"]), *_facts(mail), *_lasting(mail)),
+        button=_("See the request"),
+        url=url,
+        why=_("You get this email because you are a full administrator of %(organization)s.") % words,
+    )
+
+
+def desk_gave_to_you(mail: Mail, url: str) -> Message:
+    """To the person who asked: the order desk gave the right. ``facts``: organization, right, ends."""
+    words = _words(mail)
+    after = _after_set_up(mail)
+    return Message(
+        subject=_("Order %(order)s: the order desk gave you the right that you asked for") % words,
+        title=_("You have full rights now") if after else _("You can go on with order %(order)s") % words,
+        paragraphs=(
+            _("No administrator of %(organization)s answered, so the order desk gave you this right.") % words,
+            _("It is limited: ask an administrator again when one can be reached."),
+        ),
+        facts=(*_facts(mail), *_lasting(mail)),
+        button=_("See the order summary") if after else _("Continue"),
+        url=url,
+        after=(
+            *until(mail.link),
+            _("If you do nothing, the order stays as it is. Your answers are kept."),
+            _("The administrators of %(organization)s can take the right back.") % words,
+        ),
+        why=_("You get this email because you asked for this right for order %(order)s.") % words,
     )
 
 

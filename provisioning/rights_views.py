@@ -7,9 +7,10 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -26,7 +27,8 @@ READ_OR_POST = ["GET", "HEAD", "POST"]
 
 def given_in_organizations_of(user: User) -> QuerySet[Organization]:
     """Return the organizations that this person administers in which a request gave somebody a right, then or now."""
-    return organizations_of(user).filter(pk__in=_given().values("organization"))
+    either = Q(pk__in=_given().values("organization")) | Q(pk__in=_running().values("organization"))
+    return organizations_of(user).filter(either)
 
 
 def full_right(access: Access) -> dict[str, Any] | None:
@@ -81,7 +83,8 @@ def rights(request: HttpRequest, organization: UUID) -> HttpResponse:
     """Rights given by request in one organization: who, which, since when, until when, for which order, by whom."""
     found = organization_of(person(request), organization)
     given = _given().filter(organization=found).order_by("-decided_at", "-pk")
-    return render(request, "rights.html", {"organization": found, "given": given})
+    context = {"organization": found, "given": given, "running": _running().filter(organization=found)}
+    return render(request, "rights.html", context)
 
 
 @never_cache
@@ -109,5 +112,11 @@ def right(request: HttpRequest, organization: UUID, request_id: UUID) -> HttpRes
 
 def _given() -> QuerySet[AccessRequest]:
     """Return the requests that were approved, with everybody who is named on the pages."""
-    people = ("requester", "decided_by", "taken_back_by")
+    people = ("requester", "decided_by", "taken_back_by", "desk_case")
     return AccessRequest.objects.filter(decision=AccessRequest.Decision.APPROVED).select_related("order", *people)
+
+
+def _running() -> QuerySet[AccessRequest]:
+    """Return the requests that the order desk looks into, and that every full administrator can decide."""
+    running = AccessRequest.objects.filter(desk_case__begun_at__isnull=False, decision="", ended_at=None)
+    return running.filter(expires_at__gt=timezone.now()).select_related("order", "requester")

@@ -42,7 +42,9 @@ def page_of(access: Access) -> str:
 
 def last_request(access: Access) -> AccessRequest | None:
     """Return the last request for rights that this person made for the order, or the one that their part rests on."""
-    asked = access.order.access_requests.filter(requester=access.user).select_related("organization", "order")
+    asked = access.order.access_requests.filter(requester=access.user).select_related(
+        "organization", "order", "desk_case"
+    )
     return asked.order_by("-pk").first() or access.part.rests_on
 
 

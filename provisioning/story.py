@@ -86,6 +86,22 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_CONTACTS,
         desk=gettext_lazy("%(who)s, of %(name)s, declined the request of %(requester)s: %(right)s."),
     ),
+    Kind.DESK_ASKED: Sentence(gettext_lazy("%(who)s asked the order desk for help."), Seen.BY_CONTACTS),
+    Kind.DESK_BEGUN: Sentence(
+        gettext_lazy("The order desk is looking into it."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy(
+            "%(who)s began to give %(requester)s a right in %(name)s (%(right)s); its administrators can object until "
+            "%(until)s. Evidence: %(evidence)s"
+        ),
+    ),
+    Kind.DESK_GAVE: Sentence(
+        gettext_lazy("The order desk gave the right that was asked for."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy(
+            "%(who)s gave %(requester)s a right in %(name)s (%(right)s) until %(ends)s, as %(began)s had begun."
+        ),
+    ),
     Kind.RIGHT_TAKEN: Sentence(
         gettext_lazy("An administrator took back the right that a request had given."),
         Seen.BY_CONTACTS,

@@ -130,6 +130,9 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
             return redirect("order", number=number)
         if request.method == "POST":
             try:
+                if "ask_desk" in request.POST and asked.may_be_asked_again:
+                    actions.ask_desk(order=order, by=access.user)
+                    return redirect("held", number=number)
                 if stopped:
                     actions.ask_for_set_up(order=order, by=access.user)
                 elif not added and asked.may_be_asked_again:
@@ -185,6 +188,7 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
         "is_administrator": access.is_administrator,
         "yours": asked.decided_by == access.user,
         "lasts": policies.PROVISIONING_LASTS.days,
+        "case": asked.case if asked.case and asked.case.begun_at else None,
         **facts.who_asks(asked),
     }
     return render(request, "access_request.html", _with(access, context))

@@ -18,6 +18,14 @@ from provisioning.actions.deciding import (
     decide,
     take_right_back,
 )
+from provisioning.actions.desk_help import (
+    DeskMayNot,
+    SamePerson,
+    TooEarly,
+    ask_desk,
+    begin_desk_case,
+    confirm_desk_case,
+)
 from provisioning.actions.handing_over import hand_over, take_back
 from provisioning.actions.mapping import map_order
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
@@ -37,6 +45,7 @@ from provisioning.actions.setting_up import postpone, reserve, set_up, take_over
 __all__ = [
     "AskedTooOften",
     "Choice",
+    "DeskMayNot",
     "Existing",
     "MappingRefused",
     "New",
@@ -45,11 +54,16 @@ __all__ = [
     "OrganizationGone",
     "OwnRight",
     "ReasonMissing",
+    "SamePerson",
+    "TooEarly",
     "administers",
     "ask_administrators",
+    "ask_desk",
     "ask_for_full_right",
     "ask_for_set_up",
+    "begin_desk_case",
     "cancel_order",
+    "confirm_desk_case",
     "correct_order",
     "decide",
     "extend_order",

@@ -18,7 +18,7 @@ from orgs.normalize import email_domain, email_key, registrable_domain
 from provisioning import emails, history, links
 from provisioning.access import UNMAPPED, May, access_to
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
-from provisioning.models import AccessRequest, Event, Part, User
+from provisioning.models import AccessRequest, DeskCase, Event, Part, User
 from subscriptions.models import Order
 
 # How long a request waits for a decision.
@@ -192,6 +192,7 @@ def tell(request: AccessRequest, *, event: str, part: Part) -> None:
         "organization": request.organization.name if approver else request.shown_name,
         "right": request.right,
         "until": request.expires_at.isoformat(),
+        "objections": request.case.waits_until.isoformat() if request.case and request.case.waits_until else "",
         "ends": request.right_ends_at.isoformat() if request.right_ends_at else "",
         "reason": request.taken_back_reason or request.reason,
         "decision": request.decision,
@@ -206,6 +207,8 @@ def _ask(*, order: Order, by: User, target: Organization, right: str, shown_name
     """Make the request and email the administrators, unless it is asked already; ``order`` is locked."""
     last = order.access_requests.filter(organization=target, requester=by, right=right).order_by("-pk").first()
     if last and last.state is State.OPEN:
+        return last
+    if last and last.case and last.case.runs:  # its time was prolonged, so this is the open one
         return last
     end_requests(order)
     if last and last.state is State.ENDED and timezone.now() - last.asked_at < COMES_BACK:
@@ -227,6 +230,8 @@ def _ask(*, order: Order, by: User, target: Organization, right: str, shown_name
         asked_at=now,
         expires_at=now + LASTS,
     )
+    if last:  # help that was asked for, and not begun, is for the request that waits now
+        DeskCase.objects.filter(request=last, begun_at=None).update(request=request)
     facts = {"organization": str(target.public_id), "name": target.name, "shown_name": shown_name, "right": right}
     history.record(order=order, kind=Event.Kind.ASKED, by=by, facts=facts)
     for email in full_administrators_of(target):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
@@ -44,14 +46,16 @@ def decide(
 ) -> AccessRequest:
     """Approve or decline a request, as one of the administrators who were asked. The first decision wins.
 
+    Once the order desk looks into it, every full administrator may: declining is how they object.
     ``days``: how long a full right lasts, 0 until it is taken back; a right for one order lasts as the policies say.
     Returns the request as it is then: one that was decided, has expired or is no longer asked stays as it was, and so
     does one of an order that has closed.
     Approving gives the right and lets the order go on where it was. Raises Http404 for somebody who wasn't asked,
     NoLongerAnAdministrator, ReasonMissing.
     """
-    order, request = _locked(request)
-    if not request.approvers.filter(user=by).exists():
+    order, request = locked_request(request)
+    asked = request.approvers.filter(user=by).exists()
+    if not asked and not (request.case and request.case.runs):
         raise Http404
     # Locked, so that nobody stops being an administrator between this line and the end.
     member = (
@@ -66,20 +70,35 @@ def decide(
     reason = reason.strip()
     if not approve and not reason:
         raise ReasonMissing
-    now = timezone.now()
-    request.decision = AccessRequest.Decision.APPROVED if approve else AccessRequest.Decision.DECLINED
-    request.decided_at, request.decided_by, request.reason = now, by, reason
+    request.reason = reason
     if approve:
         right: policies.RightAsked = "full" if request.right == Right.FULL else "provisioning"
-        request.right_ends_at = policies.right_ends_at(right=right, now=now, days=days, givers_end=member.given_until)
-        _give(request)
-    request.save(update_fields=["decision", "decided_at", "decided_by", "reason", "right_ends_at"])
+        ends_at = policies.right_ends_at(right=right, now=timezone.now(), days=days, givers_end=member.given_until)
+        approve_request(order=order, request=request, by=by, ends_at=ends_at)
+    else:
+        request.decision, request.decided_at = AccessRequest.Decision.DECLINED, timezone.now()
+        request.decided_by = by
+        request.save(update_fields=["decision", "decided_at", "decided_by", "reason"])
     kind = Event.Kind.APPROVED if approve else Event.Kind.DECLINED
-    history.record(order=order, kind=kind, by=by, facts={**_facts(request), "reason": reason})
+    history.record(order=order, kind=kind, by=by, facts={**facts_of(request), "reason": reason})
     if approve:
-        _let_go_on(order=order, request=request, by=by)
+        release(order=order, by=by)
     _tell_everybody(request)
     return request
+
+
+def approve_request(*, order: Order, request: AccessRequest, by: User, ends_at: datetime | None) -> None:
+    """Write an approval of a locked request and give the right until then; a held order is left to ``release``."""
+    request.decision, request.decided_at = AccessRequest.Decision.APPROVED, timezone.now()
+    request.decided_by, request.right_ends_at = by, ends_at
+    if request.right == Right.FULL:
+        member = give_full_right(
+            organization=request.organization, email=request.requester.email, request=request.public_id, until=ends_at
+        )
+        request.right_ends_at = member.given_until
+    request.save(update_fields=["decision", "decided_at", "decided_by", "reason", "right_ends_at"])
+    if order.state == Order.State.MAPPED:
+        contact_of(order, request.requester).update(rests_on=request)
 
 
 @transaction.atomic
@@ -89,7 +108,7 @@ def take_right_back(*, request: AccessRequest, by: User, reason: str) -> AccessR
     Returns the request as it is then: a right that is over already stays as it was. Raises Http404 for somebody who
     doesn't administer the organization, OwnRight, ReasonMissing, and orgs' LastAdministrator.
     """
-    order, request = _locked(request)
+    order, request = locked_request(request)
     organization = request.organization
     if not is_full_administrator(email=by.email, public_id=organization.public_id):
         raise Http404
@@ -105,7 +124,7 @@ def take_right_back(*, request: AccessRequest, by: User, reason: str) -> AccessR
         take_full_right_back(organization=organization, email=request.requester.email, request=request.public_id)
     request.taken_back_at, request.taken_back_by, request.taken_back_reason = timezone.now(), by, reason
     request.save(update_fields=["taken_back_at", "taken_back_by", "taken_back_reason"])
-    history.record(order=order, kind=Event.Kind.RIGHT_TAKEN, by=by, facts={**_facts(request), "reason": reason})
+    history.record(order=order, kind=Event.Kind.RIGHT_TAKEN, by=by, facts={**facts_of(request), "reason": reason})
     _stop(order=order, request=request, by=by)
     contact = contact_of(order, request.requester).first()
     if contact:
@@ -122,7 +141,7 @@ def take_right_back(*, request: AccessRequest, by: User, reason: str) -> AccessR
     return request
 
 
-def _locked(request: AccessRequest) -> tuple[Order, AccessRequest]:
+def locked_request(request: AccessRequest) -> tuple[Order, AccessRequest]:
     """Return the order, the request and the organization of a request, locked in this order, as they are now."""
     order = lock(request.order)
     found = (
@@ -136,7 +155,8 @@ def _locked(request: AccessRequest) -> tuple[Order, AccessRequest]:
     return order, found
 
 
-def _facts(request: AccessRequest) -> dict[str, str]:
+def facts_of(request: AccessRequest) -> dict[str, str]:
+    """Return what the history says of a request."""
     return {
         "organization": str(request.organization.public_id),
         "name": request.organization.name,
@@ -145,26 +165,6 @@ def _facts(request: AccessRequest) -> dict[str, str]:
         "right": request.right,
         "ends": request.right_ends_at.isoformat() if request.right_ends_at else "",
     }
-
-
-def _give(request: AccessRequest) -> None:
-    """Give a full right to the person; a right for one order is the approved request itself (``administers``)."""
-    if request.right != Right.FULL:
-        return
-    member = give_full_right(
-        organization=request.organization,
-        email=request.requester.email,
-        request=request.public_id,
-        until=request.right_ends_at,
-    )
-    request.right_ends_at = member.given_until
-
-
-def _let_go_on(*, order: Order, request: AccessRequest, by: User) -> None:
-    """Let the order go on that waits for this right."""
-    release(order=order, by=by)
-    if order.state == Order.State.MAPPED:
-        contact_of(order, request.requester).update(rests_on=request)
 
 
 def _stop(*, order: Order, request: AccessRequest, by: User) -> None:
@@ -180,7 +180,7 @@ def _stop(*, order: Order, request: AccessRequest, by: User) -> None:
     # A full right may carry other orders of the own company too; their histories say why they stopped.
     carried = request.carries.filter(ended_at=None, order__state=Order.State.MAPPED).exclude(order=order)
     for part in carried.select_related("order"):
-        facts = {**_facts(request), "reason": request.taken_back_reason}
+        facts = {**facts_of(request), "reason": request.taken_back_reason}
         history.record(order=part.order, kind=Event.Kind.RIGHT_TAKEN, by=by, facts=facts)
 
 

@@ -373,9 +373,11 @@ def test_order_desk_is_for_operators_only(scene: Scene) -> None:
     pages = [
         "admin:subscriptions_order_changelist", "admin:subscriptions_order_add", "admin:provisioning_mail_changelist",
         "admin:provisioning_webhook_changelist", "admin:provisioning_webhookreceiver_changelist",
+        "admin:provisioning_accessrequest_changelist",
     ]  # fmt: skip
     urls = [reverse(page) for page in pages]
     urls += [reverse(f"admin:subscriptions_order_{name}", args=[order.pk]) for name in ("change", "resend", "cancel")]
+    urls.append(reverse("admin:provisioning_accessrequest_change", args=[scene.request.pk]))
     before = fingerprint()
     for client in (Client(), signed_in(KIM)):
         for url in urls:
