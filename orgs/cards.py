@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
@@ -177,15 +177,24 @@ def as_seen_by(
     codes = {each.code for each in evidence}
     domains, member = list(organization.domains.all()), asked.email if codes & ranking.EXACT else ""
     belongs = viewer.belongs_to(organization, domains, member)
-    # Whatever finds the customer by the name that the order gives it, the vendor named it.
-    named = viewer.ordered_name and normalize.name_key(asked.name) == normalize.name_key(viewer.ordered_name)
-    by_name = bool(named and codes & (ranking.NAME_TIES - {Code.NEAR_NAME}))
-    if belongs or by_name or viewer.knows(organization, domains, member):
+    if belongs or _is_named(viewer, codes, asked) or viewer.knows(organization, domains, member):
         card = replace(Candidate.of(organization, evidence, score, use, now), counted=not belongs)
         return card if not member or viewer.may_know_of(member) else _without_role(card)
     if not codes & (ranking.DOMAIN_TIES | ranking.EXACT) and not asked.chosen:
         return None
     return replace(_masked(Candidate.of(organization, evidence, score, use, now), use, asked, now), counted=True)
+
+
+def _is_named(viewer: Viewer, codes: Set[Code], asked: Asked) -> bool:
+    """Whether the vendor named it: the name that the order gives the customer finds it.
+
+    A few of the same words don't count where it takes an address of the reader's choice to find it.
+    """
+    if not viewer.ordered_name or normalize.name_key(asked.name) != normalize.name_key(viewer.ordered_name):
+        return False
+    loose = codes & (ranking.NAME_TIES - ranking.SAME_NAMES - {Code.NEAR_NAME})
+    by_address = codes & (ranking.DOMAIN_TIES | ranking.EXACT) and not viewer.may_know_of(asked.email)
+    return bool(codes & ranking.SAME_NAMES or (loose and not by_address))
 
 
 def _without_role(card: Candidate) -> Candidate:
@@ -198,7 +207,9 @@ def _without_role(card: Candidate) -> Candidate:
 
 def _masked(card: Candidate, use: Use, asked: Asked, now: datetime) -> Candidate:
     """The card with the name as it was typed, bands instead of counts, and no domain but the one that was asked."""
-    organization, evidence = card.organization, card.evidence
+    organization = card.organization
+    # Which country it is in could be found out by naming one after the other.
+    evidence = tuple(each for each in card.evidence if each.code is not Code.ANOTHER_COUNTRY)
     if card.strong_name_tie and asked.name:
         name = asked.name
     elif card.domain_tie:

@@ -26,6 +26,7 @@ from provisioning.actions import (
     OrganizationGone,
     administers,
     is_full_administrator,
+    is_handed_over_too_often,
     plan_mapping,
 )
 from provisioning.plan import Plan, Right
@@ -50,6 +51,8 @@ class FinderFacts:
 
     def of_step(self, step: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
         """Return the facts that this step's form needs; ``remembered`` are its fields as typed or kept."""
+        if step == "intent":
+            return {"handed_over_too_often": partial(is_handed_over_too_often, self.order)}
         if step in {"partner", "customer"}:
             return self._candidates(step, answers, remembered)
         if step in {"partner-check", "customer-check"}:
@@ -265,10 +268,10 @@ class FinderFacts:
             candidate = self._again("customer", answers, UUID(customer["organization"]))
             if candidate is None or candidate.masked:
                 return _(
-                    "Nothing shows yet that %(email)s administers %(organization)s. Leave this unticked and set up the "
-                    "services yourself, or ask the order desk to name the customer’s administrator in the order: "
-                    "%(contact)s."
-                ) % {"email": email, "organization": customer["name"], "contact": settings.HELP_CONTACT}
+                    "Nothing shows yet that %(email)s is an administrator of this customer. Leave this unticked and "
+                    "set up the services yourself, or ask the order desk to name the customer’s administrator in the "
+                    "order: %(contact)s."
+                ) % {"email": email, "contact": settings.HELP_CONTACT}
         if is_full_administrator(email=email, public_id=customer["organization"]):
             return ""
         return self.not_an_administrator(answers)

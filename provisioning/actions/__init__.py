@@ -26,7 +26,7 @@ from provisioning.actions.desk_help import (
     begin_desk_case,
     confirm_desk_case,
 )
-from provisioning.actions.handing_over import hand_over, take_back
+from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_back
 from provisioning.actions.mapping import map_order
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
 from provisioning.actions.planning import (
@@ -47,6 +47,7 @@ __all__ = [
     "Choice",
     "DeskMayNot",
     "Existing",
+    "HandedOverTooOften",
     "MappingRefused",
     "New",
     "NoLongerAnAdministrator",
@@ -69,6 +70,7 @@ __all__ = [
     "extend_order",
     "hand_over",
     "is_full_administrator",
+    "is_handed_over_too_often",
     "look_after_dates",
     "map_order",
     "note_bounce",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 
+from orgs import budgets
 from orgs.normalize import email_key
 from provisioning import drafts, emails, history, links
 from provisioning.access import UNMAPPED, may_take_back
@@ -13,13 +17,30 @@ from provisioning.actions.orders import end_requests, lock, refuse_closed, too_l
 from provisioning.models import Event, Part, User
 from subscriptions.models import Order
 
+# In a day: each is an email to an address that the person chooses.
+MOST: Final = 10
+A_DAY: Final = timedelta(days=1)
+
+
+class HandedOverTooOften(Exception):
+    """This order was handed over as often as is possible in a day."""
+
+
+def is_handed_over_too_often(order: Order) -> bool:
+    """Say whether this order can't be handed over again today."""
+    return budgets.is_spent(_key(order), MOST, A_DAY)
+
+
+def _key(order: Order) -> str:
+    return f"hand-overs:order:{order.number}"
+
 
 @transaction.atomic
 def hand_over(*, order: Order, by: User, email: str) -> Order:
     """Give the order to the person with this address, who gets a link; ``by`` may take it back until it is mapped.
 
     Doing it twice is doing it once. Raises Refused once the organizations are confirmed or the order has closed,
-    Http404 for somebody who doesn't have the order.
+    Http404 for somebody who doesn't have the order, HandedOverTooOften.
     """
     order = lock(order)
     current = _current_contact(order)
@@ -30,6 +51,8 @@ def hand_over(*, order: Order, by: User, email: str) -> Order:
     refuse_closed(order)
     if current.user_id != by.pk:
         raise Http404
+    if not budgets.spend({_key(order): MOST}, A_DAY):
+        raise HandedOverTooOften
     part = _pass_on(order=order, current=current, to=links.user_for(email), given_by=current)
     link = links.issue(part=part)
     emails.queue(order=order, event="order_handed_over", to=part.user.email, link=link)

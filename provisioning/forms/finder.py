@@ -57,7 +57,10 @@ REFUSAL_SENTENCES = {
 
 
 class Intent(StepForm):
-    """*Who is this order for?*"""
+    """*Who is this order for?*
+
+    Facts: ``handed_over_too_often`` (a question: can the order not be handed over again today?).
+    """
 
     step = "intent"
     title = _("Who is this order for?")
@@ -88,6 +91,8 @@ class Intent(StepForm):
             self.add_error("email", _("Enter the email address of the person who will complete the order"))
         elif data.get("email") and data["email"] == self.order.contact_email.lower():
             self.add_error("email", _("Enter somebody else’s email address: this one already has the order"))
+        elif data.get("email") and self.facts["handed_over_too_often"]():
+            self.add_error("email", _("This order can’t be handed over again today. Try again tomorrow"))
         return data
 
 

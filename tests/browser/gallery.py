@@ -13,7 +13,7 @@ from datetime import timedelta
 from django.utils import timezone
 from playwright.sync_api import Page
 
-from orgs.models import Member, Organization
+from orgs.models import Member, Organization, SearchBudget
 from provisioning import actions, links
 from provisioning.models import AccessRequest, Link, Mail
 from subscriptions import documents
@@ -251,6 +251,36 @@ def finding_none() -> Scene:
     yield Sight("customer-check-error", _at(wizard), SAM)
     wizard.fill("customer-check", duplicate="new")
     yield Sight("review", _at(wizard), SAM)
+
+
+def finding_limits() -> Scene:
+    """Somebody whom nothing ties to what they look for: little is shown, then no more of it, then nobody searches."""
+    for number in range(12):
+        an_organization(f"Contoso {number}", domains=["contoso.com"], user_count=number * 50)
+    order = an_order(contact=SAM, customer="", customer_email="")
+    wizard = Wizard(signed_in(SAM), order)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    wizard.fill("partner")
+    wizard.fill("partner-new", name="Partner Networks", vertical="technology", country="DE")
+    wizard.fill("partner-check")
+    wizard.fill("customer-details", company_name="Fabrikam", administrator_email="it@contoso.com")
+    yield Sight("customer-more", _at(wizard), SAM)
+    path = _at(wizard)
+    wizard.client.post(path, {"search": "1"})
+    yield Sight("customer-full", path, SAM)
+    wizard.search("customer", "elsewhere.org")
+    yield Sight("customer-full-searched", path + "?domain=elsewhere.org", SAM)
+    wizard.open("customer")
+    wizard.fill("customer", organization=str(Organization.objects.earliest("pk").public_id))
+    wizard.fill("review", delegate=True)
+    yield Sight("review-delegate-error", _at(wizard), SAM)
+    SearchBudget.objects.update(searches=1000)
+    yield Sight("customer-used-up", path + "?domain=fabrikam.com", SAM, dark=True)
+    wizard.open("customer")
+    wizard.fill("customer", organization="new")
+    wizard.fill("customer-new", name="Contoso", vertical="retail", country="DE")
+    yield Sight("customer-check-used-up", _at(wizard), SAM)
 
 
 def own_company() -> Scene:
@@ -583,6 +613,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         finding_candidates,
         finding_exact,
         finding_none,
+        finding_limits,
         own_company,
         asking,
         stopped,

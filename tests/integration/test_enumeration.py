@@ -452,3 +452,24 @@ def asks(wizard: Wizard, organization: Organization, domain: str) -> str:
     wizard.fill("customer", organization=str(organization.public_id))
     assert wizard.at == "administrator"
     return wizard.fill("administrator")
+
+
+def test_order_is_handed_over_to_a_few_addresses_a_day() -> None:
+    order = an_order(contact=EVE)
+    with time_machine.travel(timezone.now(), tick=False) as travel:
+        wizard = Wizard(signed_in(EVE), order)
+        for number in range(10):
+            wizard.open()
+            wizard.fill("intent", audience="other", email=f"victim{number}@company.example")
+            assert wizard.at == "handed-over"
+            wizard.client.post(f"/orders/{order.number}/handed-over/")
+        wizard.open()
+        page = wizard.fill("intent", audience="other", email="victim10@company.example")
+        assert wizard.at == "intent"
+        assert "This order can’t be handed over again today." in page
+        assert 'value="victim10@company.example"' in page
+        assert Mail.objects.filter(event="order_handed_over").count() == 10
+        travel.shift(timedelta(hours=25))
+        wizard.open("intent")
+        wizard.fill("intent", audience="other", email="victim10@company.example")
+        assert wizard.at == "handed-over"

@@ -180,3 +180,24 @@ def test_simultaneous_questions_are_counted_one_by_one() -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, range(40)))
     assert sum(answers) == Search.objects.count() == SearchBudget.objects.get(key="person:eve").searches == 7
+
+
+@pytest.mark.django_db
+def test_masked_card_doesn_t_say_whether_it_is_in_another_country() -> None:
+    an_organization("Contoso", domains=["contoso.example"], country="IS")
+    cards = [
+        near_duplicates(name="Contoso", country=country, email="x@contoso.example", viewer=STRANGER)[0]
+        for country in ("IS", "DE")
+    ]
+    assert all(card.masked for card in cards)
+    assert cards[0].reasons == cards[1].reasons
+    full = near_duplicates(name="Contoso", country="DE", email="x@contoso.example")
+    assert "another country" in " ".join(full[0].reasons)
+
+
+@pytest.mark.django_db
+def test_words_of_the_ordered_name_open_no_organization_that_an_address_of_one_s_choice_finds() -> None:
+    an_organization("Pellworm Seafood Trading", domains=["pellworm.example"], user_count=777)
+    viewer = Viewer(proved_email="sam@partner.example", ordered_name="Harbour Seafood Trading", ordered_email="")
+    match = find_candidates(email="x@pellworm.example", company_name="Harbour Seafood Trading", viewer=viewer)
+    assert [card.masked for card in match.candidates] == [True]
