@@ -42,6 +42,7 @@ class FinderFacts:
     def __init__(self, *, access: Access, query: Mapping[str, Any]) -> None:
         self.access, self.order, self.email = access, access.order, access.user.email
         self.query = query
+        self._shown_again: dict[tuple[Question, UUID], Candidate | None] = {}
 
     def is_administrator(self, choice: Mapping[str, Any] | None) -> bool:
         """Say whether this person is an administrator of the organization chosen, as of now."""
@@ -106,7 +107,7 @@ class FinderFacts:
             "audience": audience,
             "partner": self._choice("partner", answers, self.email) if audience == "customer" else None,
             "customer": self._choice("customer", answers, customer_email),
-            "offered_to": customer_email if audience == "customer" else "",
+            "offered_to": customer_email if audience == "customer" and self._may_tell_who(answers) else "",
         }
 
     # Who is looked for, and who looks
@@ -243,8 +244,11 @@ class FinderFacts:
         asked = self.question(which, answers)
         if asked is None:
             return None
-        shown = searches.standing_of(self.order, self.access.user).shown
-        return searches.again(public_id, asked, self._seen_by(asked), shown)
+        if (asked, public_id) not in self._shown_again:
+            shown = searches.standing_of(self.order, self.access.user).shown
+            candidate = searches.again(public_id, asked, self._seen_by(asked), shown)
+            self._shown_again[asked, public_id] = candidate
+        return self._shown_again[asked, public_id]
 
     def _refusal(self, answers: Answers) -> policies.Refusal | None:
         customer = chosen(answers, "customer") or {}
@@ -255,24 +259,31 @@ class FinderFacts:
             is_administrator=bool(answers["order"]["administrator"]),
         )
 
-    def _delegate_problem(self, answers: Answers) -> str:
-        """Return why this address can't be given the set-up, or "".
+    def _may_tell_who(self, answers: Answers) -> bool:
+        """Say whether this person may be told if the address entered is an administrator of the customer.
 
-        Of an organization that nothing ties the person to, nobody is told who administers it: neither yes nor no.
+        Of an organization that nothing ties them to, nobody is told who administers it: neither yes nor no.
         """
         customer = chosen(answers, "customer") or {}
         email = self._asked_for("customer", answers)[0]
-        if customer.get("organization") == "new":
-            return ""
-        if email != normalize.email_key(self.order.customer_email):
-            candidate = self._again("customer", answers, UUID(customer["organization"]))
-            if candidate is None or candidate.masked:
-                return _(
-                    "Nothing shows yet that %(email)s is an administrator of this customer. Leave this unticked and "
-                    "set up the services yourself, or ask the order desk to name the customer’s administrator in the "
-                    "order: %(contact)s."
-                ) % {"email": email, "contact": settings.HELP_CONTACT}
-        if is_full_administrator(email=email, public_id=customer["organization"]):
+        if customer.get("organization") == "new" or email == normalize.email_key(self.order.customer_email):
+            return True
+        candidate = self._again("customer", answers, UUID(customer["organization"]))
+        return candidate is not None and not candidate.masked
+
+    def _delegate_problem(self, answers: Answers) -> str:
+        """Return why this address can't be given the set-up, or ""."""
+        customer = chosen(answers, "customer") or {}
+        email = self._asked_for("customer", answers)[0]
+        if not self._may_tell_who(answers):
+            return _(
+                "Nothing shows yet that %(email)s is an administrator of this customer. Leave this unticked and set up "
+                "the services yourself, or ask the order desk to name the customer’s administrator in the order: "
+                "%(contact)s."
+            ) % {"email": email, "contact": settings.HELP_CONTACT}
+        if customer.get("organization") == "new" or is_full_administrator(
+            email=email, public_id=customer["organization"]
+        ):
             return ""
         return self.not_an_administrator(answers)
 
