@@ -35,6 +35,8 @@ MAX_TRIES = Mail.MAX_TRIES
 GRACE = timedelta(seconds=20)
 # Of a process's threads, so many may wait for the vendor's systems: the others are there for emails and codes.
 _senders = threading.BoundedSemaphore(2)
+# Of a process's threads, one at a time is between handing an email over and noting that it went out.
+_sending = threading.Lock()
 # After so many seconds a job ends and another goes on, so that it isn't taken for a stalled one.
 _TURN = 60
 # The sweeper wakes as many workers as there are orders with something due, but not more than this.
@@ -166,9 +168,9 @@ def _try_one[Row: (Mail, SignInCode)](
     """Send the email of one row and note the outcome, the row locked meanwhile.
 
     The note is written after the server took the mail: a worker killed between the two sends it once more, with the
-    same Message-ID; a mail is never lost.
+    same Message-ID; a mail is never lost. A worker sends one at a time, so that it is only ever one that is repeated.
     """
-    with transaction.atomic():
+    with _sending, transaction.atomic():
         row = rows.select_for_update(skip_locked=True, of=("self",)).filter(pk=pk, sent_at=None).first()
         if row is None or row.tries >= MAX_TRIES:
             return
