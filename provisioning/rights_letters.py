@@ -242,6 +242,7 @@ def desk_gave(mail: Mail, url: str) -> Message:
         facts=((_("Given to"), words["who"]), *_facts(mail), *_lasting(mail)),
         button=_("See the request"),
         url=url,
+        after=(_("If you do nothing, they keep it as long as it lasts."),),
         why=_("You get this email because you are a full administrator of %(organization)s.") % words,
     )
 

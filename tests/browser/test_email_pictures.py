@@ -33,6 +33,7 @@ FOLDER = Path(__file__).parent / "pictures" / "emails"
 NOW = datetime(2026, 11, 21, 14, 5, tzinfo=UTC)
 WIDTH = 600
 KIM, SAM, BOSS = "kim@contoso.example", "sam@partner.example", "boss@contoso.example"
+TO_ADMINISTRATORS = {"access_requested", "access_decided", "desk_began", "desk_gave"}
 NewContext = Callable[..., BrowserContext]
 EVERY = [*sorted(EVENTS), "sign_in_code"]
 
@@ -64,13 +65,16 @@ def _message(event: str) -> EmailMultiAlternatives:
     order, parts = _order_with_everybody()
     if event in {"access_approved", "access_declined"}:
         order.parts.filter(role="approver").update(ended_at=NOW)
-    part = parts["approver" if event in {"access_requested", "access_decided"} else "contact"]
+    part = parts["approver" if event in TO_ADMINISTRATORS else "contact"]
     facts = {
         "requester": SAM,
         "organization": "Contoso",
         "right": "full",
         "until": (NOW + timedelta(days=14)).isoformat(),
-        "reason": "Ask Lee in purchasing first." if event == "access_declined" else "",
+        "reason": "Ask Lee in purchasing first." if event in {"access_declined", "right_taken_back"} else "",
+        "objections": (NOW + timedelta(days=7)).isoformat(),
+        "ends": (NOW + timedelta(days=90)).isoformat(),
+        "request": str(order.access_requests.get().pk),
         "decision": "approved",
         "decided_by": "lee@contoso.example" if event == "access_decided" else "",
         "role": "act",

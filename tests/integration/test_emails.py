@@ -35,6 +35,12 @@ from tests.mailbox import deliver, link_in, newest
 pytestmark = pytest.mark.django_db
 
 CONTACT = "carol@partner.example"
+# What each email says of the reader who does nothing.
+IF_NOTHING = (
+    "f you do nothing", "othing is set up before somebody", "nothing that you need to do", "need to do nothing",
+    "you can ignore this email", "f nobody objects until",
+    "f nobody does anything",
+)  # fmt: skip
 
 
 def place(number: str = "PO-7", **facts: Any) -> Order:
@@ -232,6 +238,7 @@ def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> Non
     for text in (message.body, html):
         assert "PO-7" in text
         assert "You get this email because" in text
+        assert any(words in text for words in IF_NOTHING), text
         assert settings.HELP_CONTACT in text
         assert settings.BRAND_NAME in text
         assert "None" not in text
