@@ -54,6 +54,8 @@ class May(enum.StrEnum):
     READ_SUMMARY = "read_summary"
     DECIDE = "decide"  # on a request for rights in one's organization
     SEE_HISTORY = "see_history"  # their part of it: access_to(…).reader
+    HAND_BACK = "hand_back"  # the set-up, to the customer it was taken over from
+    DISCUSS = "discuss"  # ask and answer about fields of the set-up
     ASK_FOR_SET_UP = "ask_for_set_up"  # anew, for the right that the set-up rested on
     ASK_FOR_FULL_RIGHT = "ask_for_full_right"  # once the order is set up
 
@@ -68,9 +70,11 @@ CLOSED: Final = "closed"
 RULES: dict[tuple[Role, str], frozenset[May]] = {
     (Role.CONTACT, State.PLACED): frozenset({May.FIND, May.HAND_OVER}),
     (Role.CONTACT, State.HELD): frozenset({May.FIND, May.HAND_OVER}),
-    (Role.CONTACT, State.MAPPED): frozenset({May.SET_UP, May.TAKE_OVER, May.ASK_FOR_SET_UP}),
+    (Role.CONTACT, State.MAPPED): frozenset(
+        {May.SET_UP, May.TAKE_OVER, May.HAND_BACK, May.DISCUSS, May.ASK_FOR_SET_UP}
+    ),
     (Role.CONTACT, State.SET_UP): frozenset({May.READ_SUMMARY, May.ASK_FOR_FULL_RIGHT}),
-    (Role.DELEGATE, State.MAPPED): frozenset({May.SET_UP}),
+    (Role.DELEGATE, State.MAPPED): frozenset({May.SET_UP, May.DISCUSS}),
     (Role.DELEGATE, State.SET_UP): frozenset({May.READ_SUMMARY}),
     (Role.FORMER_CONTACT, State.PLACED): frozenset({May.TAKE_BACK}),
     (Role.FORMER_CONTACT, State.HELD): frozenset({May.TAKE_BACK}),
@@ -117,6 +121,10 @@ class Access:
             return not delegated and not self.right_is_over  # the customer has it; taking over comes first
         if what is May.TAKE_OVER:
             return delegated and not self.right_is_over
+        if what is May.HAND_BACK:
+            return not delegated and not self.right_is_over and self.former_delegate is not None
+        if what is May.DISCUSS:
+            return not self.right_is_over
         if what is May.ASK_FOR_FULL_RIGHT:
             return self.order.provisioning_administrator
         if what is May.TAKE_BACK:
@@ -151,6 +159,21 @@ class Access:
     def sees_history(self) -> bool:
         """Say for templates whether this person may read the order's history."""
         return self.may(May.SEE_HISTORY)
+
+    @cached_property
+    def former_delegate(self) -> Part | None:
+        """The part of the customer's administrator from whom the set-up was taken over last."""
+        parts = Part.objects.filter(order=self.order, role=Part.Role.DELEGATE, ended_at__isnull=False)
+        return parts.select_related("user", "order").order_by("-pk").first()
+
+    @cached_property
+    def other_in_set_up(self) -> Part | None:
+        """The part of the other one while the customer sets up: the contact's for the delegate, and the reverse."""
+        if not self.order.delegated_to or self.order.state != State.MAPPED:
+            return None
+        role = {Role.CONTACT: Part.Role.DELEGATE, Role.DELEGATE: Part.Role.CONTACT}.get(self.role)
+        parts = Part.objects.filter(order=self.order, role=role, ended_at=None) if role else Part.objects.none()
+        return parts.exclude(user=self.user).select_related("user", "order").first()
 
     @property
     def right_is_over(self) -> bool:

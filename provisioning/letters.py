@@ -186,6 +186,61 @@ def setup_taken_over(mail: Mail, url: str) -> Message:
     )
 
 
+def setup_handed_back(mail: Mail, url: str) -> Message:
+    """To the customer's administrator: the partner, who had taken the set-up over, hands it back."""
+    words = {"number": mail.order.number}
+    words["partner"] = mail.order.partner.name if mail.order.partner else mail.order.sold_to
+    return Message(
+        subject=_("Set up your services: order %(number)s") % words,
+        title=_("The set-up of order %(number)s is yours again") % words,
+        paragraphs=(
+            _("%(partner)s had taken the set-up over, and hands it back to you. Every answer is kept.") % words,
+        ),
+        facts=order_facts(mail.order),
+        button=_("Set Up Your Service"),
+        url=url,
+        after=(
+            *until(mail.link),
+            _("%(partner)s can watch the set-up, and can take it over.") % words,
+            _("Nothing is set up before somebody has completed these steps."),
+        ),
+        why=_("You get this email because you had been asked to set up order %(number)s.") % words,
+    )
+
+
+def question_asked(mail: Mail, url: str) -> Message:
+    """To the other one who sets up. ``facts``: about, text, page (where to answer)."""
+    words = {"number": mail.order.number, "about": mail.facts.get("about", "")}
+    return Message(
+        subject=_("Order %(number)s: a question about “%(about)s”") % words,
+        title=_("A question about the set-up"),
+        paragraphs=(mail.facts.get("text", ""),),
+        facts=((_("Order"), mail.order.number), (_("About"), words["about"])),
+        button=_("Open the step"),
+        url=mail.facts.get("page", "") or settings.PUBLIC_URL,
+        after=(_("If you do nothing, the question stays open. The set-up goes on without it."),),
+        why=_("You get this email because you and somebody else set up order %(number)s.") % words,
+    )
+
+
+def question_answered(mail: Mail, url: str) -> Message:
+    """To the person who asked. ``facts``: about, text, answer, page."""
+    words = {"number": mail.order.number, "about": mail.facts.get("about", "")}
+    return Message(
+        subject=_("Order %(number)s: your question about “%(about)s” was answered") % words,
+        title=_("Your question was answered"),
+        paragraphs=(mail.facts.get("answer", ""),),
+        facts=(
+            (_("Order"), mail.order.number),
+            (_("About"), words["about"]),
+            (_("Your question"), mail.facts.get("text", "")),
+        ),
+        button=_("Open the step"),
+        url=mail.facts.get("page", "") or settings.PUBLIC_URL,
+        why=_("You get this email because you asked this question about order %(number)s.") % words,
+    )
+
+
 def link_again(mail: Mail, url: str) -> Message:
     """To the address of a link, asked for on the page of an expired or replaced one."""
     number = mail.order.number
@@ -212,6 +267,9 @@ EVENTS: dict[str, Letter] = {
         order_cancelled,
         setup_delegated,
         setup_taken_over,
+        setup_handed_back,
+        question_asked,
+        question_answered,
         set_up_confirmation,
         access_requested,
         access_approved,
@@ -238,6 +296,9 @@ NAMES: dict[str, str | Promise] = {
     "order_cancelled": gettext_lazy("Order cancelled"),
     "setup_delegated": gettext_lazy("Set up your services"),
     "setup_taken_over": gettext_lazy("Set-up taken over"),
+    "setup_handed_back": gettext_lazy("Set-up handed back"),
+    "question_asked": gettext_lazy("Question about the set-up"),
+    "question_answered": gettext_lazy("Question answered"),
     "set_up_confirmation": gettext_lazy("Services set up"),
     "access_requested": gettext_lazy("Request for rights"),
     "access_approved": gettext_lazy("Request approved"),

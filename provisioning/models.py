@@ -343,6 +343,38 @@ class Draft(models.Model):
         return str(self.order)
 
 
+class Question(models.Model):
+    """What the partner or the customer's administrator asks the other about a field of the set-up."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="questions")
+    step = models.CharField(max_length=60)
+    field = models.CharField(max_length=60, blank=True)  # "" for the whole step
+    about = models.CharField(max_length=300)  # the field in words, as the person who asked saw it
+    text = models.TextField()
+    asked_at = models.DateTimeField(default=timezone.now)
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    answer = models.TextField(blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(closed_at=None, closed_by=None, answer="")
+                | models.Q(closed_at__isnull=False, closed_by__isnull=False),
+                name="question_closed_says_who_and_when",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(answer="") | ~models.Q(closed_by=models.F("asked_by")),
+                name="question_answered_by_the_other",
+            ),
+            models.CheckConstraint(condition=~models.Q(text=""), name="question_has_a_text"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order}: {self.about}"
+
+
 class Event(models.Model):
     """One thing that happened to an order. Rows are only ever added (``history.record``); the database sees to it.
 
@@ -382,6 +414,9 @@ class Event(models.Model):
         DESK_ASKED = "desk_asked", _("Order desk asked for help")
         DESK_BEGUN = "desk_begun", _("Order desk looks into it")
         DESK_GAVE = "desk_gave", _("Right given by the order desk")
+        HANDED_BACK = "handed_back", _("Set-up handed back to the customer")
+        QUESTION = "question", _("Question about the set-up")
+        ANSWERED = "answered", _("Question answered")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=40)  # a Kind

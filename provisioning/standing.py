@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from provisioning import drafts
 from provisioning.access import Access, May, Role
-from provisioning.models import AccessRequest
+from provisioning.models import AccessRequest, Part
 from provisioning.steps import SETUP, applicable, readable
+from provisioning.templatetags.look import masked
 from subscriptions.models import Order
 
 State = Order.State
@@ -46,6 +48,60 @@ def last_request(access: Access) -> AccessRequest | None:
         "organization", "order", "desk_case"
     )
     return asked.order_by("-pk").first() or access.part.rests_on
+
+
+def subjects(order: Order) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return what can be asked about, by step: ("step", the whole step) and ("step.field", label) of each field."""
+    entries = drafts.load(order.pk).steps.get("set_up", {})
+    kept = readable(SETUP, {name: entry["answer"] for name, entry in entries.items()})
+    answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}, **kept}
+    found = []
+    for step in applicable(SETUP, answers):
+        if step.name in {"subscription", "review"}:
+            continue
+        form = getattr(step.form, "form", step.form)  # rows of a form, or one
+        fields = [
+            (f"{step.name}.{name}", str(field.label))
+            for name, field in form.base_fields.items()
+            if field.label and not field.widget.is_hidden
+        ]
+        found.append((str(step.label), [(step.name, _("The whole step")), *fields]))
+    return found
+
+
+def answered(order: Order) -> list[dict[str, Any]]:
+    """Return what is answered of the set-up, by step: title, step, rows (label, value), by (address) and at."""
+    entries = drafts.load(order.pk).steps.get("set_up", {})
+    return [
+        {
+            "title": step.label,
+            "step": step.name,
+            "rows": entries[step.name]["display"],
+            "by": entries[step.name]["by"],
+            "at": drafts.changed_at(entries[step.name]),
+        }
+        for step in SETUP
+        if step.name in entries and entries[step.name]["display"]
+    ]
+
+
+def chain(access: Access) -> list[dict[str, Any]]:
+    """Return who had the order, from the first to whoever has it: who (masked unless they are the reader or typed by
+    them), since and until (None: still).
+    """
+    parts = Part.objects.filter(order=access.order, role=Part.Role.CONTACT).select_related("user", "given_by")
+    own = access.user
+    return [
+        {
+            "who": part.user.email
+            if part.user_id == own.pk or (part.given_by and part.given_by.user_id == own.pk)
+            else masked(part.user.email),
+            "you": part.user_id == own.pk,
+            "since": part.since_at,
+            "until": part.ended_at,
+        }
+        for part in parts.order_by("pk")
+    ]
 
 
 def progress(order: Order) -> dict[str, int]:

@@ -102,6 +102,9 @@ SENTENCES: dict[str, Sentence] = {
             "%(who)s gave %(requester)s a right in %(name)s (%(right)s) until %(ends)s, as %(began)s had begun."
         ),
     ),
+    Kind.HANDED_BACK: Sentence(gettext_lazy("%(who)s handed the set-up back to %(to)s."), Seen.BY_PEOPLE),
+    Kind.QUESTION: Sentence(gettext_lazy("%(who)s asked about “%(about)s”: %(text)s"), Seen.BY_PEOPLE),
+    Kind.ANSWERED: Sentence(gettext_lazy("%(who)s answered about “%(about)s”: %(answer)s"), Seen.BY_PEOPLE),
     Kind.RIGHT_TAKEN: Sentence(
         gettext_lazy("An administrator took back the right that a request had given."),
         Seen.BY_CONTACTS,
@@ -153,6 +156,7 @@ TOLD_TO_CONTACTS = frozenset(
         "order_cancelled",
         "setup_delegated",
         "setup_taken_over",
+        "setup_handed_back",
         "set_up_confirmation",
     }
 )

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 
-from provisioning import document_views, history_views, link_views, rights_views, views
+from provisioning import delegation_views, document_views, history_views, link_views, rights_views, views
 from provisioning.admin import site as order_desk
 from provisioning.brand import brand_css
 from provisioning.wizard import FinderWizard, SetUpWizard
@@ -56,6 +56,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rights/", rights_views.organizations, name="organizations"),
     path("rights/<uuid:organization>/", rights_views.rights, name="rights"),
     path("rights/<uuid:organization>/<uuid:request_id>/", rights_views.right, name="right"),
+    path("orders/<number:number>/hand-back/", delegation_views.hand_back, name="hand_back"),
+    path("orders/<number:number>/questions/", delegation_views.questions, name="questions"),
     path("orders/<number:number>/delegated/", views.delegated, name="delegated"),
     path("orders/<number:number>/taken-over/", views.taken_over, name="taken_over"),
     path("orders/<number:number>/later/", views.postponed, name="postponed"),

@@ -108,6 +108,7 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
         "typed": own is not None,
         "since": access.part.ended_at,
         "may_take_back": access.may(May.TAKE_BACK),
+        "chain": standing.chain(access),
     }
     return render(request, "handed_over.html", _with(access, context))
 
@@ -207,13 +208,16 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
             with contextlib.suppress(Refused):  # the order closed since the line above
                 actions.take_over(order=access.order, by=access.user)
             return redirect("order", number=number)
-    event = access.order.events.filter(kind=Event.Kind.DELEGATED).last()
+    given = [Event.Kind.DELEGATED, Event.Kind.HANDED_BACK]
+    event = access.order.events.filter(kind__in=given).last()
     context = {
         "delegate": access.order.delegated_to,
         "since": event.at if event else access.order.mapped_at,
         "customer": access.order.customer.name if access.order.customer else "",
         "may_take_over": True,
         "progress": standing.progress(access.order),
+        "answered": standing.answered(access.order),
+        "open_questions": access.order.questions.filter(closed_at=None).count(),
     }
     return render(request, "delegated.html", _with(access, context))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -10,11 +11,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from provisioning import actions, alike, steps
-from provisioning.access import May
+from provisioning.access import May, Role
+from provisioning.drafts import changed_at
 from provisioning.engine import PROBLEM, OrderWizard, display
 from provisioning.facts import SetUpFacts
 from provisioning.finder_facts import FinderFacts
@@ -155,6 +158,26 @@ class SetUpWizard(OrderWizard):
         if step != "review":
             return self.facts.of_page(step)
         return self.facts.of_review(self.answers, self.access, self.url, self.seal_before(step))
+
+    def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
+        """Add what the partner and the customer's administrator know of each other on this step."""
+        context = super().get_context_data(form, **kwargs)
+        context["together"] = self.together(self.steps.current, form)
+        return context
+
+    def together(self, step: str, form: Any) -> dict[str, Any]:
+        """Return who else answered this step within the hour, the open questions about it, and what one may do."""
+        entry = self.storage.entry(step)
+        recent = entry and changed_at(entry) > timezone.now() - timedelta(hours=1)
+        theirs = entry if entry and recent and entry["by"] not in {"", self.access.user.email} else None
+        if self.order.audience == Order.Audience.OWN and not theirs:
+            return {}  # nobody else ever sets up an order of one's own
+        return {
+            "other": {"by": theirs["by"], "at": changed_at(theirs)} if theirs else None,
+            "questions": list(self.order.questions.filter(step=step, closed_at=None).select_related("asked_by")),
+            "may_ask": self.access.other_in_set_up is not None and step not in {"subscription", "review"},
+            "may_hand_back": self.access.role is Role.CONTACT and self.access.may(May.HAND_BACK),
+        }
 
     def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
         """*Set up later* leaves everything as it is."""

@@ -459,8 +459,23 @@ def handing_on() -> Scene:
     order = a_delegated_order(contact=SAM, customer_email=CUSTOMER)
     yield Sight("delegated", f"/orders/{order.number}/delegated/", SAM, dark=True)
     yield Sight("delegate-subscription", f"/orders/{order.number}/services/subscription/", CUSTOMER)
-    actions.take_over(order=order, by=links.user_for(SAM))
+    wizard = Wizard(signed_in(CUSTOMER), order, "set_up")
+    wizard.open()
+    wizard.fill("subscription", choice="now")
+    wizard.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no")
+    sam, customer = links.user_for(SAM), links.user_for(CUSTOMER)
+    about, text = "Meeting setup: Time zone", "Are most of you in Berlin?\nThen this is right."
+    question = actions.ask_about(order=order, by=sam, step="meetings", field="time_zone", about=about, text=text)
+    yield Sight("delegated-answered", f"/orders/{order.number}/delegated/", SAM, dark=True)
+    yield Sight("question-at-step", f"/orders/{order.number}/services/meetings/", CUSTOMER, dark=True)
+    yield Sight("questions", f"/orders/{order.number}/questions/", CUSTOMER)
+    yield Sight("questions-error", f"/orders/{order.number}/questions/", SAM, act=_press("Ask"))
+    actions.close_question(question=question, by=customer, answer="Most of us are.")
+    yield Sight("questions-answered", f"/orders/{order.number}/questions/", SAM)
+    actions.take_over(order=order, by=sam)
     yield Sight("taken-over", f"/orders/{order.number}/taken-over/", CUSTOMER)
+    yield Sight("together", f"/orders/{order.number}/services/meetings/", SAM)
+    yield Sight("hand-back", f"/orders/{order.number}/hand-back/", SAM)
 
 
 def setting_up() -> Scene:

@@ -78,6 +78,9 @@ def _message(event: str) -> EmailMultiAlternatives:
         "decision": "approved",
         "decided_by": "lee@contoso.example" if event == "access_decided" else "",
         "role": "act",
+        "about": "Meeting setup: Time zone",
+        "text": "Are most of the users in Berlin?",
+        "answer": "Yes, nearly all of them." if event == "question_answered" else "",
     }
     return _composed(Mail(order=order, event=event, to=part.user.email, link=links.current(part=part), facts=facts))
 

@@ -79,6 +79,8 @@ handed_over     order   page        page        order order    order     order  
 held            order   order       order       page  order    order     order    order      order  order   order
 access_request  404     404         404         404   page     404       404      404        404    404     404
 full_right      order   order       order       order order    order     order    order      order  order   order
+hand_back       order   order       order       order order    order     order    order      order  order   order
+questions       order   order       order       order order    page      page     order      order  order   order
 delegated       order   order       order       order order    page      order    order      order  order   order
 taken_over      order   order       order       order order    order     order    page       order  order   order
 postponed       order   order       order       order order    order     page     order      page   order   order
@@ -105,6 +107,8 @@ handed_over     order   order  order    order order    order   order    order or
 held            order   order  order    held  order    order   order    order order  order  order
 access_request  404     404    404      404   page     404     404      404   404    404    404
 full_right      order   order  order    order order    order   order    order order  order  order
+hand_back       order   order  order    order order    order   order    order order  order  order
+questions       order   order  order    order order    page    page     order order  order  order
 delegated       order   order  order    order order    order   order    order order  order  order
 taken_over      no      no     no       no    no       no      no       no    no     no     no
 postponed       no      no     no       no    no       no      no       no    no     no     no

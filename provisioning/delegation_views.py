@@ -1,0 +1,93 @@
+"""The partner and the customer's administrator set up together: handing back, and questions about a field."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from provisioning import actions, standing
+from provisioning.access import May, access_to
+from provisioning.forms.questions import Answer, Ask
+from subscriptions.rules import Refused
+
+READ_OR_POST = ["GET", "HEAD", "POST"]
+
+
+@never_cache
+@login_required
+@require_http_methods(READ_OR_POST)
+def hand_back(request: HttpRequest, number: str) -> HttpResponse:
+    """Handing the set-up back to the customer's administrator: GET asks, POST does it."""
+    with transaction.atomic():
+        access = access_to(request.user, number, lock=request.method == "POST")
+        if not access.may(May.HAND_BACK):
+            return redirect("order", number=number)
+        if request.method == "POST":
+            try:
+                actions.hand_back(order=access.order, by=access.user)
+            except actions.NotAnAdministrator:
+                messages.error(
+                    request, _("This person no longer administers the organization, so you go on with the set-up.")
+                )
+            except Refused:
+                pass  # the order closed since the line above
+            return redirect("order", number=number)
+    context = {"order": access.order, "access": access, "to": access.former_delegate}
+    return render(request, "hand_back.html", context)
+
+
+@never_cache
+@login_required
+@require_http_methods(READ_OR_POST)
+def questions(request: HttpRequest, number: str) -> HttpResponse:
+    """What is asked about fields of the set-up: asking, answering and closing by POST."""
+    access = access_to(request.user, number)
+    if not access.may(May.DISCUSS) or (access.other_in_set_up is None and not access.order.questions.exists()):
+        return redirect("order", number=number)
+    subjects = standing.subjects(access.order)
+    about = request.GET.get("about", "")
+    form, answering = Ask(None, subjects=subjects, initial={"subject": about}), None
+    if request.method == "POST" and "question" in request.POST:
+        pk = str(request.POST["question"])
+        question = get_object_or_404(access.order.questions, pk=int(pk) if pk.isdecimal() and len(pk) < 19 else 0)
+        answering = Answer(request.POST)
+        own = question.asked_by_id == access.user.pk
+        if own or answering.is_valid():
+            text = "" if own else answering.cleaned_data["answer"]
+            with contextlib.suppress(Refused):
+                actions.close_question(question=question, by=access.user, answer=text)
+            return redirect("questions", number=number)
+    elif request.method == "POST":
+        form = Ask(request.POST, subjects=subjects)
+        if access.other_in_set_up is None:
+            return redirect("questions", number=number)
+        if form.is_valid():
+            try:
+                actions.ask_about(order=access.order, by=access.user, **form.asked)
+                messages.success(request, _("Your question is on its way by email."))
+            except actions.TooManyQuestions:
+                messages.error(request, _("There are many open questions: have some answered first."))
+            except Refused:
+                pass
+            return redirect("questions", number=number)
+    asked = list(access.order.questions.select_related("asked_by", "closed_by").order_by("-pk"))
+    context: dict[str, Any] = {
+        "order": access.order,
+        "access": access,
+        "open": [question for question in asked if question.closed_at is None],
+        "closed": [question for question in asked if question.closed_at is not None],
+        "form": form if access.other_in_set_up else None,
+        "answering": answering,
+        "other": access.other_in_set_up,
+        "may_set_up": access.may(May.SET_UP),
+    }
+    return render(request, "questions.html", context)
