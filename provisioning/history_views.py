@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
@@ -70,17 +71,12 @@ def exported(order: Order, reader: Reader, form: str) -> HttpResponse:
     An event's hash is the SHA-256 of its ``text`` (given to the order desk), which holds the hash before it.
     """
     head = history.head(order)
-    events = [event for event in order.events.select_related("by") if story.may_read(event, reader)]
+    events = {event.position: event for event in order.events.select_related("by")}
     rows: list[dict[str, Any]] = []
-    for event in events:
-        row = {
-            "position": event.position,
-            "at": event.at.isoformat(),
-            "kind": event.kind,
-            "sentence": story.sentence(event, reader),
-            "hash": event.hash,
-        }
+    for line in story.tell(events.values(), reader):
+        row = {**asdict(line), "at": line.at.isoformat()}
         if reader.is_desk:
+            event = events[line.position]
             row |= {"who": event.who, "facts": event.facts, "text": chain.text_of(number=order.number, event=event)}
         rows.append(row)
     name = f"history-{order.number}.{form}"

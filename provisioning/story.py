@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -181,6 +181,7 @@ class Reader:
     email: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    typed: frozenset[str] = frozenset()  # addresses that the reader typed, which need no mask
 
     @property
     def is_desk(self) -> bool:
@@ -204,11 +205,16 @@ class Line:
 
 def tell(events: Iterable[Event], reader: Reader) -> list[Line]:
     """Return what this reader may read of these events (with ``by``), in their order and in the current language."""
-    return [
-        Line(event.position, event.at, event.kind, sentence(event, reader), event.hash)
-        for event in events
-        if may_read(event, reader)
-    ]
+    events = [event for event in events if may_read(event, reader)]
+    reader = replace(reader, typed=frozenset(_typed(events, reader)))
+    return [Line(event.position, event.at, event.kind, sentence(event, reader), event.hash) for event in events]
+
+
+def _typed(events: Iterable[Event], reader: Reader) -> Iterator[str]:
+    for event in events:
+        to = event.facts.get("to")
+        if event.who == reader.email and event.kind in {Kind.HANDED_OVER, Kind.DELEGATED} and isinstance(to, str):
+            yield to
 
 
 def may_read(event: Event, reader: Reader) -> bool:
@@ -290,7 +296,7 @@ def _address(email: str, event: Event, reader: Reader) -> str:
     """An address as this reader may see it: whole to the order desk, to its owner, and to who typed it."""
     if email == reader.email:
         return _("%(email)s (you)") % {"email": email}
-    return email if reader.is_desk or event.who == reader.email else masked(email)
+    return email if reader.is_desk or event.who == reader.email or email in reader.typed else masked(email)
 
 
 def _value(field: str, value: Any) -> str:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import DatabaseError, models, transaction
+from django.db.models import Q
 from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
@@ -131,13 +132,20 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
 
 
 def send_waiting(*, grace: timedelta = GRACE) -> int:
-    """Try everything that is due and older than ``grace``; returns how many emails went out."""
+    """Try everything that is due and older than ``grace``; returns how many emails went out.
+
+    A row from the future was made before the clock was put back; its first try is due.
+    """
     now = timezone.now()
-    codes = SignInCode.objects.filter(sent_at=None, tries__lt=MAX_TRIES, asked_at__lte=now - grace)
+    codes = SignInCode.objects.filter(sent_at=None, tries__lt=MAX_TRIES)
+    codes = codes.filter(Q(asked_at__lte=now - grace) | Q(asked_at__gt=now, tries=0))
     codes = codes.filter(user__isnull=False, used_at=None, expires_at__gt=now).order_by("pk")
-    mails = Mail.objects.filter(sent_at=None, tries__lt=MAX_TRIES, created_at__lte=now - grace).order_by("pk")
-    due_codes = [pk for pk, begin, tries in codes.values_list("pk", "asked_at", "tries") if _due(begin, tries) <= now]
-    due_mails = [pk for pk, begin, tries in mails.values_list("pk", "created_at", "tries") if _due(begin, tries) <= now]
+    mails = Mail.objects.filter(sent_at=None, tries__lt=MAX_TRIES).order_by("pk")
+    mails = mails.filter(Q(created_at__lte=now - grace) | Q(created_at__gt=now, tries=0))
+    due_codes = [pk for pk, *row in codes.values_list("pk", "asked_at", "tries") if _is_due(*row, now)]
+    due_mails = [
+        pk for pk, begin, tries in mails.values_list("pk", "created_at", "tries") if _is_due(begin, tries, now)
+    ]
     for pk in due_codes:
         send_code.func(pk=pk)
     for pk in due_mails:
@@ -148,10 +156,10 @@ def send_waiting(*, grace: timedelta = GRACE) -> int:
     )
 
 
-def _due(begin: datetime, tries: int) -> datetime:
-    """When the try after this many is due."""
+def _is_due(begin: datetime, tries: int, now: datetime) -> bool:
+    """Say whether the try after this many is due."""
     quick = min(tries, 6)
-    return begin + timedelta(minutes=2**quick - 1) + timedelta(hours=tries - quick)
+    return tries == 0 or begin + timedelta(minutes=2**quick - 1) + timedelta(hours=tries - quick) <= now
 
 
 def _compose_mail(mail: Mail) -> EmailMultiAlternatives:

@@ -314,3 +314,27 @@ def test_a_mail_that_waits_is_found_when_its_job_was_lost() -> None:
     with time_machine.travel(timezone.now() + timedelta(seconds=31), tick=False):
         tasks.sweep.func(timestamp=0)
     assert [message.to for message in mail.outbox] == [[CONTACT]]
+
+
+def test_a_clock_that_jumps_sends_each_email_once_and_none_before_it_is_due() -> None:
+    start = timezone.now()
+    options = {"host": "127.0.0.1", "port": 1, "timeout": 1}  # nobody answers there
+    away = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}
+    with time_machine.travel(start, tick=False) as clock:
+        place("PO-1")
+        with override_settings(MAILERS=away):
+            tasks.send_waiting(grace=timedelta(0))
+        assert Mail.objects.get().tries == 1
+        clock.shift(timedelta(hours=-1))
+        assert tasks.send_waiting(grace=timedelta(0)) == 0  # its second try is a minute after it was made
+        place("PO-2")
+        clock.shift(timedelta(days=1, hours=1))
+        place("PO-3")
+        assert tasks.send_waiting() == 2  # of yesterday both; a worker may be at the newest
+        clock.move_to(start - timedelta(hours=1))
+        assert tasks.send_waiting() == 1  # made in what is the future again: it doesn't wait until then
+        for jump in (timedelta(days=1), timedelta(hours=-1), timedelta(days=30)):
+            clock.shift(jump)
+            tasks.send_waiting(grace=timedelta(0))
+    welcome = [message for message in mail.outbox if message.subject.startswith("Provisioning information")]
+    assert sorted(message.subject.rpartition(" ")[2] for message in welcome) == ["PO-1", "PO-2", "PO-3"]

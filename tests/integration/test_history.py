@@ -252,9 +252,10 @@ def test_the_desk_reads_everything_and_people_read_masked_addresses() -> None:
         f"{SAM} (you) handed the order over to {ALEX}.",
         f"{SAM} (you) took the order back from {ALEX}.",
         f"The email “Provisioning information required” went out to {SAM} (you).",
-        "The email “Order handed over to you” went out to a•••@partner.example.",
-        "The email “Order taken back” went out to a•••@partner.example.",
+        f"The email “Order handed over to you” went out to {ALEX}.",
+        f"The email “Order taken back” went out to {ALEX}.",
     ]
+    assert told(order, story.Reader(KIM))[2] == "s•••@partner.example handed the order over to a•••@partner.example."
 
 
 def reader(order: Order, email: str) -> story.Reader:
@@ -270,7 +271,7 @@ def test_who_had_the_order_reads_who_has_it_and_nothing_else_of_what_came_later(
     actions.hand_over(order=order, by=links.user_for(ALEX), email=KIM)
     assert told(order, reader(order, SAM))[2:] == [
         f"{SAM} (you) handed the order over to {ALEX}.",
-        "a•••@partner.example handed the order over to k•••@contoso.example.",
+        f"{ALEX} handed the order over to k•••@contoso.example.",
     ]
     assert told(order, reader(order, KIM))[3] == "The order waits for an administrator of the organization."
 
