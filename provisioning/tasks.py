@@ -142,7 +142,7 @@ def send_waiting(*, grace: timedelta = GRACE) -> int:
     codes = codes.filter(user__isnull=False, used_at=None, expires_at__gt=now).order_by("pk")
     mails = Mail.objects.filter(sent_at=None, tries__lt=MAX_TRIES).order_by("pk")
     mails = mails.filter(Q(created_at__lte=now - grace) | Q(created_at__gt=now, tries=0))
-    due_codes = [pk for pk, *row in codes.values_list("pk", "asked_at", "tries") if _is_due(*row, now)]
+    due_codes = [pk for pk, made, tries in codes.values_list("pk", "asked_at", "tries") if _is_due(made, tries, now)]
     due_mails = [
         pk for pk, begin, tries in mails.values_list("pk", "created_at", "tries") if _is_due(begin, tries, now)
     ]
