@@ -24,7 +24,7 @@ from provisioning.finder_facts import FinderFacts
 from provisioning.forms.asking import asked_too_often
 from provisioning.plan import PlanChanged
 from subscriptions.models import Order
-from subscriptions.rules import Refused, SiteNameTaken
+from subscriptions.rules import Problem, Refused, SiteNameTaken
 
 
 class FinderWizard(OrderWizard):
@@ -209,6 +209,8 @@ class SetUpWizard(OrderWizard):
         except PlanChanged:
             return self.show_again("review")
         except Refused as refused:
+            if refused.problem is Problem.CLOSED:
+                raise  # the engine says so for every step
             step = self.facts.step_of(refused, answers)
             if not step:
                 words = {"help": settings.HELP_CONTACT, "number": self.order.number}

@@ -83,6 +83,7 @@ def test_subscription_that_ended_is_taken_off_its_organizations_number_once() ->
         assert customer.active_subscription_count == counted == active
 
 
+@pytest.mark.django_db
 def test_second_set_up_finds_it_done_and_changes_nothing() -> None:
     order = mapped_order()
     first = actions.set_up_order(order=order, plans=plans([site("contoso-main")]))

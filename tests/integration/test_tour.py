@@ -192,9 +192,9 @@ def test_member_who_is_no_administrator_is_held_until_the_one_in_the_other_mailb
     assert "“Review the request”" in card("TOUR-203")
     administrator = Visitor("hana.martin@deutsches-museum.de")
     subject, address = administrator.emails()[0]
-    assert "asks to be an administrator of Deutsches Museum" in subject
+    assert "asks to set up order TOUR-203 for Deutsches Museum" in subject
     page = administrator.come_in(administrator.link_in(address, "Review the request"))
-    assert f"Should {visitor.email} be a full administrator of Deutsches Museum?" in page
+    assert f"Should {visitor.email} set up order TOUR-203 for Deutsches Museum?" in page
     request = order.access_requests.get()
     url = reverse("access_request", args=[order.number, request.public_id])
     assert "This request was approved" in administrator.client.post(url, {"decision": "approve"}, follow=True).text

@@ -78,7 +78,9 @@ def send_all(most: int = 500) -> None:
         for _turn in range(most):
             tasks.send_webhooks.func()
             waiting = Webhook.objects.filter(Webhook.OPEN, given_up_at=None)
-            first = waiting.order_by("order_id", "pk").distinct("order_id").values("next_try_at")  # the others wait for it
+            first = (
+                waiting.order_by("order_id", "pk").distinct("order_id").values("next_try_at")
+            )  # the others wait for it
             if not first:
                 return
             clock.move_to(max(timezone.now(), min(row["next_try_at"] for row in first)) + timedelta(seconds=1))
