@@ -237,6 +237,7 @@ def question_answered(mail: Mail, url: str) -> Message:
         ),
         button=_("Open the step"),
         url=mail.facts.get("page", "") or settings.PUBLIC_URL,
+        after=(_("You need to do nothing."),),
         why=_("You get this email because you asked this question about order %(number)s.") % words,
     )
 

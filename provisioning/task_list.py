@@ -9,8 +9,9 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from provisioning import waiting
 from provisioning.access import Access, May, Role, orders_of
-from provisioning.models import AccessRequest, Draft, User
+from provisioning.models import AccessRequest, Draft, Part, User
 from provisioning.standing import page_of
 from provisioning.templatetags.look import day, masked
 from subscriptions.models import Order
@@ -66,7 +67,25 @@ def entries(user: User) -> list[Entry]:
     requests = AccessRequest.objects.filter(order__in=orders, requester=user)
     asked = {each.order_id: each for each in requests.order_by("pk")}
     made = [_entry(access, begun.get(access.order.pk, _Begun()), asked.get(access.order.pk)) for access in found]
+    lost = waiting.unreachable(orders)
+    made = [_unreachable(access, entry, lost) for access, entry in zip(found, made, strict=True)]
     return sorted(made, key=lambda entry: (STATES.index(entry.state), entry.state == "next" and entry.order.closes_at))
+
+
+def _unreachable(access: Access, entry: Entry, lost: dict[tuple[int, str], Part]) -> Entry:
+    """The entry of somebody who waits for a person whose mailbox can't be reached: theirs to see to."""
+    role = Part.Role.CONTACT if access.role is Role.FORMER_CONTACT else Part.Role.DELEGATE
+    part = lost.get((access.order.pk, role))
+    mine = part is not None and (access.may(May.TAKE_OVER) or part.given_by_id == access.part.pk)
+    if entry.state != "waiting" or not mine:
+        return entry
+    return replace(
+        entry,
+        status=_("There is a problem"),
+        state="problem",
+        note=_("The email could not be delivered"),
+        button=_("See what to do"),
+    )
 
 
 def _answered(orders: list[int]) -> list[tuple[int, bool, bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -50,6 +51,14 @@ def for_request(request: AccessRequest) -> Waiting:
     times = Event.objects.filter(order=request.order_id, kind=Event.Kind.ASKED_AGAIN, at__gte=request.asked_at)
     last_at = max([request.asked_at, *times.values_list("at", flat=True)])
     return Waiting(last_at, _again_at(request.order_id, request.requester, last_at), request=request)
+
+
+def unreachable(orders: Iterable[int]) -> dict[tuple[int, str], Part]:
+    """Return who has one of these orders and can't be reached by email, by order and role; in one query."""
+    mails = Mail.objects.filter(link__part__order__in=orders, link__part__ended_at=None)
+    newest = mails.order_by("link__part", "-created_at", "-pk").distinct("link__part").select_related("link__part")
+    parts = [mail.link.part for mail in newest if mail.failed and mail.link]
+    return {(part.order_id, part.role): part for part in parts}
 
 
 def _again_at(order: int, by: User, last_at: datetime) -> datetime:

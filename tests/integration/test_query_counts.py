@@ -132,7 +132,7 @@ def test_my_orders_asks_as_often_for_thirty_orders_as_for_one(orders: int) -> No
         kinds[number % len(kinds)]()
     client = signed_in(KIM)
     # One of them: does the person administer an organization in which a request gave a right?
-    assert asked(lambda: client.get("/orders/")) <= 6
+    assert asked(lambda: client.get("/orders/")) <= 7  # one: whose mailbox can’t be reached
 
 
 @pytest.mark.parametrize("requests", [1, 10])
@@ -142,7 +142,7 @@ def test_my_orders_asks_as_often_for_ten_requests_to_decide_as_for_one(requests:
         order = an_own_order(contact=KIM)
         actions.ask_administrators(order=order, by=links.user_for(KIM), organization=boss.public_id)
     client = signed_in("boss@adventure.example")
-    assert asked(lambda: client.get("/orders/")) <= 6  # as above
+    assert asked(lambda: client.get("/orders/")) <= 7  # as above
 
 
 def test_pages_of_an_order_ask_a_few_times() -> None:

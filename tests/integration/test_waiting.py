@@ -157,6 +157,9 @@ def test_who_handed_over_is_told_that_the_email_did_not_arrive_until_another_is_
     assert "The email could not be delivered" in page
     assert "Take the order back and hand it over to the right address" in page
     assert "550" not in page
+    orders = signed_in(SAM).get("/orders/").text
+    assert "There is a problem" in orders
+    assert "The email could not be delivered" in orders
     with time_machine.travel(timezone.now() + LATER):
         again(order)
         assert "could not be delivered" not in signed_in(SAM).get(f"/orders/{order.number}/", follow=True).text
@@ -168,6 +171,7 @@ def test_who_delegated_is_told_too_and_who_asked_never_learns_whether_anybody_wa
     for email in (KIM, BOSS):
         call_command("note_bounce", email)
     assert "The email could not be delivered" in signed_in(SAM).get(f"/orders/{order.number}/", follow=True).text
+    assert signed_in(SAM).get("/orders/").text.count("There is a problem") == 1
     page = signed_in(SAM).get(f"/orders/{waits.number}/", follow=True).text
     history = signed_in(SAM).get(f"/orders/{waits.number}/history/").text
     assert "could not be delivered" not in page + history
