@@ -142,7 +142,7 @@ class Access:
     @cached_property
     def waits_for(self) -> Waiting | None:
         """Return what this person waits for, and can have sent again: that somebody opens a link, or decides."""
-        if self.role is Role.CONTACT and self.order.state == State.HELD:
+        if self.role is Role.CONTACT and (self.order.state == State.HELD or self.may(May.ASK_FOR_SET_UP)):
             asked = AccessRequest.objects.filter(order=self.order, requester=self.user).select_related("requester")
             last = asked.order_by("-pk").first()
             return waiting.for_request(last) if last and last.state is AccessRequest.State.OPEN else None

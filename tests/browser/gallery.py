@@ -387,23 +387,16 @@ def desk_help() -> Scene:
     AccessRequest.objects.update(expires_at=timezone.now() - timedelta(days=1))
     actions.ask_desk(order=request.order, by=links.user_for(KIM))
     yield Sight("held", f"/orders/{request.order.number}/held/", KIM, dark=True)
-    page = f"/admin/provisioning/accessrequest/{request.pk}/change/"
-    yield Sight("desk-list", "/admin/provisioning/accessrequest/", desk[0].email)
-    yield Sight("desk-begin", page, desk[0].email, dark=True)
     path = f"/orders/{request.order.number}/requests/{request.public_id}/"
     evidence = "The trade register names Kim as the owner; both administrators left.\nMail to them came back."
     case = actions.begin_desk_case(request=request, by=desk[0], evidence=evidence)
-    yield Sight("desk-waiting", page, desk[1].email)
     yield Sight(
         "request", f"/orders/{request.order.number}/requests/{request.public_id}/", "boss@contoso.com", dark=True
     )
     yield Sight("rights", f"/rights/{organization.public_id}/", "boss@contoso.com")
     begun = timezone.now() - timedelta(days=8)
     type(case).objects.update(begun_at=begun, waits_until=begun + timedelta(days=7))
-    yield Sight("desk-began-it", page, desk[0].email)
-    yield Sight("desk-confirm", page, desk[1].email)
     actions.confirm_desk_case(case=case, by=desk[1])
-    yield Sight("desk-given", page, desk[1].email)
     yield Sight("request-given", path, "boss@contoso.com")
     yield Sight("right", f"/rights/{organization.public_id}/{request.public_id}/", "boss@contoso.com")
     wizard.open()
