@@ -26,8 +26,9 @@ class Viewer:
 
     ``proved_email``: an address whose mailbox they proved with a code. ``ordered_name`` and ``ordered_email``: the
     customer as the order names it, which the vendor placed. ``names_customer``: whatever is asked for was named by the
-    vendor (the order desk, measurements). ``partner_of``: primary keys of the organizations they are partner of record
-    of. What a person types counts for nothing.
+    vendor (the order desk, measurements). ``sold_to``: the company that the vendor sold the order to. ``partner_of``:
+    primary keys of the organizations they are partner of record of. ``only``: where it is fixed, the organizations
+    that they may be shown besides those they belong to. What a person types counts for nothing.
     """
 
     proved_email: str = ""
@@ -35,6 +36,13 @@ class Viewer:
     partner_of: frozenset[int] = frozenset()
     ordered_name: str = ""
     ordered_email: str = ""
+    sold_to: str = ""
+    only: frozenset[int] | None = None
+
+    def named(self, name: str) -> bool:
+        """Whether this name is the vendor's word, not one that the person chose."""
+        words = {normalize.name_key(each) for each in (self.ordered_name, self.sold_to) if each}
+        return self.names_customer or normalize.name_key(name) in words
 
     def may_know_of(self, email: str) -> bool:
         """Whether this person may be told that this address belongs to somebody: their own, or one the vendor named."""

@@ -7,18 +7,19 @@ and the evidence a person reads. Statistics of use are stored on the organizatio
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.utils import timezone
 
-from orgs import compared, features, normalize, ranking, scoring, search
+from orgs import compared, features, normalize, ranking, scoring, search, telling
 from orgs.cards import FULL, Asked, Candidate, Viewer, as_seen_by, is_shared
 from orgs.models import Domain, Member, Organization
 from orgs.ranking import Code, Evidence
 from orgs.scoring import Scored
 from orgs.search import Found, Question
+from orgs.telling import domain_tie, is_member
 
 __all__ = [
     "FULL",
@@ -73,13 +74,12 @@ def find_candidates(
     left out (names without any tie), see :class:`orgs.cards.Viewer`.
     """
     question = _question(email, company_name)
-    found, slots = _found(question, partners=partners)
-    _keep_secret_who_is_a_member(question, found, viewer, only_at_own_domain=True)
+    found, slots = _found(question, viewer, partners=partners, only_at_own_domain=True)
     ranking_of = _rank(question, found, slots)
     sure = ranking_of.shown >= scoring.weights().shown_from
     kept = [pk for pk in ranking_of.order if sure or _belongs(found[pk], ranking_of.by_pk.get(pk))]
-    exact = [pk for pk in kept if _is_member(found[pk])]
-    others = [pk for pk in kept if not _is_member(found[pk])]
+    exact = [pk for pk in kept if is_member(found[pk])]
+    others = [pk for pk in kept if not is_member(found[pk])]
     candidates = _candidates(question, found, ranking_of, [*exact, *others], viewer, limit=max(limit, len(exact)))
     result = Result.NONE if not candidates else Result.EXACT if candidates[0].exact else Result.CANDIDATES
     return Match(result, candidates)
@@ -104,11 +104,10 @@ def search_by_domain(
     if is_shared(name):
         raise SharedDomain(name)
     question = search.ask(normalize.email_key(email), name, company_name)
-    found, slots = _found(question, partners=partners)
+    found, slots = _found(question, viewer, partners=partners)
     found = {pk: one for pk, one in found.items() if any(domain_of(each) == name for each, _status in one.domains)}
     for one in found.values():  # the older rule is about the own email's domain, not about one that is searched for
         one.ties = [tie for tie in one.ties if tie[0] != "seed"]
-    _keep_secret_who_is_a_member(question, found, viewer)
     ranking_of = _rank(question, found, slots)
     return _candidates(question, found, ranking_of, ranking_of.order, viewer, limit=min(limit, 10), searched=name)
 
@@ -119,9 +118,8 @@ def get_candidate(*, public_id: UUID, email: str, company_name: str, viewer: Vie
     if organization is None:
         return None
     question = _question(email, company_name)
-    found, slots = _found(question, also=[organization])
+    found, slots = _found(question, viewer, also=[organization])
     found = {pk: one for pk, one in found.items() if pk == organization}
-    _keep_secret_who_is_a_member(question, found, viewer)
     ranking_of = _rank(question, found, slots)
     return next(iter(_candidates(question, found, ranking_of, [organization], viewer, limit=1, chosen=True)), None)
 
@@ -131,10 +129,9 @@ def near_duplicates(
 ) -> tuple[Candidate, ...]:
     """Organizations that a new one of this name may already be: shown once more before it is made."""
     question = _question(email, name)
-    found, slots = _found(question)
-    _keep_secret_who_is_a_member(question, found, viewer)
+    found, slots = _found(question, viewer)
     ranking_of = _rank(question, found, slots)
-    near = [pk for pk in ranking_of.order if _is_member(found[pk]) or _is_near(ranking_of.by_pk.get(pk))]
+    near = [pk for pk in ranking_of.order if is_member(found[pk]) or _is_near(ranking_of.by_pk.get(pk))]
     candidates = _candidates(question, found, ranking_of, near, viewer, limit=limit, country=country)
     return tuple(each for each in candidates if each.name_tie or each.exact)
 
@@ -163,43 +160,22 @@ def _question(email: str, name: str) -> Question:
 
 
 def _found(
-    question: Question, *, partners: bool = False, also: Sequence[int] = ()
+    question: Question,
+    viewer: Viewer,
+    *,
+    partners: bool = False,
+    also: Sequence[int] = (),
+    only_at_own_domain: bool = False,
 ) -> tuple[dict[int, Found], list[search.Slot]]:
-    found, slots = search.look_up(question, also)
+    found, slots = telling.look_up(question, viewer, also=also, only_at_own_domain=only_at_own_domain)
     if partners:
         found = {pk: one for pk, one in found.items() if one.value("is_partner")}
     return found, slots
 
 
-def _keep_secret_who_is_a_member(
-    question: Question, found: Mapping[int, Found], viewer: Viewer, *, only_at_own_domain: bool = False
-) -> None:
-    """Forget that somebody else's address is a member's, where nobody named the address or the organization.
-
-    Pages for the address of an administrator, of a user and of nobody are then alike. ``only_at_own_domain``: but for
-    an organization that has nothing else to do with the address's domain (a free-mail address, say). The seed's first
-    rule finds it all the same, as one of the few that an order is shown.
-    """
-    if viewer.may_know_of(question.email):
-        return
-    for one in found.values():
-        if not _is_member(one):
-            continue
-        organization = one.organization
-        if viewer.knows(organization, list(organization.domains.all()), ""):
-            continue
-        if only_at_own_domain and not (question.domain and any(_domain_tie(question.domain, *d) for d in one.domains)):
-            continue
-        one.ties = [tie for tie in one.ties if tie[0] != "member"]
-
-
 def domain_of(name: str) -> str:
     """What somebody registered of an organization's domain."""
     return normalize.registrable_domain(name)
-
-
-def _is_member(found: Found) -> bool:
-    return any(arm == "member" for arm, _detail in found.ties)
 
 
 def _belongs(found: Found, scored: Scored | None) -> bool:
@@ -307,7 +283,7 @@ def _evidence(
             evidence[Code.USERS_AND_NAME_START] = ranking.evidence(Code.USERS_AND_NAME_START, question.domain)
     asked = searched or question.domain
     for name, status in found.domains if asked else ():
-        code_or_none = _domain_tie(asked, name, status)
+        code_or_none = domain_tie(asked, name, status)
         if code_or_none and not is_shared(name):
             evidence.setdefault(code_or_none, ranking.evidence(code_or_none, name))
     others = [name for name, _key in found.other_names]
@@ -337,14 +313,4 @@ def _looser_name_tie(question: Question, scored: Scored, names: Sequence[str]) -
         return ranking.evidence(Code.READS_THE_SAME, names[0])
     if seen["both_covered"] >= 0.25 or seen["any_name_covers"] >= 0.6:
         return ranking.evidence(Code.SAME_WORDS, names[0])
-    return None
-
-
-def _domain_tie(asked: str, name: str, status: str) -> Code | None:
-    if name == asked:
-        return Code.CLAIMED_DOMAIN if status == Domain.Status.CLAIMED else Code.VERIFIED_DOMAIN
-    if normalize.registrable_domain(name) == normalize.registrable_domain(asked):
-        return Code.SUB_DOMAIN
-    if normalize.domain_label(name) == normalize.domain_label(asked):
-        return Code.OTHER_TLD
     return None

@@ -11,7 +11,7 @@ import enum
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -115,6 +115,7 @@ def viewer(order: Order, user: User, *, named: bool, partner_of: frozenset[int])
         partner_of=partner_of,
         ordered_name=order.customer_name if named else "",
         ordered_email=order.customer_email if named else "",
+        sold_to=order.sold_to,
     )
 
 
@@ -145,6 +146,8 @@ def counted_in(match: Match) -> list[int]:
 
 def answer(question: Question, seen_by: Viewer, shown: Sequence[int]) -> Answer:
     """Return the answer to a question that was counted; of what counts, only what was ``shown``."""
+    if len(shown) >= budgets.ORGANIZATIONS:  # what can't be shown any more must not show in what is
+        seen_by = replace(seen_by, only=frozenset(shown))
     match = find(question, seen_by)
     kept = disclosed(match.candidates, shown)
     result = Result.NONE if not kept else match.result

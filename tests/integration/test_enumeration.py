@@ -11,7 +11,9 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from orgs import budgets
 from orgs.models import Organization, Search, SearchBudget
+from orgs.words import rebuild
 from provisioning import actions, links, searches
 from provisioning.models import Draft, Event, Mail, User
 from provisioning.searches import Kind, Question
@@ -208,6 +210,50 @@ def test_once_ten_were_shown_a_hit_looks_like_a_miss(directory: list[Organizatio
         ask(wizard, "Something Else", EVE)
     assert pages[:2] == pages[2:]
     assert len(on(wizard.search("customer", f"company{full[3]}.example"))) == 1  # shown before, shown again
+
+
+def test_name_of_another_company_changes_nothing_about_the_cards_of_one_s_own() -> None:
+    """A company that is kept back takes no mark, place or card from the attacker's own one, made to be like it."""
+    for number in range(60):
+        an_organization(f"{_word(number)} Zorblatt Unit", domains=[f"unit{number}.example"], country="PL")
+    an_organization("Eve Zorblatt Kravex Networks", domains=["attacker.example"], administrators=[EVE], country="DE")
+    rebuild()
+    wizard = attacker(an_order(contact=EVE, customer="", customer_email=""))
+    names = ("Zorblatt Kravex", "Zorblatt Kravex Networks", "Kravexx Networks", "Kravex")
+    asked = [(name, email) for name in names for email in (EVE, "x@gmail.com")]
+    before = [_pages(wizard, name, email) for name, email in asked]
+    assert any(on(page) for pages in before for page in pages)
+    assert any("Best match" in page for pages in before for page in pages)
+    for name in names:
+        an_organization(name, domains=[f"{name.lower().replace(' ', '-')}.example"], country="PL")
+    rebuild()
+    assert [_pages(wizard, name, email) for name, email in asked] == before
+
+
+def _pages(wizard: Wizard, name: str, email: str) -> tuple[str, str]:
+    """What is said of a company's name, and of making one of this name; without what was selected the last time."""
+    found = plain(ask(wizard, name, email))
+    wizard.fill("customer", organization="new")
+    near = plain(wizard.fill("customer-new", name=name, vertical="retail", country="US"))
+    return found.replace(" checked", ""), near.replace(" checked", "")
+
+
+@pytest.mark.parametrize("customer", ["", "Contoso Beverages"])
+def test_once_ten_were_shown_a_hit_changes_nothing_about_the_cards_that_stay(
+    directory: list[Organization], customer: str
+) -> None:
+    an_organization("Eve Kravex Networks", domains=["attacker.example"], administrators=[EVE])
+    known = an_organization("Contoso Beverages International", domains=["contoso.example"])
+    rebuild()
+    order = an_order(contact=EVE, customer=customer, customer_email="")
+    wizard = attacker(order)
+    budgets.disclose(searches.key_of(order), [known.pk, *(each.pk for each in directory[1:10])])
+    for name in ("Eve Kravex Networks", "Kravex", "Contoso Beverages"):
+        hit, miss = (_pages(wizard, name, f"x@{domain}") for domain in ("company51.example", "company9999.example"))
+        assert [plain(page, "company51.example") for page in hit] == [
+            plain(page, "company9999.example") for page in miss
+        ]
+    assert len(on(ask(wizard, "Eve Kravex Networks", EVE))) == 1
 
 
 def test_somebody_else_s_address_is_neither_told_nor_written_to(directory: list[Organization]) -> None:
