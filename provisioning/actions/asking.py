@@ -160,13 +160,16 @@ def release(*, order: Order, by: User) -> Order:
     return order
 
 
-def _is_of(user: User, organization: Organization) -> bool:
-    """Say whether this person is a member, or has an address at a domain of the organization."""
+def is_at_domain_of(user: User, organization: Organization) -> bool:
+    """Say whether this person has an address at a domain of the organization."""
     domain = email_domain(user.email)
     names = [domain, registrable_domain(domain)] if domain and not is_shared(domain) else []
-    return (
-        organization.members.filter(email=user.email).exists() or organization.domains.filter(name__in=names).exists()
-    )
+    return organization.domains.filter(name__in=names).exists()
+
+
+def _is_of(user: User, organization: Organization) -> bool:
+    """Say whether this person is a member, or has an address at a domain of the organization."""
+    return organization.members.filter(email=user.email).exists() or is_at_domain_of(user, organization)
 
 
 def hold(*, order: Order, by: User, organization: Organization, shown_name: str) -> None:

@@ -11,7 +11,7 @@ from orgs import policies
 from orgs.models import Member, Organization
 from orgs.normalize import email_key
 from provisioning.access import provisioner_of
-from provisioning.actions.asking import OrganizationGone, administers, is_full_administrator
+from provisioning.actions.asking import OrganizationGone, administers, is_at_domain_of, is_full_administrator
 from provisioning.models import User
 from provisioning.plan import (
     DELEGATE,
@@ -135,15 +135,19 @@ def plan_set_up(*, order: Order, by: User, plans: Mapping[str, Any], lines: Iter
 def is_own_company(*, order: Order, by: User, partner: Choice | None, customer: Choice) -> bool:
     """Say whether what is called a customer is the person's own company: saying so can't go round its administrators.
 
-    It is where the partner is its own customer; and where the order names no customer, so that only the person says
-    that there is one, and they are a user of that organization.
+    It is where the partner is its own customer, or the person has an address at a domain of it; and where the order
+    names no customer, so that only the person says that there is one, and they are a user of that organization.
     """
     if not isinstance(customer, Existing):
         return False
     if isinstance(partner, Existing) and partner.public_id == customer.public_id:
         return True
-    users = Member.objects.filter(organization__public_id=customer.public_id, email=by.email, role=Member.Role.USER)
-    return not order.customer_name and users.exists()
+    organization = Organization.objects.filter(public_id=customer.public_id).first()
+    if organization is None:
+        return False
+    if is_at_domain_of(by, organization):
+        return True
+    return not order.customer_name and organization.members.filter(email=by.email, role=Member.Role.USER).exists()
 
 
 def _existing(chosen: Iterable[tuple[Which, Choice]]) -> dict[UUID, Organization]:

@@ -171,6 +171,12 @@ def test_no_mail_server_at_all_is_noted_and_loses_nothing() -> None:
         assert tasks.send_waiting() == 1
 
 
+def test_email_goes_to_the_domain_that_is_compared() -> None:
+    """``straße.example`` and ``strasse.example`` have different owners: Django's own conversion takes one for other."""
+    sign_in.ask_for_code(links.user_for("kim@straße.example").email)
+    assert [message.to for message in deliver()] == [["kim@xn--strae-oqa.example"]]
+
+
 def test_sending_twice_sends_once() -> None:
     place()
     row = Mail.objects.get()

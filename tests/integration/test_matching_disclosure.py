@@ -104,6 +104,28 @@ def test_shared_domains_are_refused() -> None:
         search_by_domain(domain="gmail.com", email="", viewer=STRANGER)
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("verified", "proved"),
+    [
+        ("straße.example", "eve@strasse.example"),
+        ("uk.com", "eve@attacker.uk.com"),
+        ("contoso.onmicrosoft.com", "eve@contoso.onmicrosoft.com.attacker.example"),
+        ("contoso.onmicrosoft.com", "eve@evil.onmicrosoft.com"),
+        ("contoso.com", "eve@contoso.com.attacker.example"),
+        ("contoso.com", "eve@сontoso.com"),
+        ("contoso.com", "contoso.com@attacker.example"),
+    ],
+)
+def test_domain_that_only_looks_like_the_organization_s_proves_nothing(verified: str, proved: str) -> None:
+    an_organization("Contoso", domains=[verified])
+    viewer = Viewer(proved_email=proved, sold_to="Contoso")
+    assert find_candidates(email=proved, company_name="Contoso", viewer=viewer).candidates == ()
+    assert near_duplicates(name="Contoso", country="US", email=proved, viewer=viewer) == ()
+    for card in search_by_domain(domain="contoso.com", email=proved, viewer=viewer):
+        assert card.masked
+
+
 # Budgets
 
 

@@ -271,15 +271,21 @@ def test_switching_the_audience_does_not_carry_a_choice_past_the_own_company_s_r
     assert (wizard.order.state, wizard.order.customer) == (Order.State.PLACED, None)
 
 
-def test_calling_the_own_company_a_customer_does_not_go_round_its_administrators(bigcorp: Organization) -> None:
-    order = an_own_order(contact="clerk@bigcorp.example", sold_to="Bigcorp Holding")
-    wizard = Wizard(signed_in("clerk@bigcorp.example"), order)
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("contact", ["clerk@bigcorp.example", "new@bigcorp.example", "new@mail.bigcorp.example"])
+def test_calling_the_own_company_a_customer_does_not_go_round_its_administrators(
+    bigcorp: Organization, contact: str, named: bool
+) -> None:
+    order = an_order(
+        contact=contact, sold_to="Bigcorp Holding", customer="Bigcorp Holding" if named else "", customer_email=BOSS
+    )
+    wizard = Wizard(signed_in(contact), order)
     wizard.open()
     wizard.fill("intent", audience="customer")
     wizard.fill("partner", organization="new")
     wizard.fill("partner-new", name="Shell Partner", vertical="technology", country="IS")
     wizard.fill("partner-check")
-    wizard.fill("customer-details", company_name="Bigcorp Holding", administrator_email="clerk@bigcorp.example")
+    wizard.fill("customer-details", company_name="Bigcorp Holding", administrator_email=contact)
     wizard.fill("customer", organization=str(bigcorp.public_id))
     page = wizard.fill("review")
     assert wizard.at == "customer"

@@ -42,13 +42,24 @@ def test_name_of_legal_forms_alone_keeps_a_key(name: str) -> None:
         ("localhost", ""),
         ("", ""),
         ("MÜNCHEN.de", "xn--mnchen-3ya.de"),
+        ("straße.de", "xn--strae-oqa.de"),  # somebody else's than strasse.de
+        ("CONTOSO。com", "contoso.com"),
+        ("ｃontoso.com", "contoso.com"),
+        ("сontoso.com", "xn--ontoso-hrf.com"),  # begins with a Cyrillic letter
     ],
 )
 def test_registrable_domain_is_what_somebody_registered(domain: str, registrable: str) -> None:
     assert normalize.registrable_domain(domain) == registrable
 
 
-@pytest.mark.parametrize("domain", ["gmail.com", "qq.com", "mail.ru", "mailinator.com", "sub.gmail.com", "com", ""])
+@pytest.mark.parametrize(
+    "domain",
+    [
+        *("gmail.com", "qq.com", "mail.ru", "mailinator.com", "sub.gmail.com", "com", ""),
+        *("GMAIL.COM.", "gmail。com", "ｇmail.com", "gm\u00adail.com", "gmail.com\u200b"),  # the same in disguise
+        *("contoso.onmicrosoft.com", "privaterelay.appleid.com"),
+    ],
+)
 def test_mail_for_everybody_is_shared(domain: str) -> None:
     assert normalize.is_shared_domain(domain)
 
@@ -56,6 +67,20 @@ def test_mail_for_everybody_is_shared(domain: str) -> None:
 @pytest.mark.parametrize("domain", ["contoso.com", "nus.edu.sg", "ox.ac.uk"])
 def test_own_domains_are_not_shared(domain: str) -> None:
     assert not normalize.is_shared_domain(domain)
+
+
+@pytest.mark.parametrize(
+    ("domain", "name", "within"),
+    [
+        ("contoso.com", "contoso.com", True),
+        ("mail.contoso.com", "contoso.com", True),
+        ("notcontoso.com", "contoso.com", False),
+        ("contoso.uk.com", "uk.com", False),
+        ("council.gov.uk", "gov.uk", False),
+    ],
+)
+def test_nobody_is_within_a_public_suffix(domain: str, name: str, within: bool) -> None:
+    assert normalize.is_within(domain, name) is within
 
 
 def test_operator_can_add_shared_domains() -> None:
