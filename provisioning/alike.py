@@ -10,11 +10,12 @@ import base64
 import hashlib
 import math
 import time
-from functools import cache
-from typing import Final
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Concatenate, Final
 
 from django.conf import settings
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
 # Bytes. A page without any candidate has 15,000 and one with six of them 30,000.
@@ -31,11 +32,29 @@ def pad(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-def wait(since: float) -> None:
-    """Wait until the time since then (``time.monotonic``) is a whole multiple of ``settings.EVEN_ANSWERS_MS``."""
-    every = settings.EVEN_ANSWERS_MS / 1000
+# Emailing an organization's administrators takes longer the more there are: a second is enough for a hundred.
+ASKING: Final = 20
+
+
+def wait(since: float, times: int = 1) -> None:
+    """Wait until the time since then (``time.monotonic``) is a multiple of so many ``settings.EVEN_ANSWERS_MS``."""
+    every = times * settings.EVEN_ANSWERS_MS / 1000
     if every:
         time.sleep(every - (time.monotonic() - since) % every)
+
+
+def unhurried[**P](view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let a view whose POST emails an organization's administrators take as long whoever they are, and if any."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        begun = time.monotonic()
+        response = view(request, *args, **kwargs)
+        if request.method == "POST":
+            wait(begun, ASKING)
+        return response
+
+    return answered
 
 
 @cache

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from provisioning import actions, chain, history, story
+from provisioning import actions, alike, chain, history, story
 from provisioning.access import May, access_to
 from provisioning.story import Reader
 from subscriptions.models import Order
@@ -46,6 +46,7 @@ def export_history(request: HttpRequest, number: str, form: str) -> HttpResponse
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@alike.unhurried
 def send_again(request: HttpRequest, number: str) -> HttpResponse:
     """POST sends again what this person waits for, or says when it may be; GET leads back to the order."""
     access = access_to(request.user, number)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs.actions import LastAdministrator
 from orgs.models import Organization
-from provisioning import actions, standing
+from provisioning import actions, alike, standing
 from provisioning.access import Access, May, access_to, organization_of, organizations_of, person
 from provisioning.forms.asking import TakeBack, asked_too_often
 from provisioning.models import AccessRequest, User
@@ -52,6 +52,7 @@ def full_right(access: Access) -> dict[str, Any] | None:
 @never_cache
 @login_required
 @require_http_methods(READ_OR_POST)
+@alike.unhurried
 def ask_for_full_right(request: HttpRequest, number: str) -> HttpResponse:
     """Ask the customer's administrators for full rights, by POST; the summary page shows what became of it."""
     access = access_to(request.user, number)

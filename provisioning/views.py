@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs import policies
-from provisioning import actions, facts, rights_views, standing, task_list
+from provisioning import actions, alike, facts, rights_views, standing, task_list
 from provisioning.access import (
     UNMAPPED,
     Access,
@@ -116,6 +116,7 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
 @never_cache
 @login_required
 @require_http_methods(READ_OR_POST)
+@alike.unhurried
 def held(request: HttpRequest, number: str) -> HttpResponse:
     """What happens while the administrators decide, what they decided, and what else one can do; POST asks again."""
     with transaction.atomic():

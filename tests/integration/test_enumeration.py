@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,11 +11,12 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from orgs import budgets
 from orgs.models import Organization, Search, SearchBudget
 from orgs.words import rebuild
-from provisioning import actions, links, searches
+from provisioning import actions, alike, links, searches
 from provisioning.models import Draft, Event, Mail, User
 from provisioning.searches import Kind, Question
 from subscriptions.models import Order
@@ -453,7 +455,52 @@ def test_duplicate_that_was_shown_but_is_gone_is_refused_in_a_sentence() -> None
     assert wizard.at == "review"
 
 
+def test_signed_id_is_worth_nothing_to_who_gets_the_order_to_who_lost_it_and_once_it_is_over(
+    directory: list[Organization],
+) -> None:
+    order = an_order(contact=EVE, customer="", customer_email="")
+    wizard = attacker(order)
+    ask(wizard, "Something Else", EVE)
+    page = wizard.search("customer", "company5.example")
+    stale = form_fields(page) | {"customer-organization": re.findall(r'value="([0-9a-f-]{36}:[^"]+)"', page)[0]}
+    actions.hand_over(order=order, by=links.user_for(EVE), email="mallory@second.example")
+    second = attacker(order, signed_in("mallory@second.example"))
+    ask(second, "Something Else", EVE)
+    _refused(second, stale["customer-organization"], "Select an organization, or create a new one")
+    wizard.page = wizard.client.post(wizard.url("customer"), stale, follow=True)
+    assert wizard.at == "handed-over"
+    actions.take_back(order=order, by=links.user_for(EVE))
+    wizard.page = wizard.client.post(wizard.url("customer"), stale, follow=True)
+    assert wizard.at == "intent"  # everything but the customer's details is asked again
+    actions.cancel_order(order=order, by=None)
+    wizard.page = wizard.client.post(wizard.url("customer"), stale, follow=True)
+    assert wizard.at == "cancelled"
+    assert "customer" not in Draft.objects.get(order=order).steps["find"]
+
+
 # Requests to administrators
+
+
+def test_time_of_asking_says_nothing_of_how_many_administrators_there_are(settings: Settings) -> None:
+    settings.EVEN_ANSWERS_MS = 10
+    step = 0.01 * alike.ASKING
+    for number in (0, 3):
+        bosses = [f"boss{each}@asked{number}.example" for each in range(number)]
+        organization = an_organization(f"Asked {number}", domains=[f"asked{number}.example"], administrators=bosses)
+        wizard = Wizard(signed_in(EVE), an_own_order(contact=EVE, sold_to="Eve Networks"))
+        wizard.open()
+        wizard.fill("intent", audience="own")
+        wizard.search("customer", f"asked{number}.example")
+        wizard.fill("customer", organization=str(organization.public_id))
+        for url, fields in (
+            (wizard.url("administrator"), form_fields(wizard.html)),
+            (f"/orders/{wizard.order.number}/held/", {}),
+            (f"/orders/{wizard.order.number}/send-again/", {}),
+        ):
+            begun = time.monotonic()
+            wizard.client.post(url, fields)
+            assert time.monotonic() - begun >= step
+        assert wizard.order.access_requests.exists()
 
 
 def test_order_asks_the_administrators_of_a_few_organizations_a_day(directory: list[Organization]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from psycopg._queries import PostgresQuery
+from psycopg.adapt import Transformer
 
 from orgs import statements, terms, words
 from orgs.matching import find_candidates
@@ -35,15 +39,38 @@ def directory() -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         cursor.execute("CREATE INDEX name_trigram ON orgs_organization USING gist (name_key gist_trgm_ops)")
+        cursor.execute("CREATE INDEX other_trigram ON orgs_othername USING gin (name_key gin_trgm_ops)")
         cursor.execute("ANALYZE orgs_organization, orgs_domain, orgs_member, orgs_othername")
         cursor.execute("ANALYZE orgs_word, orgs_posting, orgs_spelling, orgs_wordpair")
 
 
+# The index that each arm of a statement, and the facts of what it finds, are looked up by.
+ARMS = {
+    statements.TIES: (
+        *("member_email", "member_email_domain", "domain_registrable", "domain_label"),
+        *("organization_name_key", "other_name_key", "orgs_organization_pkey"),
+        *("orgs_othername_organization_id", "orgs_domain_organization_id"),
+    ),
+    statements.BY_WORDS: (
+        *("orgs_word_", "word_sound", "spelling_key", "word_pair_once", "posting_word"),
+        *("orgs_organization_pkey", "orgs_othername_organization_id", "orgs_domain_organization_id"),
+    ),
+}
+
+
 def plan(sql: str, values: dict[str, Any]) -> str:
-    """The generic plan of a statement, as it runs; small tables may be read whole where there is no choice but cost."""
-    with connection.cursor() as cursor:
+    """The plan of a statement as it was prepared, on the connection on which it ran: generic, whatever is asked."""
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        prepared = PostgresQuery(Transformer())
+        prepared.convert(sql, values)
+        cursor.execute("SELECT name FROM pg_prepared_statements WHERE statement = %s", [prepared.query.decode()])
+        ((name,),) = cursor.fetchall()
+        asked = psycopg.sql.SQL(", ").join(values[each] for each in prepared._order or ())
+        # Small tables may be read whole where there is no choice but cost.
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(f"EXPLAIN {sql}", values)
+        cursor.execute("DISCARD PLANS")
+        cursor.execute(psycopg.sql.SQL("EXPLAIN (VERBOSE) EXECUTE {} ({})").format(psycopg.sql.Identifier(name), asked))
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
@@ -63,8 +90,11 @@ def test_statements_never_read_whole_tables_and_take_no_trigram_index_for_equali
     assert [sql for sql, _values in seen] == [statements.TIES, statements.BY_WORDS]
     for sql, values in seen:
         found = plan(sql, values)
-        assert "Seq Scan on orgs_" not in found, found
-        assert "name_trigram" not in found, found
+        assert re.search(r"\$\d", found), "not the generic plan"
+        assert "Seq Scan on public.orgs_" not in found, found
+        assert "trigram" not in found, found
+        for index in ARMS[sql]:
+            assert re.search(rf"Index (Only )?Scan.* using {index}|Bitmap Index Scan on {index}", found), index
 
 
 @pytest.mark.usefixtures("directory")
