@@ -100,8 +100,9 @@ def take_full_right_back(*, organization: Organization, email: str, request: UUI
         raise LastAdministrator
     if not member.role_before:
         member.delete()
+        active = F("active_user_count") - (1 if _is_active(member) else 0)
         Organization.objects.filter(pk=organization.pk).update(
-            user_count=Greatest(F("user_count") - 1, F("active_user_count"))
+            user_count=Greatest(F("user_count") - 1, active, 0), active_user_count=Greatest(active, 0)
         )
         return True
     member.role, member.role_before = member.role_before, ""
@@ -110,10 +111,14 @@ def take_full_right_back(*, organization: Organization, email: str, request: UUI
     return True
 
 
+def _is_active(member: Member) -> bool:
+    return member.last_active_at is not None and timezone.now() - member.last_active_at <= ACTIVE_FOR
+
+
 def record_activity(*, member: Member) -> Member:
     """Note that a member did something just now; the organization's statistics follow."""
     now = timezone.now()
-    was_active = member.last_active_at is not None and now - member.last_active_at <= ACTIVE_FOR
+    was_active = _is_active(member)
     Member.objects.filter(pk=member.pk).update(last_active_at=now)
     Organization.objects.filter(pk=member.organization_id).update(
         last_activity_at=Greatest(F("last_activity_at"), now),

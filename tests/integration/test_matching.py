@@ -11,7 +11,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from orgs.actions import add_member, create_organization, record_activity, record_subscription, recount, recount_all
+from orgs.actions import (
+    add_member,
+    create_organization,
+    give_full_right,
+    record_activity,
+    record_subscription,
+    recount,
+    recount_all,
+    take_full_right_back,
+)
 from orgs.matching import (
     Candidate,
     Result,
@@ -268,6 +277,23 @@ def test_statistics_of_use_stay_right() -> None:
     again = recount(made)
     assert kept == (again.user_count, again.active_user_count, again.last_activity_at)
     assert (made.user_count, made.active_user_count, made.active_subscription_count) == (2, 1, 1)
+
+
+def test_statistics_of_use_follow_who_comes_and_goes_by_a_request() -> None:
+    made = create_organization(
+        name="Contoso", vertical="other", country="DE", administrator_email="ada@x.example", is_partner=False,
+        origin=Organization.Origin.DIRECT_ORDER,
+    )  # fmt: skip
+    request = uuid4()
+    for active in (True, False):
+        member = give_full_right(organization=made, email="bob@x.example", request=request, until=None)
+        if active:
+            record_activity(member=member)
+        assert take_full_right_back(organization=made, email="bob@x.example", request=request)
+        made.refresh_from_db()
+        kept = (made.user_count, made.active_user_count)
+        again = recount(Organization.objects.get(pk=made.pk))
+        assert kept == (again.user_count, again.active_user_count) == (1, 0)
 
 
 def test_statistics_of_use_age_by_themselves_as_a_recount_says() -> None:
