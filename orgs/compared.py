@@ -17,10 +17,14 @@ _ENDINGS_OF_ALL: Final = frozenset({"io", "ai", "co", "tv", "me", "cc", "fm", "l
 _FORMS: Final = tuple(sorted(word for word in {*legal_forms.WORDS, "company", "limited"} if len(word) >= 3))
 
 
+def domain_country(domain: str) -> str:
+    """The country that a domain's ending stands for, two capital letters; "" where it stands for none."""
+    ending = domain.rpartition(".")[2]
+    return "" if len(ending) != 2 or ending in _ENDINGS_OF_ALL else {"uk": "GB"}.get(ending, ending.upper())
+
+
 def as_asked(question: Question, slots: Sequence[Slot]) -> Asked:
     """The question as the features compare it."""
-    ending = question.domain.rpartition(".")[2]
-    country = "" if len(ending) != 2 or ending in _ENDINGS_OF_ALL else {"uk": "GB"}.get(ending, ending.upper())
     native = normalize.is_native(question.name)
     words = tuple(
         names.Word(
@@ -38,7 +42,7 @@ def as_asked(question: Question, slots: Sequence[Slot]) -> Asked:
         domain=question.domain,
         registrable=question.registrable,
         label=question.label,
-        country=country,
+        country=domain_country(question.domain),
         is_native=native,
         readings=terms.reading(question.key) if native else "",
         script_countries=ties.script_countries(question.name) if native else frozenset(),

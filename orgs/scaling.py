@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from rapidfuzz import fuzz, process
 
-from orgs import normalize, peers, statements, words
+from orgs import normalize, peers, splink_peer, statements, words
 from orgs.benchmark import ORGANIZATION, Directory, Question, domain_row, organization_row, percentiles, read
 from orgs.matching import find_candidates
 
@@ -91,10 +91,13 @@ def machine() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "postgresql": version, "shared_buffers": buffers, "load": load}
 
 
-def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> dict[str, dict[str, float]]:
+def latencies(
+    asked: Sequence[Question], *, slow_peers: bool, say: Callable[[str], object]
+) -> dict[str, dict[str, float]]:
     """Milliseconds of the finder and of what it is compared with, on one connection in one run.
 
-    ``trigram`` makes an index for it first; ``all_names`` compares with every name in memory.
+    ``slow_peers`` makes trigram indexes, compares with every name in memory, and links with Splink where it is
+    installed (milliseconds of the batch, divided by its questions); ``say`` is told why that is left out.
     """
     result: dict[str, dict[str, float]] = {}
     for question in asked[:100]:
@@ -125,28 +128,40 @@ def latencies(asked: Sequence[Question], *, trigram: bool, all_names: bool) -> d
         "SELECT * FROM orgs_organization WHERE id = %s", [[1 + number * 37 % 30_000] for number in range(len(asked))]
     )
     result["the older rule alone"] = _timed(peers.OLDER_RULE, [peers.older_rule_values(question) for question in asked])
-    if trigram:
-        with connection.cursor() as cursor:
-            cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
-            cursor.execute("CREATE INDEX bench_trigram ON orgs_organization USING gist (name_key gist_trgm_ops)")
-            cursor.execute("ANALYZE orgs_organization")
-        result["trigram, nearest five"] = _timed(
-            peers.NEAREST,
-            [[normalize.name_key(question.name)] for question in asked[:100]],
-        )
-        with connection.cursor() as cursor:
-            cursor.execute("DROP INDEX bench_trigram")
-    if all_names:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT name_key FROM orgs_organization")
-            keys = [key for (key,) in cursor.fetchall()]
-        times = []
-        for question in asked[:20]:
-            start = time.perf_counter()
-            process.extractOne(normalize.name_key(question.name), keys, scorer=fuzz.token_sort_ratio)
-            times.append((time.perf_counter() - start) * 1000)
-        result["rapidfuzz over all names"] = percentiles(sorted(times))
+    if slow_peers:
+        result |= _slow_peers(asked, say)
     return result
+
+
+def _slow_peers(asked: Sequence[Question], say: Callable[[str], object]) -> dict[str, dict[str, float]]:
+    result: dict[str, dict[str, float]] = {}
+    with peers.trigram_indexes():
+        values = [peers.nearest_values(question) for question in asked[:100]]
+        result["trigram, nearest five"] = _timed(peers.NEAREST, values)
+        result["domain and trigram, rescored"] = _each(peers.domain_and_trigram, asked[:100])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name_key FROM orgs_organization")
+        keys = [key for (key,) in cursor.fetchall()]
+    result["rapidfuzz over all names"] = _each(
+        lambda question: process.extractOne(normalize.name_key(question.name), keys, scorer=fuzz.token_sort_ratio),
+        asked[:20],
+    )
+    try:
+        batch = splink_peer.link(asked).milliseconds
+    except splink_peer.LeftOutError as left_out:
+        say(str(left_out))
+    else:
+        result["Splink"] = {"batch": batch, "questions": len(asked)}
+    return result
+
+
+def _each(find: Callable[[Question], object], asked: Sequence[Question]) -> dict[str, float]:
+    times = []
+    for question in asked:
+        start = time.perf_counter()
+        find(question)
+        times.append((time.perf_counter() - start) * 1000)
+    return percentiles(sorted(times))
 
 
 def _timed(sql: str, many: Sequence[Sequence[Any]]) -> dict[str, float]:

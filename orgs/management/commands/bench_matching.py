@@ -43,7 +43,7 @@ class Command(BaseCommand):
             directory = benchmark.load(options["organizations"], options["other_names"])
             questions = benchmark.questions(options["queries"])
             if options["peers"]:
-                self.stdout.write(json.dumps(peers.measure(directory, questions), indent=2))
+                self.stdout.write(json.dumps(peers.measure(directory, questions, self.stderr.write), indent=2))
                 return
             siblings = benchmark.questions(options["siblings"]) if options["siblings"] else []
             benchmark.answer(directory, questions[:200])  # plans and caches are made before anything is timed
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         with benchmark.own_schema(options["schema"], keep=bool(options["schema"])):
             if not scaling.is_filled():
                 scaling.fill(benchmark.Directory(), options["organizations"], count, options["members"])
-            result = scaling.latencies(questions[:1000], trigram=count <= 1_000_000, all_names=count <= 1_000_000)
+            result = scaling.latencies(questions[:1000], slow_peers=count <= 1_000_000, say=self.stderr.write)
         if options["json"]:
             measured = {"organizations": count, "members": options["members"], "machine": scaling.machine()}
             self.stdout.write(json.dumps({**measured, "latency_ms": result}, indent=2))
