@@ -10,7 +10,7 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from orgs import normalize
+from orgs import normalize, terms
 
 # Two words this alike are one word with a typing error in it.
 NEAR: Final = 0.84
@@ -119,6 +119,23 @@ def compare_names(asked: str, name: str, other_names: Iterable[str]) -> Evidence
     if best < NEAR:
         return None
     return evidence(Code.NEAR_NAME, about, best)
+
+
+def is_same_company(asked: str, name: str, other_names: Iterable[str]) -> bool:
+    """Say whether ``asked`` is one of an organization's names, but for legal form, accents, word order or script."""
+    others = list(other_names)
+    if asked.strip() == name.strip():
+        return True
+    tie = compare_names(asked, name, others)
+    return (tie is not None and tie.code in SAME_NAMES) or any(_reads_alike(asked, each) for each in (name, *others))
+
+
+def _reads_alike(name: str, other: str) -> bool:
+    """Whether two names, one of them in another script, are read aloud alike."""
+    if normalize.is_native(name) == normalize.is_native(other):
+        return False
+    one, two = (terms.reading(normalize.name_key(each)) for each in (name, other))
+    return Levenshtein.normalized_similarity(one, two) >= NEAR
 
 
 def similarity(words: tuple[str, ...], others: tuple[str, ...]) -> float:

@@ -29,7 +29,8 @@ from provisioning.actions import (
     is_handed_over_too_often,
     plan_mapping,
 )
-from provisioning.plan import Plan, Right
+from provisioning.as_ordered import named_instead
+from provisioning.plan import Plan, Right, Which
 from provisioning.searches import Kind, Question
 from provisioning.steps import chosen
 
@@ -69,8 +70,8 @@ class FinderFacts:
         if step != "review":
             return {}
         own = answers["intent"]["audience"] == "own"
-        which = ("customer",) if own else ("partner", "customer")
-        organizations = {each: self._shown(each, answers) for each in which}
+        which: tuple[Which, ...] = ("customer",) if own else ("partner", "customer")
+        organizations: dict[str, Any] = {each: self._shown(each, answers) for each in which}
         names = {each: organization["name"] for each, organization in organizations.items() if organization}
         plan = self.plan(answers)
         different = plan.different_from(before) if plan and before else frozenset()
@@ -83,6 +84,7 @@ class FinderFacts:
             "plan_rows": tuple(reviewing.mapping(plan, names=names, seen=str, you=self.email, different=different))
             if plan
             else (),
+            "named_instead": {each: self._named_instead(each, answers) for each in which if organizations[each]},
             "lost": bool(plan and before and plan.has_lost(before)),
         }
         return {**facts, **organizations}
@@ -239,6 +241,18 @@ class FinderFacts:
                 (_("Active subscriptions"), candidate.shown_subscriptions),
             ],
         }
+
+    def _named_instead(self, which: Which, answers: Answers) -> str:
+        """Return whom the order names where the organization chosen, as this person may see it, isn't that; else ""."""
+        choice, names = chosen(answers, which) or {}, []
+        if choice["organization"] != "new":
+            candidate = self._again(which, answers, UUID(choice["organization"]))
+            if candidate and not candidate.masked:
+                names = [candidate.organization.name, *(o.name for o in candidate.organization.other_names.all())]
+        name, *others = names or [choice["name"]]
+        return named_instead(
+            self.order, audience=answers["intent"]["audience"], which=which, name=name, other_names=others
+        )
 
     def _again(self, which: str, answers: Answers, public_id: UUID) -> Candidate | None:
         asked = self.question(which, answers)

@@ -256,6 +256,8 @@ def sentence(event: Event, reader: Reader) -> str:
             for name, (old, new) in changes.items()
         )
     said = str(found.desk if reader.is_desk and found.desk else found.text) % words
+    for named in event.facts.get("not_as_ordered", ()):
+        said += " " + _("The order names “%(named)s”; an organization of another name was chosen.") % {"named": named}
     reason = event.facts.get("reason")
     if reason and (reader.is_desk or event.facts.get("requester") == reader.email):
         said += " " + _("The reason given: “%(reason)s”") % {"reason": reason}

@@ -13,6 +13,7 @@ from provisioning.access import UNMAPPED
 from provisioning.actions.asking import carrying_right, contact_of
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.actions.planning import Audience, Choice, Existing, NotAnAdministrator, is_own_company, plan_mapping
+from provisioning.as_ordered import not_as_ordered
 from provisioning.models import Event, Part, User
 from provisioning.plan import DELEGATE, Plan, Right, Which
 from subscriptions.models import Order
@@ -67,6 +68,7 @@ def map_order(
         carried = carrying_right(order=order, user=by, public_id=customer.public_id)
         contact_of(order, by).update(rests_on=carried)
     new = [each.which for each in plan.organizations if each.row is None]
+    named = not_as_ordered(order, plan)
     history.record(
         order=order,
         kind=Event.Kind.MAPPED,
@@ -75,6 +77,7 @@ def map_order(
             "partner": str(order.partner.public_id) if order.partner else None,
             "customer": str(order.customer.public_id) if order.customer else None,
             "new": new,
+            **({"not_as_ordered": named} if named else {}),
         },
     )
     if order.delegated_to:

@@ -207,6 +207,9 @@ def finding_candidates() -> Scene:
     yield Sight("review-error", _at(wizard), SAM)
     wizard.answer("customer-details", company_name="Contosso", administrator_email="it@somewhere-else.com")
     yield Sight("customer-masked", _at(wizard), SAM)
+    wizard.answer("customer-details", company_name="Contosa", administrator_email="it@contosa.com")
+    wizard.fill("customer", organization=str(Organization.objects.get(name="Contosa").public_id))
+    yield Sight("review-not-as-ordered", _at(wizard), SAM, dark=True)
 
 
 def finding_exact() -> Scene:
