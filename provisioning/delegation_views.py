@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from provisioning import actions, standing
 from provisioning.access import May, access_to
 from provisioning.forms.questions import Answer, Ask
+from provisioning.pages import page_with_form, show
 from subscriptions.rules import Refused
 
-READ_OR_POST = ["GET", "HEAD", "POST"]
 
-
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 def hand_back(request: HttpRequest, number: str) -> HttpResponse:
     """Handing the set-up back to the customer's administrator: GET asks, POST does it."""
     with transaction.atomic():
@@ -41,13 +34,10 @@ def hand_back(request: HttpRequest, number: str) -> HttpResponse:
             except Refused:
                 pass  # the order closed since the line above
             return redirect("order", number=number)
-    context = {"order": access.order, "access": access, "to": access.former_delegate}
-    return render(request, "hand_back.html", context)
+    return show(request, "hand_back.html", access, to=access.former_delegate)
 
 
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 def questions(request: HttpRequest, number: str) -> HttpResponse:
     """What is asked about fields of the set-up: asking, answering and closing by POST."""
     access = access_to(request.user, number)
@@ -80,14 +70,14 @@ def questions(request: HttpRequest, number: str) -> HttpResponse:
                 pass
             return redirect("questions", number=number)
     asked = list(access.order.questions.select_related("asked_by", "closed_by").order_by("-pk"))
-    context: dict[str, Any] = {
-        "order": access.order,
-        "access": access,
-        "open": [question for question in asked if question.closed_at is None],
-        "closed": [question for question in asked if question.closed_at is not None],
-        "form": form if access.other_in_set_up else None,
-        "answering": answering,
-        "other": access.other_in_set_up,
-        "may_set_up": access.may(May.SET_UP),
-    }
-    return render(request, "questions.html", context)
+    return show(
+        request,
+        "questions.html",
+        access,
+        open=[question for question in asked if question.closed_at is None],
+        closed=[question for question in asked if question.closed_at is not None],
+        form=form if access.other_in_set_up else None,
+        answering=answering,
+        other=access.other_in_set_up,
+        may_set_up=access.may(May.SET_UP),
+    )

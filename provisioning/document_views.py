@@ -9,7 +9,6 @@ from datetime import timedelta
 from allauth.account.adapter import get_adapter
 from django import forms
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_safe
 
 from orgs import budgets
 from provisioning.access import May, access_to
+from provisioning.pages import page
 from subscriptions import documents
 
 # A download waits so long for its turn to be made; then a page says that it is being made.
@@ -52,9 +52,7 @@ class VerifyForm(forms.Form):
         return documents.shown(code)
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     """*Download order summary (PDF)*: the kept one, or one that is made now."""
     access = access_to(request.user, number)

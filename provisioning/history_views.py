@@ -8,34 +8,28 @@ from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
 
 from provisioning import actions, alike, chain, history, story
 from provisioning.access import May, access_to
+from provisioning.pages import page, page_with_form, show
 from provisioning.story import Reader
 from subscriptions.models import Order
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def order_history(request: HttpRequest, number: str) -> HttpResponse:
     """What happened to the order, in words, as far as this person may know."""
     access = access_to(request.user, number)
     access.require(May.SEE_HISTORY)
     lines = _lines(access.order, access.reader)
-    return render(request, "history.html", {"order": access.order, "access": access, "lines": lines})
+    return show(request, "history.html", access, lines=lines)
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def export_history(request: HttpRequest, number: str, form: str) -> HttpResponse:
     """The same as a file, JSON or CSV, with the hashes."""
     access = access_to(request.user, number)
@@ -43,9 +37,7 @@ def export_history(request: HttpRequest, number: str, form: str) -> HttpResponse
     return exported(access.order, access.reader, form)
 
 
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@page_with_form
 @alike.unhurried
 def send_again(request: HttpRequest, number: str) -> HttpResponse:
     """POST sends again what this person waits for, or says when it may be; GET leads back to the order."""

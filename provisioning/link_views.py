@@ -16,15 +16,15 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from provisioning import links, sign_in, unsent
 from provisioning.models import User
+from provisioning.pages import reads_or_posts
 from subscriptions.summary import mask
 
 
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@reads_or_posts
 def link(request: HttpRequest, token: str) -> HttpResponse:
     """One link. GET and HEAD change nothing; POST sends a code, or the link once more, to the link's own address."""
     found = links.find(token)
@@ -72,7 +72,7 @@ class EmailForm(forms.Form):
 
 
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@reads_or_posts
 def start_sign_in(request: HttpRequest) -> HttpResponse:
     """Ask for an address and send a code to it; the same answer whether it has an account or not."""
     destination = _safe_next(request)

@@ -6,14 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs.actions import LastAdministrator
 from orgs.models import Organization
@@ -21,8 +18,7 @@ from provisioning import actions, alike, standing
 from provisioning.access import Access, May, access_to, organization_of, organizations_of, person
 from provisioning.forms.asking import TakeBack, asked_too_often
 from provisioning.models import AccessRequest, User
-
-READ_OR_POST = ["GET", "HEAD", "POST"]
+from provisioning.pages import page, page_with_form
 
 
 def given_in_organizations_of(user: User) -> QuerySet[Organization]:
@@ -49,9 +45,7 @@ def full_right(access: Access) -> dict[str, Any] | None:
     return {"asked": asked, "state": state, "name": customer.name, "may_ask": again}
 
 
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 @alike.unhurried
 def ask_for_full_right(request: HttpRequest, number: str) -> HttpResponse:
     """Ask the customer's administrators for full rights, by POST; the summary page shows what became of it."""
@@ -66,9 +60,7 @@ def ask_for_full_right(request: HttpRequest, number: str) -> HttpResponse:
     return redirect("order", number=number)
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def organizations(request: HttpRequest) -> HttpResponse:
     """The organizations that the reader administers in which somebody has, or had, a right by request."""
     found = list(given_in_organizations_of(person(request)).order_by("name", "pk"))
@@ -77,9 +69,7 @@ def organizations(request: HttpRequest) -> HttpResponse:
     return render(request, "rights_organizations.html", {"organizations": found})
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def rights(request: HttpRequest, organization: UUID) -> HttpResponse:
     """Rights given by request in one organization: who, which, since when, until when, for which order, by whom."""
     found = organization_of(person(request), organization)
@@ -88,9 +78,7 @@ def rights(request: HttpRequest, organization: UUID) -> HttpResponse:
     return render(request, "rights.html", context)
 
 
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 def right(request: HttpRequest, organization: UUID, request_id: UUID) -> HttpResponse:
     """One right, and taking it back by POST with a reason."""
     found: Organization = organization_of(person(request), organization)

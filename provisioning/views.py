@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from orgs import policies
 from provisioning import actions, alike, facts, rights_views, standing, task_list
 from provisioning.access import (
     UNMAPPED,
-    Access,
     May,
     Role,
     access_to,
@@ -31,11 +27,10 @@ from provisioning.access import (
 )
 from provisioning.forms.asking import Decision, asked_too_often
 from provisioning.models import AccessRequest, Event, Part
+from provisioning.pages import page, page_with_form, show
 from subscriptions import documents, summary
 from subscriptions.models import Order
 from subscriptions.rules import Refused
-
-READ_OR_POST = ["GET", "HEAD", "POST"]
 
 
 @require_safe
@@ -44,9 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return redirect("my_orders")
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def my_orders(request: HttpRequest) -> HttpResponse:
     """The orders a person has a part in, each with what is to be done and who does it; what is theirs to do first."""
     administered = rights_views.given_in_organizations_of(person(request))
@@ -54,9 +47,7 @@ def my_orders(request: HttpRequest) -> HttpResponse:
     return render(request, "my_orders.html", context)
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def order(request: HttpRequest, number: str) -> HttpResponse:
     """Lead to the page that fits the order's state and the person's part in it; to a request that waits for them."""
     access = access_to(request.user, number)
@@ -64,9 +55,7 @@ def order(request: HttpRequest, number: str) -> HttpResponse:
     return redirect(standing.page_of(asked or access))
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def site_name(request: HttpRequest, number: str) -> HttpResponse:
     """Whether the order can have a site of this name: what the step says when it is submitted, while one types.
 
@@ -86,9 +75,7 @@ def site_name(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "parts/site_name_answer.html", {"field": check.field, "available": check.url})
 
 
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 def handed_over(request: HttpRequest, number: str) -> HttpResponse:
     """Who has the order now, and taking it back."""
     access = access_to(request.user, number)
@@ -110,12 +97,10 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
         "may_take_back": access.may(May.TAKE_BACK),
         "chain": standing.chain(access),
     }
-    return render(request, "handed_over.html", _with(access, context))
+    return show(request, "handed_over.html", access, **context)
 
 
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 @alike.unhurried
 def held(request: HttpRequest, number: str) -> HttpResponse:
     """What happens while the administrators decide, what they decided, and what else one can do; POST asks again."""
@@ -161,12 +146,10 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         "right_url": reverse("find", args=[number, "administrator"]),
         "hand_over_url": reverse("find", args=[number, "intent"]),
     }
-    return render(request, "held.html", _with(access, context))
+    return show(request, "held.html", access, **context)
 
 
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpResponse:
     """A request for rights, for an administrator who was asked: who asks for what, and the decision by POST."""
     access = access_to_request(request.user, number, request_id)
@@ -193,12 +176,10 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
         "case": asked.case if asked.case and asked.case.begun_at else None,
         **facts.who_asks(asked),
     }
-    return render(request, "access_request.html", _with(access, context))
+    return show(request, "access_request.html", access, **context)
 
 
-@never_cache
-@login_required
-@require_http_methods(READ_OR_POST)
+@page_with_form
 def delegated(request: HttpRequest, number: str) -> HttpResponse:
     """Where the customer's set-up stands, and taking it over."""
     with transaction.atomic():
@@ -220,65 +201,50 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
         "answered": standing.answered(access.order),
         "open_questions": access.order.questions.filter(closed_at=None).count(),
     }
-    return render(request, "delegated.html", _with(access, context))
+    return show(request, "delegated.html", access, **context)
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def taken_over(request: HttpRequest, number: str) -> HttpResponse:
     """The partner took the set-up over from the customer's administrator."""
     access = access_to(request.user, number)
     if access.role is not Role.FORMER_DELEGATE or access.order.is_closed:
         return redirect("order", number=number)
-    return render(request, "taken_over.html", _with(access, {"since": access.part.ended_at}))
+    return show(request, "taken_over.html", access, since=access.part.ended_at)
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def postponed(request: HttpRequest, number: str) -> HttpResponse:
     """*Set up later*: nothing is provisioned, everything is kept."""
     access = access_to(request.user, number)
     if not access.may(May.SET_UP):
         return redirect("order", number=number)
-    return render(request, "postponed.html", _with(access, {"url": reverse("set_up", args=[number])}))
+    return show(request, "postponed.html", access, url=reverse("set_up", args=[number]))
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def cancelled(request: HttpRequest, number: str) -> HttpResponse:
     """The order was cancelled: whom to ask."""
     access = access_to(request.user, number)
     if access.order.state != Order.State.CANCELLED or access.role is Role.APPROVER:
         return redirect("order", number=number)
-    return render(request, "cancelled.html", _with(access, {}))
+    return show(request, "cancelled.html", access)
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def closed(request: HttpRequest, number: str) -> HttpResponse:
     """The set-up-by date has passed: what is kept, and who can give more time."""
     access = access_to(request.user, number)
     if not access.order.is_closed or access.role is Role.APPROVER:
         return redirect("order", number=number)
-    return render(request, "closed.html", _with(access, {"acts": access.role in {Role.CONTACT, Role.DELEGATE}}))
+    return show(request, "closed.html", access, acts=access.role in {Role.CONTACT, Role.DELEGATE})
 
 
-@never_cache
-@login_required
-@require_safe
+@page
 def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     """What was set up, with the download."""
     access = access_to(request.user, number)
     if not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
     seen = documents.seen_by(summary.build(access.order), access.user.email)
-    context = {"summary": seen, "full_right": rights_views.full_right(access)}
-    return render(request, "summary.html", _with(access, context))
-
-
-def _with(access: Access, context: dict[str, Any]) -> dict[str, Any]:
-    return {"order": access.order, "access": access, **context}
+    return show(request, "summary.html", access, summary=seen, full_right=rights_views.full_right(access))
