@@ -132,3 +132,18 @@ class Wizard:
         self.open(step)
         assert self.at == step, f"expected the step {step}, got {self.at}"
         return self.fill(step, **answers)
+
+    def make(self, which: str, name: str, country: str = "DE") -> str:
+        """Make a new organization ("partner" or "customer") of this name, from where one is chosen; return the page."""
+        self.fill(which, organization="new")
+        vertical = "technology" if which == "partner" else "retail"
+        self.fill(f"{which}-new", name=name, vertical=vertical, country=country)
+        return self.fill(f"{which}-check", duplicate="new")
+
+    def fill_headquarters(self, name: str = "Headquarters") -> str:
+        """Answer the steps of a location in Berlin, and return the page."""
+        self.fill("location", name=name, country="DE")
+        assert self.at == "address"
+        here = {"street_address": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117"}
+        speaking = {"language": "de", "announcement_language": "de", "emergency": "same"}
+        return self.fill("address", **here, **speaking, time_zone="Europe/Berlin")

@@ -27,9 +27,7 @@ def a_wizard() -> Wizard:
     wizard = Wizard(signed_in(EVE), an_order(contact=EVE, customer="", customer_email=""))
     wizard.open()
     wizard.fill("intent", audience="customer")
-    wizard.fill("partner")
-    wizard.fill("partner-new", name="Eve Networks", vertical="technology", country="DE")
-    wizard.fill("partner-check")
+    wizard.make("partner", "Eve Networks")
     wizard.fill("customer-details", company_name="Something Else", administrator_email=EVE)
     return wizard
 

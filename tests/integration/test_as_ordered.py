@@ -53,9 +53,7 @@ def review_existing(*, customer: str, chosen: str, other_names: Sequence[str] = 
 def review_new(*, customer: str, name: str) -> Wizard:
     """Return the review of a new customer organization for an order that names ``customer``."""
     wizard = find_customer(customer=customer)
-    wizard.fill("customer", organization="new")
-    wizard.fill("customer-new", name=name, vertical="retail", country="US")
-    wizard.fill("customer-check")
+    wizard.make("customer", name, country="US")
     return wizard
 
 
@@ -111,9 +109,7 @@ def test_warning_of_a_masked_organization_has_the_words_of_its_card() -> None:
 
 def test_partner_and_own_company_are_compared_with_who_bought_the_order() -> None:
     wizard = find_customer(customer="Contoso", sold_to="Adatum")
-    wizard.fill("customer", organization="new")
-    wizard.fill("customer-new", name="Contoso", vertical="retail", country="US")
-    wizard.fill("customer-check")
+    wizard.make("customer", "Contoso", country="US")
     assert warnings(wizard) == ["The order names “Adatum”; you chose “Partner Networks”."]
     assert noted(wizard) == ["“Adatum”"]
 

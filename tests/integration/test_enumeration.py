@@ -59,9 +59,7 @@ def attacker(order: Order, client: Client | None = None) -> Wizard:
     wizard = Wizard(client or signed_in(order.contact_email), order)
     wizard.open()
     wizard.fill("intent", audience="customer")
-    wizard.fill("partner")
-    wizard.fill("partner-new", name="Eve Networks", vertical="technology", country="DE")
-    wizard.fill("partner-check")
+    wizard.make("partner", "Eve Networks")
     assert wizard.at == "customer-details"
     return wizard
 

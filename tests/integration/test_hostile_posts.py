@@ -88,13 +88,9 @@ def a_finder() -> Wizard:
     wizard = Wizard(signed_in(SAM), order)
     wizard.open()
     wizard.fill("intent", audience="customer")
-    wizard.fill("partner")
-    wizard.fill("partner-new", name="Partner Networks", vertical="technology", country="DE")
-    wizard.fill("partner-check")
+    wizard.make("partner", "Partner Networks")
     wizard.fill("customer-details")
-    wizard.fill("customer")
-    wizard.fill("customer-new", name="Fabrikam", vertical="retail", country="DE")
-    wizard.fill("customer-check")
+    wizard.make("customer", "Fabrikam")
     assert wizard.at == "review"
     return wizard
 
@@ -126,17 +122,7 @@ def a_set_up() -> Wizard:
     wizard.fill("meetings", site_name="site-one", time_zone="Europe/Paris", early_release="no", additional_urls=True)
     wizard.fill("additional", **{"0__name": "site-two", "0__early_release": "no"})
     wizard.fill("licenses", **{"site_site-one": "7", "site_site-two": "3"})
-    wizard.fill("location", name="Headquarters", country="DE")
-    wizard.fill(
-        "address",
-        street_address="Unter den Linden 1",
-        emergency="same",
-        city="Berlin",
-        postal_code="10117",
-        time_zone="Europe/Berlin",
-        language="de",
-        announcement_language="de",
-    )
+    wizard.fill_headquarters()
     assert wizard.at == "review"
     return wizard
 

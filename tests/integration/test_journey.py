@@ -96,18 +96,7 @@ def test_partner_creates_both_organizations_and_the_customer_sets_three_services
     customer.fill("licenses", split="1")
     customer.fill("licenses")
     assert customer.at == "location"
-    customer.fill("location", name="Headquarters", country="DE")
-    assert customer.at == "address"
-    customer.fill(
-        "address",
-        street_address="Unter den Linden 1",
-        emergency="same",
-        city="Berlin",
-        postal_code="10117",
-        time_zone="Europe/Berlin",
-        language="de",
-        announcement_language="de",
-    )
+    customer.fill_headquarters()
     assert customer.at == "review"
     page = customer.fill("review")
     assert "Download order summary (PDF)" in page

@@ -46,13 +46,9 @@ def partner_with_existing_customer() -> Wizard:
 
 def partner_with_both_new() -> Wizard:
     wizard = finder(an_order(contact=SAM, meetings=100, calling=10), SAM, "customer")
-    wizard.fill("partner")
-    wizard.fill("partner-new", name="Partner Networks", vertical="technology", country="DE")
-    wizard.fill("partner-check")
+    wizard.make("partner", "Partner Networks")
     wizard.fill("customer-details")
-    wizard.fill("customer")
-    wizard.fill("customer-new", name="Contoso", vertical="retail", country="US")
-    wizard.fill("customer-check")
+    wizard.make("customer", "Contoso", country="US")
     return wizard
 
 
@@ -65,9 +61,7 @@ def own_company_that_exists() -> Wizard:
 
 def own_company_that_is_new() -> Wizard:
     wizard = finder(an_own_order(contact=KIM), KIM, "own")
-    wizard.fill("customer")
-    wizard.fill("customer-new", name="Contoso", vertical="retail", country="US")
-    wizard.fill("customer-check")
+    wizard.make("customer", "Contoso", country="US")
     return wizard
 
 
@@ -166,10 +160,7 @@ def fill_services(wizard: Wizard) -> Wizard:
         wizard.fill("licenses", split="1")
         wizard.fill("licenses")
     if wizard.at == "location":
-        wizard.fill("location", name="Headquarters", country="DE")
-        address = {"street_address": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117"}
-        languages = {"time_zone": "Europe/Berlin", "language": "de", "announcement_language": "de", "emergency": "same"}
-        wizard.fill("address", **address, **languages)
+        wizard.fill_headquarters()
     if wizard.at == "channel":
         wizard.fill("channel", name="Contoso Live", most_viewers="20")
     assert wizard.at == "review"

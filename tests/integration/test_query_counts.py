@@ -51,13 +51,9 @@ def a_finder() -> Wizard:
     wizard = Wizard(signed_in(SAM), an_order(contact=SAM, customer_email="it@contoso.example"))
     wizard.open()
     wizard.fill("intent", audience="customer")
-    wizard.fill("partner")
-    wizard.fill("partner-new", name="Partner Networks", vertical="technology", country="DE")
-    wizard.fill("partner-check")
+    wizard.make("partner", "Partner Networks")
     wizard.fill("customer-details")
-    wizard.fill("customer", organization="new")
-    wizard.fill("customer-new", name="Contoso", vertical="retail", country="DE")
-    wizard.fill("customer-check", duplicate="new")
+    wizard.make("customer", "Contoso")
     assert wizard.at == "review"
     return wizard
 
@@ -71,17 +67,7 @@ def a_set_up() -> Wizard:
     wizard.fill("additional", **{"0__name": "site-two", "0__early_release": "no", "add": "1"})
     wizard.fill("additional", **{"1__name": "site-three", "1__early_release": "no"})
     wizard.fill("licenses", **{"site_site-one": "6", "site_site-two": "3", "site_site-three": "1"})
-    wizard.fill("location", name="Headquarters", country="DE")
-    wizard.fill(
-        "address",
-        street_address="Unter den Linden 1",
-        emergency="same",
-        city="Berlin",
-        postal_code="10117",
-        time_zone="Europe/Berlin",
-        language="de",
-        announcement_language="de",
-    )
+    wizard.fill_headquarters()
     assert wizard.at == "review"
     return wizard
 

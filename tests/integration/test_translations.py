@@ -57,10 +57,7 @@ def test_pdf_that_is_downloaded_is_in_the_readers_language() -> None:
     wizard = Wizard(client, order, "set_up")
     wizard.answer("subscription", choice="now")
     wizard.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no")
-    wizard.fill("location", name="Zentrale", country="DE")
-    here = {"street_address": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117"}
-    speaking = {"language": "de", "announcement_language": "de", "emergency": "same"}
-    wizard.fill("address", **here, **speaking, time_zone="Europe/Berlin")
+    wizard.fill_headquarters("Zentrale")
     page = wizard.fill("review")
     assert_german(page)
     assert "Bestellübersicht herunterladen (PDF)" in page
