@@ -218,23 +218,24 @@ class FinderFacts:
         )
 
     def _shown(self, which: str, answers: Answers) -> dict[str, Any] | None:
-        """Return an organization chosen as the review shows it: name, country, new or not, and its card."""
+        """Return an organization chosen as the review shows it: name, new or not, and its rows."""
         choice = chosen(answers, which)
         if choice is None:
             return None
         url = reverse("find", args=[self.order.number, which])
         if choice["organization"] == "new":
             country, vertical = str(countries.name(choice["country"])), dict(VERTICALS).get(choice["vertical"], "")
-            return {"new": True, "name": choice["name"], "country": country, "vertical": vertical, "url": url}
+            rows = [(_("Business vertical"), vertical), (_("Country or region"), country)]
+            return {"new": True, "name": choice["name"], "url": url, "rows": rows}
         candidate = self._again(which, answers, UUID(choice["organization"]))
         if candidate is None:
             return {"new": False, "name": choice["name"], "url": url}
         return {
             "new": False,
             "name": choice["name"] if candidate.masked else candidate.shown_name,
-            "country": candidate.shown_country,
             "url": url,
             "rows": [
+                *([(_("Country or region"), candidate.shown_country)] if candidate.shown_country else []),
                 (_("Domains"), ", ".join(name for name, _status in candidate.domains)),
                 (_("Users"), candidate.shown_users),
                 (_("Last activity"), candidate.shown_activity),

@@ -9,7 +9,7 @@ from typing import Any
 from django import forms, template
 from django.forms.formsets import BaseFormSet
 from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -49,6 +49,12 @@ def problems(form: Any) -> list[Problem]:
     if isinstance(form, forms.BaseForm) and form.is_bound:
         return list(_form_problems(form))
     return []
+
+
+@register.simple_tag
+def head_row(*heads: str) -> SafeString:
+    """The first row of a table: what each column holds."""
+    return format_html("<tr>{}</tr>", format_html_join("", '<th scope="col">{}</th>', ((head,) for head in heads)))
 
 
 @register.filter
