@@ -131,8 +131,8 @@ class Candidate:
             masked=False,
             tie=wording.tie(evidence),
             reasons=wording.reasons(evidence),
-            warnings=wording.warnings(use, now),
-            domains=tuple((each.name, str(each.get_status_display())) for each in organization.domains.all()),
+            warnings=wording.warnings(evidence, use, now),
+            domains=_domains(organization, evidence),
             shown_name=organization.name,
             shown_country=str(organization.country.name) if organization.country else "",
             shown_users=wording.users(organization.user_count, organization.active_user_count),
@@ -170,6 +170,13 @@ class Candidate:
     def marked_best(self) -> Self:
         """The same card with the mark *Best match*."""
         return replace(self, best=True)
+
+
+def _domains(organization: Organization, evidence: Sequence[Evidence]) -> tuple[tuple[str, str], ...]:
+    """The names of its domains and whether they are verified or claimed: first those that tie it to the question."""
+    ties = {each.about for each in evidence if each.code in ranking.DOMAIN_TIES}
+    ordered = sorted(organization.domains.all(), key=lambda each: each.name not in ties)
+    return tuple((each.name, str(each.get_status_display())) for each in ordered)
 
 
 def as_seen_by(
@@ -229,7 +236,7 @@ def _masked(card: Candidate, use: Use, asked: Asked, now: datetime) -> Candidate
         masked=True,
         tie=wording.tie(evidence, masked=True),
         reasons=wording.reasons(evidence, masked=True),
-        warnings=wording.warnings(use, now, masked=True),
+        warnings=wording.warnings(evidence, use, now, masked=True),
         domains=tuple(pair for pair in card.domains if pair[0] == asked.domain),
         shown_name=name,
         shown_country="",

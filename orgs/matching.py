@@ -294,9 +294,9 @@ def _evidence(
         evidence[tie.code] = tie
     elif not evidence and scored is not None:
         evidence[Code.NEAR_NAME] = ranking.evidence(Code.NEAR_NAME, organization.name, 0.5)
-    elsewhere = bool(country and organization.country and organization.country.code != country)
-    if elsewhere or (scored is not None and scored.features["country_differs"]):
-        evidence[Code.ANOTHER_COUNTRY] = ranking.evidence(Code.ANOTHER_COUNTRY)
+    expected = country or compared.domain_country(question.domain)
+    if expected and organization.country and organization.country.code != expected:
+        evidence[Code.ANOTHER_COUNTRY] = ranking.evidence(Code.ANOTHER_COUNTRY, expected)
     if ranking.is_quiet(use, timezone.now()):
         evidence[Code.NOT_ACTIVE] = ranking.evidence(Code.NOT_ACTIVE)
     if not use.has_verified_domain:

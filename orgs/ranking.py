@@ -27,7 +27,9 @@ class Code(enum.StrEnum):
     VERIFIED_DOMAIN = "verified_domain"
     SUB_DOMAIN = "sub_domain"
     SAME_NAME = "same_name"
-    SAME_NAME_BUT_FORM = "same_name_but_form"  # legal form, script, accents, word order
+    SAME_NAME_BUT_FORM = "same_name_but_form"  # another legal form
+    SAME_NAME_BUT_SCRIPT = "same_name_but_script"
+    SAME_NAME_BUT_ORDER = "same_name_but_order"  # of its words
     OTHER_NAME = "other_name"
     ACRONYM = "acronym"
     READS_THE_SAME = "reads_the_same"  # in another script
@@ -50,6 +52,8 @@ WEIGHTS: Final[dict[Code, float]] = {
     Code.OTHER_TLD: 8,
     Code.SAME_NAME: 20,
     Code.SAME_NAME_BUT_FORM: 18,
+    Code.SAME_NAME_BUT_SCRIPT: 18,
+    Code.SAME_NAME_BUT_ORDER: 18,
     Code.OTHER_NAME: 17,
     Code.ACRONYM: 12,
     Code.READS_THE_SAME: 12,
@@ -62,13 +66,13 @@ WEIGHTS: Final[dict[Code, float]] = {
 DOMAIN_TIES: Final = frozenset(
     {Code.USERS_AND_NAME_START, Code.CLAIMED_DOMAIN, Code.VERIFIED_DOMAIN, Code.SUB_DOMAIN, Code.OTHER_TLD}
 )
-NAME_TIES: Final = frozenset(
+SAME_NAMES: Final = frozenset(
     {
-        *(Code.SAME_NAME, Code.SAME_NAME_BUT_FORM, Code.OTHER_NAME),
-        *(Code.ACRONYM, Code.READS_THE_SAME, Code.NEAR_NAME, Code.SAME_WORDS),
+        *(Code.SAME_NAME, Code.SAME_NAME_BUT_FORM, Code.SAME_NAME_BUT_SCRIPT, Code.SAME_NAME_BUT_ORDER),
+        Code.OTHER_NAME,
     }
 )
-SAME_NAMES: Final = frozenset({Code.SAME_NAME, Code.SAME_NAME_BUT_FORM, Code.OTHER_NAME})
+NAME_TIES: Final = SAME_NAMES | {Code.ACRONYM, Code.READS_THE_SAME, Code.NEAR_NAME, Code.SAME_WORDS}
 EXACT: Final = frozenset({Code.ADMINISTRATOR, Code.MEMBER})
 
 
@@ -103,10 +107,12 @@ def compare_names(asked: str, name: str, other_names: Iterable[str]) -> Evidence
     if not words:
         return None
     if normalize.words(name) == words:
-        plain = normalize.words(name, legal=True) == normalize.words(asked, legal=True)
-        return evidence(Code.SAME_NAME if plain else Code.SAME_NAME_BUT_FORM, name)
+        if normalize.words(name, legal=True) != normalize.words(asked, legal=True):
+            return evidence(Code.SAME_NAME_BUT_FORM, name)
+        one_script = normalize.is_native(name) == normalize.is_native(asked)
+        return evidence(Code.SAME_NAME if one_script else Code.SAME_NAME_BUT_SCRIPT, name)
     if sorted(normalize.words(name)) == sorted(words):
-        return evidence(Code.SAME_NAME_BUT_FORM, name)
+        return evidence(Code.SAME_NAME_BUT_ORDER, name)
     near = similarity(words, normalize.words(name))
     best, about = near, name
     for other in other_names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,19 +10,23 @@ from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django_countries import countries
 
-from orgs.ranking import EXACT, Code, Evidence, Use, is_quiet, looks_abandoned
+from orgs.ranking import DOMAIN_TIES, EXACT, NAME_TIES, Code, Evidence, Use, is_quiet, looks_abandoned
 
+NO_BREAK: Final = "\u00a0"
 _TIES: Final[dict[Code, Promise]] = {
     Code.ADMINISTRATOR: _("This email address belongs to an administrator here"),
     Code.MEMBER: _("This email address belongs to a user here"),
     Code.CLAIMED_DOMAIN: _("The email domain is claimed here"),
     Code.USERS_AND_NAME_START: _("Users with the same email domain, and a name that begins the same"),
     Code.VERIFIED_DOMAIN: _("The email domain is verified here"),
-    Code.SUB_DOMAIN: _("The email domain is part of a domain that is verified here"),
-    Code.OTHER_TLD: _("The email domain differs only in its ending"),
+    Code.SUB_DOMAIN: _("A related domain is verified here"),
+    Code.OTHER_TLD: _("The email domain with another ending is verified here"),
     Code.SAME_NAME: _("Same name"),
-    Code.SAME_NAME_BUT_FORM: _("Same name, written differently"),
+    Code.SAME_NAME_BUT_FORM: _("Same name, different legal form"),
+    Code.SAME_NAME_BUT_SCRIPT: _("Same name in another script"),
+    Code.SAME_NAME_BUT_ORDER: _("Same name, different word order"),
     Code.OTHER_NAME: _("Known by this name"),
     Code.ACRONYM: _("Same name, abbreviated"),
     Code.READS_THE_SAME: _("Same name in another script"),
@@ -37,18 +41,23 @@ _SENTENCES: Final[dict[Code, Promise]] = {
         "The organization has users at %(about)s, and its name begins with the same five characters."
     ),
     Code.VERIFIED_DOMAIN: _("The organization has verified the domain %(about)s."),
-    Code.SUB_DOMAIN: _("The organization has verified %(about)s, which the email domain belongs together with."),
-    Code.OTHER_TLD: _("The organization has verified %(about)s, which differs from the email domain in its ending."),
+    Code.SUB_DOMAIN: _(
+        "The organization has verified %(about)s, which is under the same registered domain as the email address. "
+        "That says a little less than the email domain itself."
+    ),
+    Code.OTHER_TLD: _(
+        "The organization has verified %(about)s, which differs from the email domain only in its ending. "
+        "Different companies can own the two: check the name too."
+    ),
     Code.SAME_NAME: _("The name is the same."),
-    Code.SAME_NAME_BUT_FORM: _("The name is the same but for legal form, spelling, script or word order: %(about)s."),
-    Code.OTHER_NAME: _("The organization is or was also known as %(about)s."),
-    Code.ACRONYM: _("One name is the other abbreviated: %(about)s."),
-    Code.READS_THE_SAME: _("The name reads like %(about)s in another script."),
-    Code.NEAR_NAME: _("The name is close to %(about)s."),
-    Code.SAME_WORDS: _("Telling words of the name are in %(about)s too, or mean the same."),
-    Code.ANOTHER_COUNTRY: _("The organization is in another country."),
-    Code.NOT_ACTIVE: _("No user has been active for a year."),
-    Code.NO_VERIFIED_DOMAIN: _("The organization has no verified domain."),
+    Code.SAME_NAME_BUT_FORM: _("The name is the same but for its legal form: “%(about)s”."),
+    Code.SAME_NAME_BUT_SCRIPT: _("The name is the same in another script: “%(about)s”."),
+    Code.SAME_NAME_BUT_ORDER: _("The name has the same words in another order: “%(about)s”."),
+    Code.OTHER_NAME: _("The organization is or was also known as “%(about)s”."),
+    Code.ACRONYM: _("One name is short for the other: “%(about)s”."),
+    Code.READS_THE_SAME: _("The name sounds the same in another script: “%(about)s”."),
+    Code.NEAR_NAME: _("The name is spelled almost like this: “%(about)s”."),
+    Code.SAME_WORDS: _("Its distinctive words are in “%(about)s” too, or mean the same."),
 }
 # What a masked card may say: the same without the organization's own names and domains, and who administers it.
 _MASKED: Final[dict[Code, Promise]] = {
@@ -60,53 +69,88 @@ _MASKED: Final[dict[Code, Promise]] = {
         "The organization has users at the email domain, and its name begins with the same five characters."
     ),
     Code.VERIFIED_DOMAIN: _("The organization has verified the email domain."),
-    Code.SUB_DOMAIN: _("The organization has verified a domain that the email domain belongs together with."),
-    Code.OTHER_TLD: _("The organization has verified a domain that differs from the email domain in its ending."),
-    Code.SAME_NAME_BUT_FORM: _("The name is the same but for legal form, spelling, script or word order."),
+    Code.SUB_DOMAIN: _("The organization has verified a domain under the same registered one as the email address."),
+    Code.OTHER_TLD: _(
+        "The organization has verified a domain that differs from the email domain only in its ending. "
+        "Different companies can own the two: check the name too."
+    ),
+    Code.SAME_NAME_BUT_FORM: _("The name is the same but for its legal form."),
+    Code.SAME_NAME_BUT_SCRIPT: _("The name is the same in another script."),
+    Code.SAME_NAME_BUT_ORDER: _("The name has the same words in another order."),
     Code.OTHER_NAME: _("The organization is or was also known by this name."),
-    Code.ACRONYM: _("One name is the other abbreviated."),
-    Code.READS_THE_SAME: _("The name reads like the one you entered, in another script."),
-    Code.NEAR_NAME: _("The name is close to the one you entered."),
-    Code.SAME_WORDS: _("Telling words of the name are the same or mean the same."),
+    Code.ACRONYM: _("One name is short for the other."),
+    Code.READS_THE_SAME: _("The name sounds the same in another script."),
+    Code.NEAR_NAME: _("The name is spelled almost the same."),
+    Code.SAME_WORDS: _("The distinctive words of the name are the same, or mean the same."),
 }
 
 
 def tie(found: Sequence[Evidence], *, masked: bool = False) -> str:
-    """One plain label for the strongest tie; "" where there is none."""
-    best = max((each for each in found if each.code in _TIES), key=lambda each: each.weight, default=None)
-    if best and best.code == Code.USERS_AND_NAME_START and any(each.code == Code.SAME_NAME for each in found):
+    """One plain label for what ties it to what was asked, "" where nothing does: the strongest tie and, beside a tie by
+    domain, the one by name. A masked card has the strongest alone.
+    """
+    best = _strongest(found, _TIES)
+    if best is None:
+        return ""
+    if best.code == Code.USERS_AND_NAME_START and any(each.code == Code.SAME_NAME for each in found):
         return str(_("Users with the same email domain, and the same name"))
-    if best and masked and best.code in EXACT:
-        return str(_("This email address belongs here"))
-    return str(_TIES[best.code]) if best else ""
+    if masked:
+        return str(_("This email address belongs here") if best.code in EXACT else _TIES[best.code])
+    name = _strongest(found, NAME_TIES) if best.code in DOMAIN_TIES else None
+    return " · ".join(str(_TIES[each.code]) for each in (best, name) if each)
+
+
+def _strongest(found: Sequence[Evidence], among: Container[Code]) -> Evidence | None:
+    return max((each for each in found if each.code in among), key=lambda each: each.weight, default=None)
 
 
 def reasons(found: Sequence[Evidence], *, masked: bool = False) -> tuple[str, ...]:
-    """One sentence for each piece of evidence, strongest first."""
+    """One sentence for each piece of evidence that speaks for it, strongest first.
+
+    Beside the email's own domain a related one, or one with another ending, says nothing more.
+    """
     sentences = _MASKED if masked else _SENTENCES
-    ordered = sorted(found, key=lambda each: -each.weight)
+    own = any(each.code in {Code.CLAIMED_DOMAIN, Code.VERIFIED_DOMAIN} for each in found)
+    left_out = {Code.SUB_DOMAIN, Code.OTHER_TLD} if own else set()
+    ordered = sorted(
+        (each for each in found if each.code in sentences and each.code not in left_out), key=lambda each: -each.weight
+    )
     return tuple(str(sentences[each.code]) % {"about": each.about} for each in ordered)
 
 
-def warnings(use: Use, now: datetime, *, masked: bool = False) -> tuple[str, ...]:
-    """What should make a person hesitate, as sentences; without dates where they are masked."""
-    if masked:
-        if looks_abandoned(use, now):
-            return (gettext("Looks abandoned: no verified domain, no activity in a year, no active subscription."),)
-        return (gettext("No activity in the last year."),) if is_quiet(use, now) else ()
+def warnings(found: Sequence[Evidence], use: Use, now: datetime, *, masked: bool = False) -> tuple[str, ...]:
+    """What should make a person hesitate, each as a sentence, said once; without dates where they are masked."""
+    against = {each.code: each.about for each in found}
+    sentences: list[str] = []
     if looks_abandoned(use, now):
-        if use.last_activity_at is None:
-            return (gettext("Looks abandoned: no verified domain, no activity, no active subscription."),)
-        since = date_format(use.last_activity_at, "F Y")
-        return (
-            gettext("Looks abandoned: no verified domain, no activity since %(since)s, no active subscription.")
-            % {"since": since},
-        )
-    if is_quiet(use, now):
-        if use.last_activity_at is None:
-            return (gettext("No activity of any user so far."),)
-        return (gettext("No activity since %(since)s.") % {"since": date_format(use.last_activity_at, "F Y")},)
-    return ()
+        sentences.append(_abandoned(use, masked=masked))
+    else:
+        if is_quiet(use, now):
+            sentences.append(_quiet(use, masked=masked))
+        if Code.NO_VERIFIED_DOMAIN in against:
+            sentences.append(gettext("No verified domain."))
+    if country := against.get(Code.ANOTHER_COUNTRY):
+        sentences.append(gettext("In a country other than %(country)s.") % {"country": countries.name(country)})
+    return tuple(sentences)
+
+
+def _abandoned(use: Use, *, masked: bool) -> str:
+    if masked:
+        return gettext("Looks abandoned: no verified domain, no activity in a year, no active subscription.")
+    if use.last_activity_at is None:
+        return gettext("Looks abandoned: no verified domain, no activity, no active subscription.")
+    since = date_format(use.last_activity_at, "F Y")
+    return gettext("Looks abandoned: no verified domain, no activity since %(since)s, no active subscription.") % {
+        "since": since
+    }
+
+
+def _quiet(use: Use, *, masked: bool) -> str:
+    if masked:
+        return gettext("No activity in the last year.")
+    if use.last_activity_at is None:
+        return gettext("No activity of any user so far.")
+    return gettext("No activity since %(since)s.") % {"since": date_format(use.last_activity_at, "F Y")}
 
 
 def number(count: int) -> str:
@@ -118,7 +162,8 @@ def users(count: int, active: int) -> str:
     """Users of an organization, and how many of them are active."""
     if not count:
         return gettext("None")
-    return gettext("%(count)s (%(active)s active)") % {"count": number(count), "active": number(active)}
+    text = gettext("%(count)s (%(active)s active)") % {"count": number(count), "active": number(active)}
+    return text.replace(" ", NO_BREAK).replace(f"{NO_BREAK}(", " (")  # a narrow column breaks it before the bracket
 
 
 def date(at: datetime) -> str:

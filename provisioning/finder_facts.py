@@ -162,6 +162,7 @@ class FinderFacts:
         asked, by_domain = self.question(which, answers), self.question_by_domain(which, answers, typed)
         facts = self._answered(asked, by_domain)
         facts |= {"match": facts["answer"].match, "domain": typed, "found": facts["found"].candidates}
+        facts["looked_for"] = (asked.email, asked.name) if asked else ("", "")
         if typed and by_domain is None:
             facts["domain_problem"] = (
                 _(
@@ -171,8 +172,6 @@ class FinderFacts:
                 if searches.clean_domain(typed)
                 else _("Enter a whole domain, such as contoso.com")
             )
-        elif by_domain and Kind.DOMAIN not in facts["unasked"] and not facts["found"] and not facts["is_full"]:
-            facts["domain_problem"] = _("No organization has verified this domain.")
         return facts
 
     def _duplicates(self, which: str, answers: Answers) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class OrganizationChoice(Looked):
     """Choose one of the organizations that were found, or to create a new one.
 
     Facts: ``match`` (Match), ``found`` (candidates of the search by domain), ``domain`` (what was searched for),
-    ``domain_problem`` (a sentence, where the search was refused).
+    ``domain_problem`` (a sentence, where the search was refused), ``looked_for`` (email and company name).
     """
 
     expected = _("Select an organization, or create a new one")
@@ -136,10 +136,20 @@ class OrganizationChoice(Looked):
         elif self.result is Result.EXACT and len(match.candidates) == 1:
             self.initial.setdefault("organization", self.candidates[0].value)
         self.first_sentence: Words = RESULT_SENTENCES[self.result]
-        self.advice: Words = RESULT_ADVICE[self.result]
+        self.advice: Words = format_lazy("{} {}", self.looked_for(), RESULT_ADVICE[self.result])
         self.tell()
         if self.notice and self.result is Result.NONE:
             self.first_sentence = self.advice = ""
+
+    def looked_for(self) -> str:
+        """Say what was compared, so that "same name" can be checked: the person's own address, the order's company."""
+        email, name = self.facts.get("looked_for", ("", ""))
+        return gettext(
+            "We looked for your email address, %(email)s, and the company that bought the order, %(name)s."
+        ) % {
+            "email": email,
+            "name": name,
+        }
 
     @classmethod
     def fits(cls, answer: Any) -> bool:
@@ -175,11 +185,18 @@ class CustomerChoice(OrganizationChoice):
         super().prepare()
         if self.earlier.get("intent", {}).get("audience") == "own":
             self.title = _("Which organization is yours?")
-        elif not self.advice:
-            pass
-        elif email := self.earlier.get("customer-details", {}).get("administrator_email"):
-            compared = _("We compared the administrator email that you entered, %(email)s.") % {"email": email}
-            self.advice = format_lazy("{} {}", compared, self.advice)
+
+    def looked_for(self) -> str:
+        """Say what was compared: what the person entered, or as for a partner where it is the own company."""
+        if self.earlier.get("intent", {}).get("audience") == "own":
+            return super().looked_for()
+        email, name = self.facts.get("looked_for", ("", ""))
+        return gettext(
+            "We looked for the administrator email and the company name that you entered: %(email)s, %(name)s."
+        ) % {
+            "email": email,
+            "name": name,
+        }
 
 
 class CustomerDetails(StepForm):

@@ -64,16 +64,16 @@ class Looked(StepForm):
 
     def tell(self) -> None:
         """Say what is not shown and why, and what can be done about it: alike whether there is anything or not."""
-        self.notice, self.search_label = "", ""
+        self.notice, self.search_label, self.again = "", "", ""
         free_at, unasked = self.facts.get("free_at"), self.facts.get("unasked", ())
         params = {"contact": self.facts.get("help_contact", "")}
         if free_at:
             minutes = max(1, math.ceil((free_at - timezone.now()).total_seconds() / 60))
-            again = ngettext("in %(n)d minute", "in %(n)d minutes", minutes) % {"n": minutes}
+            self.again = ngettext("in %(n)d minute", "in %(n)d minutes", minutes) % {"n": minutes}
             self.notice = gettext(
                 "You have searched as often as you can in an hour. Search again %(again)s, create a new organization, "
                 "or ask the order desk: %(contact)s."
-            ) % {**params, "again": again}
+            ) % {**params, "again": self.again}
             self.search_label = gettext("Search again")
         elif unasked and unasked != [Kind.DOMAIN]:
             self.notice = gettext("No organization has been looked up here yet.")

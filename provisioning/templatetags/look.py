@@ -33,6 +33,12 @@ def _form_problems(form: forms.BaseForm) -> Iterator[Problem]:
             yield "" if field.is_hidden else _first_control(field), str(message)
 
 
+def _search_problems(form: Any) -> Iterator[Problem]:
+    """What is wrong with a search beside the form: its page is opened anew, so the form itself is not bound."""
+    if problem := getattr(form, "domain_problem", ""):
+        yield "search_domain", str(problem)
+
+
 @register.simple_tag
 def problems(form: Any) -> list[Problem]:
     """All problems of a form or a formset, in the order of the page: (id of the control or "", sentence)."""
@@ -46,9 +52,10 @@ def problems(form: Any) -> list[Problem]:
                 (control, named % {"number": count, "problem": sentence}) for control, sentence in _form_problems(row)
             ]
         return found
+    found = list(_search_problems(form))
     if isinstance(form, forms.BaseForm) and form.is_bound:
-        return list(_form_problems(form))
-    return []
+        found += _form_problems(form)
+    return found
 
 
 @register.simple_tag

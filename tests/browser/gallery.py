@@ -185,7 +185,7 @@ def finding_candidates() -> Scene:
     wizard.fill("intent", audience="customer", email="")
     yield Sight("partner", _at(wizard), SAM, dark=True)
     yield Sight("partner-why", _at(wizard), SAM, act=lambda page: page.get_by_text("Why this one?").first.click())
-    yield Sight("partner-searched", _at(wizard) + "?domain=gmail.com", SAM)
+    yield Sight("partner-search-error", _at(wizard) + "?domain=gmail.com", SAM)
     path = _at(wizard)
     yield Sight("partner-domain-unasked", path + "?domain=nothing-here.org", SAM)
     wizard.search("partner", "nothing-here.org")
@@ -210,6 +210,45 @@ def finding_candidates() -> Scene:
     wizard.answer("customer-details", company_name="Contosa", administrator_email="it@contosa.com")
     wizard.fill("customer", organization=str(Organization.objects.get(name="Contosa").public_id))
     yield Sight("review-not-as-ordered", _at(wizard), SAM, dark=True)
+
+
+def finding_unusual() -> Scene:
+    """Names in other scripts, or too long; many domains; what speaks against; several that are certain."""
+    now = timezone.now()
+    for name in ("Partner Networks", "Partner Networks II"):
+        an_organization(name, domains=["partnernet.com"], administrators=[SAM], partner=True)
+    an_organization(
+        "Contoso GmbH", domains=["contoso.de"], country="AT", user_count=80, active_user_count=50,
+        last_activity_at=now - timedelta(days=500), account_created_at=now - timedelta(days=900),
+    )  # fmt: skip
+    an_organization("شركة كونتوسو للتجارة", domains=["contoso.com"], other_names=["Contoso"], country="EG")
+    an_organization("株式会社コントソ", domains=["contoso.co.jp"], other_names=["Contoso K.K."], country="JP")
+    many = [f"{letter}-contoso.com" for letter in "abcdefghijk"]
+    an_organization("Contoso Research", domains=[*many, "contoso.com"], user_count=123456, active_user_count=98765)
+    long = "a-very-long-domain-name-of-the-contoso-company-of-regensburg-and-wien.example.com"
+    an_organization(f"Contoso {LONG_NAME}", domains=["contoso.com", long], country="GB")
+    order = an_order(contact=SAM, customer_email=CUSTOMER)
+    wizard = Wizard(signed_in(SAM), order)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    yield Sight("partner-several", _at(wizard), SAM)
+    wizard.fill("partner", organization=str(Organization.objects.get(name="Partner Networks").public_id))
+    wizard.fill("customer-details", company_name="Contoso", administrator_email=CUSTOMER)
+    yield Sight("customer", _at(wizard), SAM, act=_open_all, dark=True)
+    path = _at(wizard)
+    for domain in ("nothing-here.org", "contoso.com"):
+        wizard.open("customer")
+        wizard.search("customer", domain)
+        yield Sight(f"customer-searched-{domain.partition('.')[0]}", f"{path}?domain={domain}", SAM)
+    wizard.open("customer")
+    wizard.fill("customer", organization="new")
+    wizard.fill("customer-new", name="Contoso", vertical="retail", country="DE")
+    yield Sight("customer-check", _at(wizard), SAM)
+
+
+def _open_all(page: Page) -> None:
+    for why in page.get_by_text("Why this one?").all():
+        why.click()
 
 
 def finding_exact() -> Scene:
@@ -620,6 +659,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         sign_in,
         link,
         finding_candidates,
+        finding_unusual,
         finding_exact,
         finding_none,
         finding_limits,

@@ -113,7 +113,7 @@ def test_whole_journey_without_javascript(person: Callable[..., Person]) -> None
     kim.sees("Which organization is yours?")
     kim.enter("Domain", "contoso.com")
     kim.press("Search")
-    kim.reads("No organization has verified this domain.")
+    kim.reads("No organization has verified the domain contoso.com.")
     kim.press("Create a new organization")
     kim.sees("Create a new organization")
     kim.press("Next")

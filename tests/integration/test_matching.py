@@ -147,6 +147,8 @@ def test_mail_that_everybody_can_have_is_never_evidence(email: str) -> None:
         ("Müller & Söhne", "Muller and Sohne", Code.SAME_NAME),
         ("株式会社アサヒコ", "アサヒコ", Code.SAME_NAME_BUT_FORM),
         ("ООО Газпром", "Gazprom", Code.SAME_NAME_BUT_FORM),
+        ("Газпром", "Gazprom", Code.SAME_NAME_BUT_SCRIPT),
+        ("Contoso Marine Research", "Marine Research Contoso", Code.SAME_NAME_BUT_ORDER),
     ],
 )
 def test_same_name_is_found_without_any_domain(name: str, asked: str, code: Code) -> None:
@@ -327,7 +329,7 @@ def test_new_organization_is_not_called_abandoned() -> None:
         origin=Organization.Origin.DIRECT_ORDER,
     )  # fmt: skip
     candidate = find_candidates(email="ada@x.example", company_name="Contoso").candidates[0]
-    assert candidate.warnings == ()
+    assert candidate.warnings == ("No verified domain.",)
     with time_machine.travel(timezone.now() + timedelta(days=400)):
         candidate = find_candidates(email="ada@x.example", company_name="Contoso").candidates[0]
     assert candidate.warnings[0].startswith("Looks abandoned")
