@@ -57,7 +57,7 @@ _SENTENCES: Final[dict[Code, Promise]] = {
     Code.ACRONYM: _("One name is short for the other: “%(about)s”."),
     Code.READS_THE_SAME: _("The name sounds the same in another script: “%(about)s”."),
     Code.NEAR_NAME: _("The name is spelled almost like this: “%(about)s”."),
-    Code.SAME_WORDS: _("Its distinctive words are in “%(about)s” too, or mean the same."),
+    Code.SAME_WORDS: _("Distinctive words of the name are in “%(about)s” too, or mean the same."),
 }
 # What a masked card may say: the same without the organization's own names and domains, and who administers it.
 _MASKED: Final[dict[Code, Promise]] = {
