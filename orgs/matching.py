@@ -289,7 +289,7 @@ def _evidence(
     others = [name for name, _key in found.other_names]
     tie = ranking.compare_names(question.name, organization.name, others)
     if tie is None and scored is not None:
-        tie = _looser_name_tie(question, scored, [organization.name, *others])
+        tie = _looser_name_tie(scored, [organization.name, *others])
     if tie:
         evidence[tie.code] = tie
     elif not evidence and scored is not None:
@@ -304,7 +304,7 @@ def _evidence(
     return tuple(evidence.values())
 
 
-def _looser_name_tie(question: Question, scored: Scored, names: Sequence[str]) -> Evidence | None:
+def _looser_name_tie(scored: Scored, names: Sequence[str]) -> Evidence | None:
     """What words, scripts and initials say where the names are not near letter by letter."""
     seen = scored.features
     if seen["short_form"] >= 0.9 or seen["short_form_of_asked"] >= 0.9:

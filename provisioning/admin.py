@@ -295,7 +295,6 @@ class OrderAdmin(AdminOfOrder):
                 "order": order,
                 "explanation": words.explanation,
                 "button": words.button,
-                "dangerous": name == "cancel",
                 "opts": self.opts,
             }
             return TemplateResponse(request, "admin/subscriptions/order/confirm.html", context)

@@ -41,8 +41,7 @@ def full_right(access: Access) -> dict[str, Any] | None:
     if added and not asked:
         return None
     state = "added" if added else asked.state.value if asked else "none"
-    again = not added and (asked is None or asked.may_be_asked_again or state == "ended")
-    return {"asked": asked, "state": state, "name": customer.name, "may_ask": again}
+    return {"asked": asked, "state": state, "name": customer.name}
 
 
 @page_with_form

@@ -196,7 +196,6 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
         "delegate": access.order.delegated_to,
         "since": event.at if event else access.order.mapped_at,
         "customer": access.order.customer.name if access.order.customer else "",
-        "may_take_over": True,
         "progress": standing.progress(access.order),
         "answered": standing.answered(access.order),
         "open_questions": access.order.questions.filter(closed_at=None).count(),
