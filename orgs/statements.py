@@ -11,7 +11,7 @@ from orgs.models import Organization
 
 MOST_ON_A_DOMAIN: Final = 400
 MOST_BY_WORDS: Final = 50
-MOST_POSTINGS: Final = 2500
+MOST_POSTINGS: Final = 1500
 MOST_WORDS: Final = 24
 MOST_OPTIONS: Final = 5
 MOST_CHOSEN: Final = 20
@@ -130,10 +130,10 @@ WITH directory AS (
     ) counted WHERE before < {MOST_POSTINGS}
 ), by_words AS (
     SELECT id, sum(weight) AS weight FROM (
-        SELECT posting.id, chosen.slot, max(chosen.weight) AS weight FROM chosen
+        SELECT posting.id, chosen.weight FROM chosen
         CROSS JOIN LATERAL (
             SELECT unnest(organization_ids) AS id FROM orgs_posting WHERE word = chosen.word LIMIT {MOST_POSTINGS}
-        ) posting GROUP BY 1, 2
+        ) posting
     ) found GROUP BY id ORDER BY 2 DESC, id LIMIT {MOST_BY_WORDS}
 )
 SELECT NULL::text[], by_words.weight, {_FACTS} FROM by_words JOIN orgs_organization o ON o.id = by_words.id

@@ -60,12 +60,15 @@ def rebuild() -> None:
         cursor.execute("LOCK TABLE orgs_posting IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute("DROP TABLE IF EXISTS pg_temp.term")
-        cursor.execute("CREATE TEMPORARY TABLE term (word text, id bigint, of_domain boolean) ON COMMIT DROP")
+        # Sorted byte by byte, whatever the database's language: the order means nothing here, and this is quick.
+        cursor.execute(
+            'CREATE TEMPORARY TABLE term (word text COLLATE "C", id bigint, of_domain boolean) ON COMMIT DROP'
+        )
         for source in _NAMES:
             of_domain = source is _NAMES[-1]
             # Most keys are plain ASCII, whose terms are their words; PostgreSQL takes those apart by itself.
             cursor.execute(
-                f"INSERT INTO term SELECT DISTINCT left(word, {terms.LONGEST}), id, {of_domain} "  # noqa: S608 — names of ours
+                f"INSERT INTO term SELECT left(word, {terms.LONGEST}), id, {of_domain} "  # noqa: S608 — names of ours
                 f"FROM ({source}) AS named(id, key), string_to_table(key, ' ') AS word "
                 "WHERE octet_length(key) = length(key) AND word <> ''"
             )
@@ -77,6 +80,8 @@ def rebuild() -> None:
                             copy.write_row((word, pk, of_domain))
         cursor.execute("ANALYZE term")
         cursor.execute("DELETE FROM orgs_posting")
+        # One sort serves the grouping and the numbering; a hash would be made first, and sorted all the same.
+        cursor.execute("SET LOCAL enable_hashagg = off")
         cursor.execute(
             """INSERT INTO orgs_posting (word, organization_ids)
                SELECT word, array_agg(id) FROM (
@@ -84,6 +89,8 @@ def rebuild() -> None:
                    FROM (SELECT word, id FROM term GROUP BY word, id) once) numbered GROUP BY word, chunk""",
             [CHUNK],
         )
+        cursor.execute("SET LOCAL enable_hashagg = on")
+        cursor.execute("ANALYZE orgs_posting")
         cursor.execute("DELETE FROM orgs_word")
         cursor.execute(
             # The sound as orgs.terms.sound has it; a test holds the two together.
@@ -93,25 +100,31 @@ def rebuild() -> None:
                FROM (SELECT word, sum(cardinality(organization_ids)) AS organizations
                      FROM orgs_posting GROUP BY word) counted
                CROSS JOIN LATERAL (
+                   SELECT translate(replace(word, 'x', 'ks'), 'cqzvfgdjl', 'kksbpktsr') AS letters OFFSET 0) spelt
+               CROSS JOIN LATERAL (
                    SELECT CASE WHEN word ~ '^[0-9]*$' OR octet_length(word) <> length(word) THEN '' ELSE regexp_replace(
-                       regexp_replace(translate(replace(word, 'x', 'ks'), 'cqzvfgdjl', 'kksbpktsr'),
-                                      '(?<=.)[aeiouyhw]+', '', 'g'), '(.)\\1+', '\\1', 'g') END AS heard) sounding
+                       left(letters, 1) || translate(substr(letters, 2), 'aeiouyhw', ''), '(.)\\1+', '\\1', 'g'
+                   ) END AS heard) sounding
                LEFT JOIN (
                    SELECT DISTINCT ON (word) word, country, n, sum(n) OVER (PARTITION BY word) AS total FROM (
-                       SELECT t.word, o.country, count(*) AS n
-                       FROM (SELECT word, id FROM term GROUP BY word, id) t JOIN orgs_organization o ON o.id = t.id
-                       GROUP BY 1, 2) by_country
+                       SELECT word, o.country, count(*) AS n
+                       FROM (SELECT word, unnest(organization_ids) AS id FROM orgs_posting WHERE word IN (
+                                 SELECT word FROM orgs_posting GROUP BY word
+                                 HAVING sum(cardinality(organization_ids)) >= %s)) placed
+                       JOIN orgs_organization o ON o.id = placed.id GROUP BY 1, 2) by_country
                    ORDER BY word, n DESC, country) place
-               ON place.word = counted.word AND place.n >= %s AND place.n >= %s * place.total""",
-            [_COUNTRY_SEEN, _COUNTRY_SHARE],
+               ON place.word = counted.word AND place.n >= %s AND place.n >= %s * place.total
+               ORDER BY counted.word""",
+            [_COUNTRY_SEEN, _COUNTRY_SEEN, _COUNTRY_SHARE],
         )
         cursor.execute("DELETE FROM orgs_spelling")
         cursor.execute(
             """INSERT INTO orgs_spelling (key, word)
-               SELECT CASE place WHEN 0 THEN word ELSE overlay(word PLACING '' FROM place FOR 1) END, word
-               FROM (SELECT DISTINCT word FROM term WHERE NOT of_domain) of_names
+               SELECT CASE place WHEN 0 THEN word ELSE overlay(word PLACING '' FROM place FOR 1) END AS key, word
+               FROM (SELECT DISTINCT word FROM term WHERE NOT of_domain OFFSET 0) of_names
                CROSS JOIN LATERAL generate_series(0, length(word)) AS place
-               WHERE length(word) BETWEEN 4 AND %s AND word ~ '[a-z]' AND octet_length(word) = length(word)""",
+               WHERE length(word) BETWEEN 4 AND %s AND word ~ '[a-z]' AND octet_length(word) = length(word)
+               ORDER BY key""",
             [terms.LONGEST_REPAIRED],
         )
         cursor.execute("DELETE FROM orgs_wordpair")

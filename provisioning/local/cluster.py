@@ -21,7 +21,6 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "128MB",
     "io_method": "sync",
     "wal_level": "minimal",
     "max_wal_senders": "0",
@@ -35,6 +34,12 @@ _SETTINGS = {
 }
 _LOG_LIMIT = 5_000_000  # bytes; a longer log is put aside at the next start
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "HOME": "/"}
+
+
+def _shared_buffers() -> str:
+    """A quarter of the machine's memory (PostgreSQL's manual, 19.4.1), at most 1 GB; only what is used is taken."""
+    megabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    return f"{min(max(megabytes // 4, 128), 1024)}MB"
 
 
 class Problem(Exception):
@@ -117,7 +122,8 @@ class Cluster:
         """Start the server process as a child of this one."""
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_name("log.old"))
-        settings = {**_SETTINGS, "unix_socket_directories": str(self.socket_dir)}
+        own = {"shared_buffers": _shared_buffers(), "unix_socket_directories": str(self.socket_dir)}
+        settings = {**_SETTINGS, **own}
         arguments = [f"--{name}={value}" for name, value in settings.items()]
         with self.log.open("ab") as log:
             return subprocess.Popen(
