@@ -48,6 +48,11 @@ class Scored:
         """Whether the email's domain ties it to the organization."""
         return any(self.features[name] for name in TIES)
 
+    @property
+    def same_name(self) -> bool:
+        """Whether one of its names is the one that was asked for."""
+        return bool(self.features["name_same"] or self.features["other_name_same"])
+
 
 @cache
 def weights() -> Weights:
@@ -106,10 +111,13 @@ def gate_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
 
 
 def shown(asked: Asked, ranked: Sequence[Scored], gate: Mapping[str, float]) -> float:
-    """How likely the answer is among the candidates, 0 to 1; 1 where a domain ties one of them to the email."""
+    """How likely the answer is among the candidates, 0 to 1.
+
+    1 where a domain ties one of them to the email, or one is known by this very name: whoever types it expects that.
+    """
     if not ranked:
         return 0.0
-    if any(each.tied for each in ranked):
+    if any(each.tied or each.same_name for each in ranked):
         return 1.0
     return sigmoid(sum(gate.get(name, 0.0) * value for name, value in gate_features(asked, ranked).items() if value))
 
