@@ -42,20 +42,26 @@ def _compared(scales: Sequence[Measured]) -> Measured:
 
 
 def svg(scales: Sequence[Measured]) -> str:
-    """A line from p50 to p95 for every row, with a dot at p50; it follows the reader's light or dark colours."""
+    """A line from p50 to p95 for every row, with a dot at p50; it follows the reader's light or dark colours.
+
+    As wide as a telephone, and no wider: it shrinks to fit, and isn't blown up. The grid is drawn beside the lines
+    alone, so that nothing crosses a word.
+    """
     shown = rows(scales)
-    height = _FIRST + _ROW * len(shown) + 34
+    height = _FIRST + _ROW * len(shown) + 20
     size = _compared(scales)["organizations"]
     title = f"Milliseconds from p50 (dot) to p95; others at {size:,} organizations"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
+        f'viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-labelledby="t"><title id="t">{escape(title)}</title><style>{_STYLE.strip()}</style>',
         f'<text x="{_LEFT}" y="18" class="title">Milliseconds for one question</text>',
         f'<text x="{_LEFT}" y="36" class="small">Dot: p50, end: p95. Others: {size:,} organizations.</text>',
     ]
     for power in range(round(math.log10(_LEAST)), round(math.log10(_MOST)) + 1):
         x = _at(10.0**power)
-        parts.append(f'<path class="grid" d="M{x} {_FIRST - 8}V{height - 24}"/>')
+        beside = "".join(f"M{x} {_FIRST + _ROW * place + 14}v12" for place in range(len(shown)))
+        parts.append(f'<path class="grid" d="{beside}"/>')
         anchor = "end" if 10.0**power == _MOST else "start" if 10.0**power == _LEAST else "middle"
         parts.append(f'<text x="{x}" y="{height - 8}" class="small" text-anchor="{anchor}">{10.0**power:,g}</text>')
     for place, (name, times) in enumerate(shown):

@@ -1,4 +1,4 @@
-"""Fits the two logistic regressions with nothing but Python: L-BFGS over lists. For ``fit_matching`` only."""
+"""Fits logistic regressions, of a choice and of a yes or no, in plain Python (L-BFGS). For ``fit_matching`` only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named evidence that an organization is the right one, and the order it puts candidates in. Plain Python."""
+"""Named evidence for and against an organization, how names are compared, and what use says. Plain Python."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Code(enum.StrEnum):
     NO_VERIFIED_DOMAIN = "no_verified_domain"
 
 
-# Evidence of belonging first: what a person or a domain proves weighs more than what a name suggests.
+# Which evidence a card gives first: what a person or a domain proves before what a name suggests; below zero is what
+# speaks against. The order of the cards is another thing: their scores come from weights.toml (orgs.scoring).
 WEIGHTS: Final[dict[Code, float]] = {
     Code.ADMINISTRATOR: 100,
     Code.MEMBER: 90,

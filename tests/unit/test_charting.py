@@ -31,6 +31,16 @@ def test_chart_has_a_row_for_every_size_and_every_peer_and_dark_colours() -> Non
     assert drawn.index("100,000") < drawn.index("whole call, 1,000,000") < drawn.index(">trigram")
 
 
+def test_no_line_of_the_chart_crosses_a_word() -> None:
+    drawn = charting.svg([LARGE, SMALL])
+    lines = {
+        float(y) for path in re.findall(r'class="grid" d="([^"]+)"', drawn) for y in re.findall(r"M\S+ (\S+?)v", path)
+    }
+    words = {float(y) for y in re.findall(r'<text x="\S+" y="(\S+?)"', drawn)}
+    assert lines
+    assert not [(line, word) for line in lines for word in words if line - 3 < word < line + 12 + 9]
+
+
 def test_tables_have_the_measured_figures() -> None:
     peer = {"r_at_1": 0.5, "r_at_5": 0.6, "false_match_rate": 1.0, "r_at_1_cut": 0.41}
     text = charting.markdown(QUALITY, {"another": peer}, [LARGE, SMALL])

@@ -1,4 +1,4 @@
-"""Fit the finder's two regressions and its thresholds, and write orgs/weights.toml."""
+"""Fit the finder's three regressions and its thresholds, and write orgs/weights.toml."""
 
 from __future__ import annotations
 
