@@ -32,9 +32,8 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
     described: list[tuple[Known, dict[str, float]]] = []
     for known in first:
         close = nearest[known.pk]
-        likeness = [(compare(asked, name), place) for place, name in enumerate(close)]
-        best, place = max(likeness, key=lambda pair: (pair[0].total, -pair[1]))
-        own = likeness[0][0]
+        likeness = [compare(asked, name) for name in close]
+        best, own = max(likeness, key=lambda each: each.total), likeness[0]
         tie = tied_by[known.pk]
         tied = max(tie["domain_same"], tie["domain_sub"], tie["domain_parent"], tie["domain_sibling"])
         country = float(bool(asked.country) and asked.country == known.country)
@@ -55,14 +54,13 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
                     **tie,
                     "domain_alone": tied / (1 + math.log(max(on_domain, 1))),
                     "other_ending_alone": tie["domain_other_ending"] / max(on_label, 1),
-                    "name_same": best.same * (place == 0),
-                    "other_name_same": best.same * (place > 0),
+                    "name_same": best.same,
                     "same_words": best.same_words,
                     "asked_covered": best.asked_covered,
                     "name_covered": best.name_covered,
                     "both_covered": cover,
                     "both_covered_squared": cover * cover,
-                    "any_name_covers": max(each.asked_covered for each, _place in likeness),
+                    "any_name_covers": max(each.asked_covered for each in likeness),
                     "own_name_covered": own.asked_covered * own.name_covered,
                     "edits": best.edits,
                     "country_of_words_same": words_country,
@@ -84,7 +82,6 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
                     "name_missing": best.name_missing,
                     "numbers_differ": best.numbers_differ,
                     "first_word": best.first_word,
-                    "by_other_name": float(place > 0),
                     "country_same": country,
                     "country_differs": float(bool(asked.country) and not country),
                     "script_country": ties.script_country(asked, known.country),

@@ -188,8 +188,11 @@ def _is_near(scored: Scored | None) -> bool:
     if scored is None:
         return False
     features = scored.features
-    same = features["name_same"] or features["other_name_same"] or features["same_words"]
-    return bool(same) or features["both_covered"] >= 0.5 or features["reads_the_same"] >= 0.9
+    return (
+        bool(features["name_same"] or features["same_words"])
+        or features["both_covered"] >= 0.5
+        or features["reads_the_same"] >= 0.9
+    )
 
 
 def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Slot]) -> _Ranking:

@@ -51,7 +51,7 @@ class Scored:
     @property
     def same_name(self) -> bool:
         """Whether one of its names is the one that was asked for."""
-        return bool(self.features["name_same"] or self.features["other_name_same"])
+        return bool(self.features["name_same"])
 
 
 @cache
@@ -101,7 +101,7 @@ def gate_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
         "unknown_words": unknown,
         "unknown_and_missing": unknown * features["asked_missing"],
         "free_mail_and_covered": free * cover,
-        "free_mail_and_same": free * (features["name_same"] + features["other_name_same"]),
+        "free_mail_and_same": free * features["name_same"],
         "free_mail_and_missing": free * features["asked_missing"],
         "free_mail_and_name_missing": free * features["name_missing"],
         "free_mail_score": free * first.score / 5,

@@ -117,7 +117,7 @@ def look_up(question: Question, also: Sequence[int] = ()) -> tuple[dict[int, Fou
         "email": question.email,
         "domain": question.domain or "-",
         "start": normalize.name_start(question.name),
-        "registrable": question.registrable or "-",
+        **_asked_first(question),
         "label": label or "-",
         "keys": keys,
         "given": list(also),
@@ -132,6 +132,11 @@ def look_up(question: Question, also: Sequence[int] = ()) -> tuple[dict[int, Fou
             slot.options.append(Option(slot.word, 1.0, 1))
         return found, slots
     return _by_words(question, found, slots)
+
+
+def _asked_first(question: Question) -> dict[str, str]:
+    """Which of an organization's names and domains are brought first."""
+    return {"key": question.key, "registrable": question.registrable or "-"}
 
 
 def _is_settled(found: Mapping[int, Found], question: Question) -> bool:
@@ -152,6 +157,7 @@ def _by_words(question: Question, found: dict[int, Found], slots: list[Slot]) ->
     words = list(question.terms)
     asked = words + [word for word in _label_words(question) if word not in words]
     values = {
+        **_asked_first(question),
         "words": asked,
         "of_name": len(words),
         "sounds": [terms.sound(word) for word in asked],

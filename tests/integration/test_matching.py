@@ -158,6 +158,23 @@ def test_same_name_is_found_without_any_domain(name: str, asked: str, code: Code
     assert code in codes(match.candidates[0])
 
 
+def test_domain_and_former_name_come_before_the_same_name_at_another_ending() -> None:
+    renamed = organization("Contoso", "fabrikam.com")
+    OtherName(organization=renamed, name="Fabrikam AG", kind=OtherName.Kind.FORMER).save()
+    organization("Fabrikam", "fabrikam.net")
+    match = find_candidates(email="new@fabrikam.com", company_name="Fabrikam")
+    assert names(match.candidates) == ["Contoso", "Fabrikam"]
+
+
+def test_domain_and_name_that_were_asked_for_are_told_among_very_many() -> None:
+    many = organization("Contoso", *(f"contoso-{number:03}.example" for number in range(60)), "contoso.com")
+    for number in range(60):
+        OtherName(organization=many, name=f"Contoso Branch {number:03}").save()
+    OtherName(organization=many, name="Fabrikam").save()
+    match = find_candidates(email="new@contoso.com", company_name="Fabrikam")
+    assert codes(match.candidates[0]) >= {Code.VERIFIED_DOMAIN, Code.OTHER_NAME}
+
+
 def test_former_name_is_found_and_said() -> None:
     made = organization("Contoso")
     OtherName(organization=made, name="Fabrikam AG", kind=OtherName.Kind.FORMER).save()

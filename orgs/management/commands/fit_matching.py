@@ -27,7 +27,7 @@ BEST_SURE: Final = 0.9985
 SIBLINGS_MARKED: Final = 0.024
 # How much what is made from the questions counts beside the questions themselves: organizations taken out of the
 # directory and asked for again, and questions asked again from free mail.
-OTHER_SCRIPT_OUT: Final = 0.45
+OTHER_SCRIPT_OUT: Final = 0.35
 FREE_MAIL_OUT: Final = 0.2
 OUT: Final = 0.05
 OUT_FOR_THE_MARK: Final = 0.1
