@@ -1,4 +1,4 @@
-"""Every write of the directory: new organizations, and statistics of use kept right by what changes them."""
+"""Every write of the directory: organizations, statistics of use kept right by what changes them, likely duplicates."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from orgs.models import Member, Organization, full_administrators
+from orgs.duplicates import find_pairs
+from orgs.models import LikelyDuplicate, Member, Organization, full_administrators
 from orgs.verticals import VERTICALS
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "LastAdministrator",
     "add_member",
     "create_organization",
+    "dismiss_duplicates",
     "give_full_right",
     "record_activity",
     "record_subscription",
     "recount",
     "recount_all",
+    "renew_duplicates",
     "take_full_right_back",
 ]
 
@@ -169,3 +172,31 @@ def recount_all() -> int:
             [timezone.now() - ACTIVE_FOR],
         )
         return int(cursor.rowcount)
+
+
+@transaction.atomic
+def renew_duplicates() -> int:
+    """Look for likely duplicates again, every night; how many the order desk has before it.
+
+    New pairs are added, those that are none any more go. What the desk said is not the same stays said.
+    """
+    pairs = find_pairs()
+    rows = [LikelyDuplicate(**pair._asdict()) for pair in pairs]
+    LikelyDuplicate.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["organization", "other"],
+        update_fields=["why", "domain"],
+        batch_size=1000,
+    )
+    found = {(pair.organization_id, pair.other_id) for pair in pairs}
+    waiting = LikelyDuplicate.objects.filter(dismissed_at=None)
+    gone = [pk for pk, *pair in waiting.values_list("pk", "organization_id", "other_id") if tuple(pair) not in found]
+    waiting.filter(pk__in=gone).delete()
+    return len(pairs)
+
+
+def dismiss_duplicates(*, chosen: QuerySet[LikelyDuplicate], by_email: str) -> int:
+    """Note that somebody said of these pairs that they are not the same; how many weren't dismissed before."""
+    now = timezone.now()
+    return chosen.filter(dismissed_at=None).update(dismissed_at=now, dismissed_by_email=by_email)

@@ -1,22 +1,32 @@
-"""The order desk's view of the directory: organizations, their domains and other names. provisioning registers it."""
+"""The order desk's view of the directory: organizations with their domains and names, and likely duplicates.
+
+provisioning registers it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from orgs import normalize
-from orgs.models import Domain, Organization, OtherName
+from orgs import actions, normalize, wording
+from orgs.models import Domain, LikelyDuplicate, Organization, OtherName
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     AdminOfOrganization = admin.ModelAdmin[Organization]
+    AdminOfDuplicate = admin.ModelAdmin[LikelyDuplicate]
     InlineOfDomain = admin.TabularInline[Domain, Organization]
     InlineOfOtherName = admin.TabularInline[OtherName, Organization]
 else:
-    AdminOfOrganization = admin.ModelAdmin
+    AdminOfOrganization = AdminOfDuplicate = admin.ModelAdmin
     InlineOfDomain = InlineOfOtherName = admin.TabularInline
 
 
@@ -66,3 +76,86 @@ class OrganizationAdmin(AdminOfOrganization):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Orders and subscriptions point to organizations."""
         return False
+
+
+class DismissedFilter(admin.SimpleListFilter):
+    """Pairs that wait for the desk, unless those are asked for that it said are not the same."""
+
+    title = gettext_lazy("what became of it")
+    parameter_name = "dismissed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The ones that aren't shown of themselves."""
+        return [("yes", _("Not the same organization"))]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """The first one isn't all."""
+        first, *rest = super().choices(changelist)
+        yield {**first, "display": _("Waiting")}
+        yield from rest
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LikelyDuplicate]) -> QuerySet[LikelyDuplicate]:
+        """One or the other."""
+        return queryset.filter(dismissed_at__isnull=self.value() != "yes")
+
+
+class LikelyDuplicateAdmin(AdminOfDuplicate):
+    """Organizations that are likely the same one, to be read; the desk can say that two are not."""
+
+    list_display = ("one", "another", "reason", "found_at")
+    list_display_links = None
+    list_filter = (DismissedFilter, "why")
+    list_select_related = ("organization", "other")
+    list_per_page = 50
+    show_full_result_count = False
+    ordering = ("-found_at", "pk")
+    actions = ("dismiss",)
+
+    @admin.display(description=gettext_lazy("organization"))
+    def one(self, pair: LikelyDuplicate) -> SafeString:
+        """The older of the two."""
+        return _told(pair.organization)
+
+    @admin.display(description=gettext_lazy("Likely the same"))
+    def another(self, pair: LikelyDuplicate) -> SafeString:
+        """The newer of the two."""
+        return _told(pair.other)
+
+    @admin.display(description=gettext_lazy("why"), ordering="why")
+    def reason(self, pair: LikelyDuplicate) -> str:
+        """Why, and who said that they are not the same."""
+        told = str(pair.get_why_display()) + (f" ({pair.domain})" if pair.domain else "")
+        if pair.dismissed_at is None:
+            return told
+        said = {"day": wording.date(pair.dismissed_at), "email": pair.dismissed_by_email}
+        return f"{told}. " + _("Not the same, said %(email)s on %(day)s.") % said
+
+    @admin.action(description=gettext_lazy("Not the same organization"), permissions=["change"])
+    def dismiss(self, request: HttpRequest, chosen: QuerySet[LikelyDuplicate]) -> None:
+        """Note who said so; the pair isn't shown again."""
+        count = actions.dismiss_duplicates(chosen=chosen, by_email=request.user.get_username())
+        messages.success(request, _("Pairs that are not shown again: %(count)s.") % {"count": count})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """All of them."""
+        return [field.name for field in self.opts.fields]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Every night's look finds them."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """They go when they are none any more."""
+        return False
+
+
+def _told(organization: Organization) -> SafeString:
+    """The name, which leads to the organization's page, and what helps to choose the one that stays in use."""
+    facts = [
+        str(organization.country.name) if organization.country else "",
+        _("users: %(count)s") % {"count": wording.number(organization.user_count)},
+        _("active subscriptions: %(count)s") % {"count": wording.number(organization.active_subscription_count)},
+    ]
+    url = reverse("admin:orgs_organization_change", args=[organization.pk])
+    told = " · ".join(fact for fact in facts if fact)
+    return format_html('<a href="{}">{}</a><br>{}', url, organization.name, told)

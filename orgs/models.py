@@ -204,6 +204,43 @@ def full_administrators() -> models.Q:
     return models.Q(role=Member.Role.FULL) & lasting
 
 
+class LikelyDuplicate(models.Model):
+    """Two organizations that are likely the same one, for the order desk: kept by every night's look (orgs.actions)."""
+
+    class Why(models.TextChoices):
+        SAME_NAME_DOMAIN = "same_name_domain", _("Same name and same domain")
+        OTHER_NAME_DOMAIN = "other_name_domain", _("The name of one is another name of the other; same domain")
+        SAME_NAME_COUNTRY = "same_name_country", _("Same name and same country; one has no domain")
+        OTHER_NAME_COUNTRY = "other_name_country", _("The name of one is another name of the other; same country")
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")  # goes with it
+    other = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")  # goes with it
+    why = models.CharField(_("why"), max_length=20, choices=Why.choices)
+    domain = models.CharField(_("domain"), max_length=253, blank=True)  # the same registrable one, where that is why
+    found_at = models.DateTimeField(_("found"), default=timezone.now)
+    # When somebody at the order desk said that they are not the same, and who.
+    dismissed_at = models.DateTimeField(null=True, blank=True)
+    dismissed_by_email = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        verbose_name = _("likely duplicate")
+        verbose_name_plural = _("likely duplicates")
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "other"], name="likely_duplicate_once"),
+            models.CheckConstraint(
+                condition=models.Q(organization__lt=models.F("other")), name="likely_duplicate_lower_one_first"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(dismissed_at=None, dismissed_by_email="")
+                | (models.Q(dismissed_at__isnull=False) & ~models.Q(dismissed_by_email="")),
+                name="likely_duplicate_dismissed_by_somebody",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organization} = {self.other}"
+
+
 class Word(models.Model):
     """A word of the directory's names, and in how many organizations it is (as of the last rebuild: a hint)."""
 

@@ -19,8 +19,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orgs.admin import OrganizationAdmin
-from orgs.models import Organization
+from orgs.admin import LikelyDuplicateAdmin, OrganizationAdmin
+from orgs.models import LikelyDuplicate, Organization
 from provisioning import actions, emails, history_views, link_views, refusals, story, webhooks
 from provisioning.desk_dates import MOST_AT_ONCE, DateFilter, give_more_time
 from provisioning.desk_requests import RequestAdmin
@@ -495,4 +495,5 @@ def operator(request: HttpRequest) -> User:
 
 
 site.register(Organization, OrganizationAdmin)
+site.register(LikelyDuplicate, LikelyDuplicateAdmin)
 site.register(AccessRequest, RequestAdmin)

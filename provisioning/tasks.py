@@ -22,7 +22,7 @@ from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from orgs.actions import recount_all
+from orgs.actions import recount_all, renew_duplicates
 from provisioning import access, actions, emails, history, links, sign_in, webhooks
 from provisioning.models import Event, Mail, SignInCode
 from subscriptions import documents
@@ -120,6 +120,13 @@ def recount_use(timestamp: int) -> None:
     """Note what changes by time alone: users who are not active any more, subscriptions that ended."""
     note_ended_subscriptions()
     recount_all()
+
+
+@app.periodic(cron="47 3 * * *")
+@app.task(name="provisioning.tasks.look_for_duplicates", queueing_lock="look_for_duplicates", pass_context=False)
+def look_for_duplicates(timestamp: int) -> None:
+    """Tell the order desk which organizations are likely the same one."""
+    renew_duplicates()
 
 
 @app.periodic(cron="* * * * *")

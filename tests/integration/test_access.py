@@ -377,7 +377,8 @@ def test_order_desk_is_for_operators_only(scene: Scene) -> None:
     pages = [
         "admin:subscriptions_order_changelist", "admin:subscriptions_order_add", "admin:provisioning_mail_changelist",
         "admin:provisioning_webhook_changelist", "admin:provisioning_webhookreceiver_changelist",
-        "admin:provisioning_accessrequest_changelist",
+        "admin:provisioning_accessrequest_changelist", "admin:orgs_organization_changelist",
+        "admin:orgs_likelyduplicate_changelist",
     ]  # fmt: skip
     urls = [reverse(page) for page in pages]
     urls += [reverse(f"admin:subscriptions_order_{name}", args=[order.pk]) for name in ("change", "resend", "cancel")]

@@ -1,4 +1,4 @@
-"""Report organizations that are likely the same one, for the order desk."""
+"""Write the likely duplicates that the order desk sees as a file."""
 
 from __future__ import annotations
 
@@ -7,40 +7,28 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import connection
 
-_SAME = """
-    SELECT o.name_key, d.registrable, array_agg(DISTINCT o.id ORDER BY o.id)
-    FROM orgs_organization o LEFT JOIN orgs_domain d ON d.organization_id = o.id
-    WHERE o.name_key <> '' AND {tie}
-    GROUP BY 1, 2 HAVING count(DISTINCT o.id) > 1 ORDER BY 3
-"""
+from orgs.duplicates import MOST, find_pairs
+from orgs.models import Organization
+
+_FACTS = ("public_id", "name", "country", "user_count", "active_subscription_count")
 
 
 class Command(BaseCommand):
-    """Writes CSV: why, and the organizations' ids, names and countries."""
+    """Writes CSV: why, the domain where that is why, and of both organizations id, name, country and use."""
 
-    help = "Report likely duplicates: the same name on the same domain, or the same name where there is no domain."
+    help = "Write likely duplicates as CSV, without what the order desk said is not the same."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """How many."""
-        parser.add_argument("--limit", type=int, default=1000, help="groups to report, at most")
+        parser.add_argument("--limit", type=int, default=MOST, help="pairs to write, at most")
 
     def handle(self, **options: Any) -> None:
-        """Report."""
+        """Write."""
+        pairs = find_pairs(limit=options["limit"])
+        asked = {pk for pair in pairs for pk in (pair.organization_id, pair.other_id)}
+        known = {pk: facts for pk, *facts in Organization.objects.filter(pk__in=asked).values_list("pk", *_FACTS)}
         writer = csv.writer(self.stdout)
-        writer.writerow(["why", "public_id", "name", "country", "users", "active_subscriptions"])
-        with connection.cursor() as cursor:
-            for why, tie in (
-                ("same name and domain", "d.registrable <> ''"),
-                ("same name, no domain", "d.id IS NULL"),
-            ):
-                cursor.execute(_SAME.format(tie=tie) + " LIMIT %s", [options["limit"]])
-                for _key, _domain, pks in cursor.fetchall():
-                    cursor.execute(
-                        "SELECT public_id, name, country, user_count, active_subscription_count "
-                        "FROM orgs_organization WHERE id = ANY(%s) ORDER BY id",
-                        [pks],
-                    )
-                    for row in cursor.fetchall():
-                        writer.writerow([why, *row])
+        writer.writerow(["why", "domain", *_FACTS, *(f"other_{each}" for each in _FACTS)])
+        for pair in pairs:
+            writer.writerow([pair.why.value, pair.domain, *known[pair.organization_id], *known[pair.other_id]])
