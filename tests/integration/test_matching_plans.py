@@ -14,7 +14,7 @@ from psycopg.adapt import Transformer
 
 from orgs import statements, terms, words
 from orgs.matching import find_candidates
-from orgs.models import Domain, Organization
+from orgs.models import Domain, Member, Organization, OtherName
 from orgs.words import rebuild
 
 pytestmark = pytest.mark.django_db
@@ -35,8 +35,16 @@ def directory() -> None:
         )
         for each in made
     )
+    OtherName.objects.bulk_create(
+        OtherName(organization=each, name=f"Other {each.pk}", name_key=f"other {each.pk}") for each in made
+    )
+    Member.objects.bulk_create(
+        Member(organization=each, email=f"ada@org{each.pk}.example", email_domain=f"org{each.pk}.example")
+        for each in made
+    )
     rebuild()
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what is pending forbids new indexes
         cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         cursor.execute("CREATE INDEX name_trigram ON orgs_organization USING gist (name_key gist_trgm_ops)")
         cursor.execute("CREATE INDEX other_trigram ON orgs_othername USING gin (name_key gin_trgm_ops)")
