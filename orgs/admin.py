@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -135,6 +135,10 @@ class LikelyDuplicateAdmin(AdminOfDuplicate):
         """Note who said so; the pair isn't shown again."""
         count = actions.dismiss_duplicates(chosen=chosen, by_email=request.user.get_username())
         messages.success(request, _("Pairs that are not shown again: %(count)s.") % {"count": count})
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list under its own name: there is nothing to select one for."""
+        return super().changelist_view(request, {"title": _("Likely duplicates"), **(extra_context or {})})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """All of them."""

@@ -1,9 +1,9 @@
 """Organizations of the directory that are likely the same one: pairs, each with the reason. Questions only.
 
-Three things speak for it: the same name on the same registrable domain; the same name in the same country, where one
-of the two has no domain that could tell them apart; and one's name that is another name of the other, where they
-share a domain or a country. A domain that everybody can have an address at is no evidence. An acronym is none
-without a domain, and neither is a name without a domain that many organizations of a country have.
+What speaks for it is the same name, or one's name that is another name of the other: on the same registrable domain,
+or in the same country where one of the two has no domain that could tell them apart. A domain that everybody can have
+an address at is no evidence. An acronym is none without a domain, and neither is a name without a domain that many
+organizations of a country have.
 """
 
 from __future__ import annotations
@@ -56,10 +56,8 @@ WITH named AS (
     UNION ALL
     SELECT one.id, other.id, '', CASE WHEN one.own AND other.own THEN 3 ELSE 4 END
     FROM landed one JOIN landed other USING (name_key, country)
-    WHERE one.id < other.id AND one.have_it <= %(usual)s AND CASE
-        WHEN one.own AND other.own THEN one.without_domain OR other.without_domain
-        ELSE (one.own OR other.own) AND one.telling AND other.telling
-    END
+    WHERE one.id < other.id AND (one.own OR other.own) AND one.telling AND other.telling
+          AND (one.without_domain OR other.without_domain) AND one.have_it <= %(usual)s
 )
 SELECT id, other_id, domain, reason FROM pairs
 WHERE NOT EXISTS (

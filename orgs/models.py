@@ -211,7 +211,10 @@ class LikelyDuplicate(models.Model):
         SAME_NAME_DOMAIN = "same_name_domain", _("Same name and same domain")
         OTHER_NAME_DOMAIN = "other_name_domain", _("The name of one is another name of the other; same domain")
         SAME_NAME_COUNTRY = "same_name_country", _("Same name and same country; one has no domain")
-        OTHER_NAME_COUNTRY = "other_name_country", _("The name of one is another name of the other; same country")
+        OTHER_NAME_COUNTRY = (
+            "other_name_country",
+            _("The name of one is another name of the other; same country; one has no domain"),
+        )
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")  # goes with it
     other = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")  # goes with it

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name='LikelyDuplicate',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('why', models.CharField(choices=[('same_name_domain', 'Same name and same domain'), ('other_name_domain', 'The name of one is another name of the other; same domain'), ('same_name_country', 'Same name and same country; one has no domain'), ('other_name_country', 'The name of one is another name of the other; same country')], max_length=20, verbose_name='why')),
+                ('why', models.CharField(choices=[('same_name_domain', 'Same name and same domain'), ('other_name_domain', 'The name of one is another name of the other; same domain'), ('same_name_country', 'Same name and same country; one has no domain'), ('other_name_country', 'The name of one is another name of the other; same country; one has no domain')], max_length=20, verbose_name='why')),
                 ('domain', models.CharField(blank=True, max_length=253, verbose_name='domain')),
                 ('found_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='found')),
                 ('dismissed_at', models.DateTimeField(blank=True, null=True)),

@@ -82,7 +82,7 @@ def dismiss(desk: Client, *chosen: int) -> str:
 NAME_DOMAIN = "Same name and same domain (contoso.com)"
 NAME_COUNTRY = "Same name and same country; one has no domain"
 OTHER_DOMAIN = "The name of one is another name of the other; same domain (contoso.com)"
-OTHER_COUNTRY = "The name of one is another name of the other; same country"
+OTHER_COUNTRY = "The name of one is another name of the other; same country; one has no domain"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,11 @@ OTHER_COUNTRY = "The name of one is another name of the other; same country"
             OTHER_DOMAIN,
         ),
         ({"name": "Fabrikam", "other_names": ["Contoso"], "domains": ["fabrikam.com"]}, {}, OTHER_COUNTRY),
+        (
+            {"name": "Fabrikam", "other_names": ["Contoso"], "domains": ["fabrikam.com"]},
+            {"domains": ["contoso.com"]},
+            "",
+        ),
         ({"name": "Fabrikam", "other_names": ["Adventure"]}, {"other_names": ["Adventure"]}, ""),
     ],
 )
@@ -115,8 +120,8 @@ def test_desk_sees_after_a_night_what_is_likely_the_same(
 
 
 def test_acronym_is_evidence_on_the_same_domain_only(desk: Client) -> None:
-    for domain in ("contoso.com", "fabrikam.com"):
-        made = an_organization("Contoso Research", domains=[domain], country="DE")
+    for name, domains in (("Contoso Research", ["contoso.com"]), ("Center of Roses", [])):
+        made = an_organization(name, domains=domains, country="DE")
         OtherName(organization=made, name="CR", kind=OtherName.Kind.ACRONYM).save()
     an_organization("CR", domains=["contoso.com"], country="DE")
     a_night()
