@@ -166,6 +166,15 @@ def test_domain_and_former_name_come_before_the_same_name_at_another_ending() ->
     assert names(match.candidates) == ["Contoso", "Fabrikam"]
 
 
+def test_domain_and_another_name_come_first_whatever_the_script_and_the_country() -> None:
+    abroad = organization("شركة كونتوسو للتجارة", "contoso.com", country="EG")
+    OtherName(organization=abroad, name="Contoso").save()
+    organization("Contoso GmbH", "contoso.de", country="AT")
+    organization("Contoso Research", "contoso.com", country="US")
+    match = find_candidates(email="new@contoso.com", company_name="Contoso")
+    assert names(match.candidates)[0] == "شركة كونتوسو للتجارة"
+
+
 def test_domain_and_name_that_were_asked_for_are_told_among_very_many() -> None:
     many = organization("Contoso", *(f"contoso-{number:03}.example" for number in range(60)), "contoso.com")
     for number in range(60):
