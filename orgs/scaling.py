@@ -73,7 +73,7 @@ def fill(directory: Directory, organizations: Path, count: int, members: int = 0
             """INSERT INTO orgs_member (organization_id, email, email_domain, role)
                SELECT organization_id, 'person' || person || '.' || organization_id || '@' || name, name, 'user'
                FROM orgs_domain CROSS JOIN generate_series(1, %s) AS person""",
-            [members // count],
+            [max(1, members // count) if members else 0],
         )
     with connection.cursor() as cursor:
         tidy = "ANALYZE" if connection.in_atomic_block else "VACUUM ANALYZE"  # a test's transaction can't be vacuumed
