@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import lzma
 import os
 import time
@@ -76,6 +77,22 @@ def questions(path: Path) -> list[Question]:
             row.get("email_kind", ""),
         )
         for row in read(path)
+    ]
+
+
+def questions_by_other_name(organizations: Path, other_names: Path, number: int) -> list[Question]:
+    """So many questions for organizations of a directory by another name that it has of them, always the same.
+
+    One in two from the organization's own domain (kind of email "corp"), the others from free mail.
+    """
+    domains = {row["org_id"]: row["domain"].split() for row in read(organizations)}
+    names = {(row["org_id"], row["alias"]) for row in read(other_names) if domains.get(row["org_id"])}
+    some = sorted(names, key=lambda pair: hashlib.md5(" ".join(pair).encode()).digest())[:number]  # noqa: S324
+    return [
+        Question(name, f"admin@{domains[of][0]}", of, "other-name", "corp")
+        if at % 2
+        else Question(name, "admin@gmail.com", of, "other-name", "free")
+        for at, (of, name) in enumerate(some)
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from typing import Final
@@ -30,9 +30,24 @@ class Case:
     counts: float = 1.0
 
 
-def fit_ranker(choices: Sequence[Choice], penalty: float = 1.0) -> dict[str, float]:
-    """Weights under which the right candidate is the likeliest of its list (a conditional logit)."""
-    names = sorted({name for choice in choices for each in choice.candidates for name in each})
+def fit_ranker(
+    choices: Sequence[Choice], penalty: float = 1.0, never_against: Collection[str] = ()
+) -> dict[str, float]:
+    """Weights under which the right candidate is the likeliest of its list (a conditional logit).
+
+    What may never speak against a candidate and would, weighs nothing: it is left out, and the rest fitted again.
+    """
+    names = {name for choice in choices for each in choice.candidates for name in each}
+    left_out: set[str] = set()
+    while True:
+        weights = _fit_choices(choices, sorted(names - left_out), penalty)
+        against = {name for name in never_against if weights.get(name, 0.0) < 0}
+        if not against:
+            return weights | dict.fromkeys(left_out, 0.0)
+        left_out |= against
+
+
+def _fit_choices(choices: Sequence[Choice], names: Sequence[str], penalty: float) -> dict[str, float]:
     data = [
         ([[each[name] for name in names] for each in choice.candidates], choice.right, choice.counts)
         for choice in choices

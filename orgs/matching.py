@@ -139,8 +139,6 @@ def near_duplicates(
 # Putting in order. The scores come from what is fitted; what the data it was fitted on does not have (users, claimed
 # domains) is added by hand: it never outweighs a domain or a name, it decides between those that are near.
 _BY_HAND = {Code.USERS_AND_NAME_START: 1.0, Code.CLAIMED_DOMAIN: 1.0}
-# Nor has that data another name that is the right one letter by letter: with the email's domain it comes first.
-_DOMAIN_AND_NAME = 4.0
 _AS_GOOD_AS = 0.25  # scores this near belong together: use and recency decide
 _FAR_BEHIND = 7.0  # what only a name suggests is left out where something else is so much better
 
@@ -206,14 +204,13 @@ def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Sl
     likely = scoring.shown(asked, ranked, fitted.gate)
     sure = likely >= fitted.shown_from and scoring.is_right(asked, ranked, fitted.mark) >= fitted.best_from
     best = ranked[0].known.pk if sure else None
-    scores = {each.known.pk: each.score + _by_hand(each, found[each.known.pk], question) for each in ranked}
+    scores = {each.known.pk: each.score + _by_hand(found[each.known.pk], question) for each in ranked}
     order = sorted(scores, key=lambda pk: (-scores[pk], pk))
     return _Ranking(_by_use(order, scores, found), {each.known.pk: each for each in ranked}, scores, likely, best)
 
 
-def _by_hand(scored: Scored, found: Found, question: Question) -> float:
-    total = _DOMAIN_AND_NAME if scored.tied and scored.same_name else 0.0
-    total += sum(_BY_HAND[Code.USERS_AND_NAME_START] for arm, _detail in found.ties if arm == "seed")
+def _by_hand(found: Found, question: Question) -> float:
+    total = sum(_BY_HAND[Code.USERS_AND_NAME_START] for arm, _detail in found.ties if arm == "seed")
     claimed = any(status == Domain.Status.CLAIMED and name == question.domain for name, status in found.domains)
     return total + (_BY_HAND[Code.CLAIMED_DOMAIN] if claimed else 0.0)
 

@@ -89,11 +89,11 @@ def test_administrator_is_known_as_one() -> None:
 
 def test_same_first_five_characters_and_users_at_the_domain_are_a_candidate() -> None:
     organization("Contoso Deutschland", users=("x@contoso.example",))
-    organization("Conto", users=("y@contoso.example",))
+    organization("Contorno", users=("y@contoso.example",))
     organization("Contoso without such users", users=("x@other.example",))
     match = find_candidates(email="new@contoso.example", company_name="conto something")
     assert match.result is Result.CANDIDATES
-    assert sorted(names(match.candidates)) == ["Conto", "Contoso Deutschland"]
+    assert sorted(names(match.candidates)) == ["Contorno", "Contoso Deutschland"]
     assert all(Code.USERS_AND_NAME_START in codes(each) for each in match.candidates)
 
 
@@ -173,6 +173,15 @@ def test_domain_and_another_name_come_first_whatever_the_script_and_the_country(
     organization("Contoso Research", "contoso.com", country="US")
     match = find_candidates(email="new@contoso.com", company_name="Contoso")
     assert names(match.candidates)[0] == "شركة كونتوسو للتجارة"
+
+
+@pytest.mark.parametrize("name", ["KLR", "コントソ・リサーチ"])
+def test_another_name_letter_by_letter_comes_before_a_name_that_is_only_like_it(name: str) -> None:
+    right = organization("Contoso Laboratory of Rubber")
+    OtherName(organization=right, name=name).save()
+    organization("KLR Environment")
+    organization("Risachi")
+    assert names(find_candidates(email="new@gmail.com", company_name=name).candidates)[0] == right.name
 
 
 def test_domain_and_name_that_were_asked_for_are_told_among_very_many() -> None:
