@@ -359,13 +359,13 @@ def test_redirect_is_not_followed(receiver: Receiver) -> None:
     assert sink.refused == []
 
 
-@pytest.mark.parametrize(("fault", "slow"), [("slow", 1.5), ("drip", 3)])
-def test_receiver_that_takes_its_time_is_left(receiver: Receiver, fault: str, slow: float) -> None:
-    receiver((fault,), slow=slow)
+@pytest.mark.parametrize("fault", ["slow", "drip"])
+def test_receiver_that_takes_its_time_is_left(receiver: Receiver, fault: str) -> None:
+    receiver((fault,), slow=60)
     an_order()
     begun = time.monotonic()
     webhooks.send_next(limits=outside.Limits(connect=1, read=0.5, whole=0.8))
-    assert time.monotonic() - begun < 1.4
+    assert time.monotonic() - begun < 30
     row = Webhook.objects.get()
     assert row.accepted_at is None
     assert row.problem
