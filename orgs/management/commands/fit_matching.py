@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+import django
 from django.core.management.base import BaseCommand
-from django.db import connections
 
 from orgs import benchmark, compared, features, fitting, normalize, scoring, search
 from orgs.cards import is_shared
@@ -101,9 +101,8 @@ class Command(BaseCommand):
                 *(look_up(question, directory, sibling=True) for question in benchmark.questions(options["siblings"])),
                 *(look_up(question, directory, by_other_name=True) for question in by_other_name),
             ]
-        connections.close_all()
         self.stderr.write("Fitting …")
-        with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
+        with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=django.setup) as pool:
             of_folds = list(pool.map(_fit, [[e for e in examples if e.fold != fold] for fold in range(FOLDS)]))
             ranker, gate, marks = pool.submit(_fit, examples).result()
         judged = [judge(example, *of_folds[example.fold]) for example in examples]
