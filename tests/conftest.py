@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from provisioning.local import cluster, postgres
 from tests import chromium
+
+# The same examples in every run: what is green today is not red tomorrow by chance. With HYPOTHESIS_EXAMPLES, new ones.
+_SEARCH = "HYPOTHESIS_EXAMPLES" in os.environ
+hypothesis.settings.register_profile("tests", derandomize=not _SEARCH, database=None, deadline=None)
+hypothesis.settings.load_profile("tests")
 
 _BROWSER_TESTS = Path(__file__).parent / "browser"
 

@@ -149,9 +149,7 @@ def words(path: tuple[str, ...], value: Any, zone: ZoneInfo, language: str) -> s
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-@hypothesis_settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@hypothesis_settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=orders())
 def test_every_fact_of_the_json_is_read_on_page_pdf_and_email(
     language: str, settings: Settings, drawn: dict[str, Any]

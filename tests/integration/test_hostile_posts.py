@@ -31,9 +31,6 @@ pytestmark = pytest.mark.django_db
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "15"))
 hostile = settings(
     max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="HYPOTHESIS_EXAMPLES" not in os.environ,
-    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

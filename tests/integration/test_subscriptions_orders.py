@@ -158,7 +158,7 @@ def test_names_in_any_script_are_kept_as_they_are_written(name: str) -> None:
 
 
 @pytest.mark.django_db
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sold_to=st.text(max_size=300), email=st.text(max_size=60) | st.emails(), number=st.text(max_size=50))
 def test_any_text_is_stored_or_refused_with_a_code(sold_to: str, email: str, number: str) -> None:
     try:

@@ -156,7 +156,7 @@ def test_who_handed_over_is_told_that_the_email_did_not_arrive_until_another_is_
     page = signed_in(SAM).get(f"/orders/{order.number}/", follow=True).text
     assert "The email could not be delivered" in page
     assert "Take the order back and hand it over to the right address" in page
-    assert "550" not in page
+    assert "No such user" not in page
     orders = signed_in(SAM).get("/orders/").text
     assert "There is a problem" in orders
     assert "The email could not be delivered" in orders

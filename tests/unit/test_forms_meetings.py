@@ -200,7 +200,7 @@ def test_add_another_and_remove_keep_the_other_rows() -> None:
     assert form.edited(form.data) is None
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 51), st.one_of(st.integers(1, 60), st.integers(1, 1_000_000)))
 def test_every_order_can_be_distributed_by_split_evenly(count: int, total: int) -> None:
     answers = several(count)
@@ -217,7 +217,7 @@ def test_every_order_can_be_distributed_by_split_evenly(count: int, total: int) 
     check_sites([SitePlan(**site) for site in planned], total)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(-3, 400), min_size=2, max_size=6), st.integers(1, 400))
 def test_shares_are_taken_only_where_they_add_up(shares: list[int], total: int) -> None:
     answers = several(len(shares))
