@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 from django.db import connection
+from django.utils import timezone, translation
 from pytest_django import DjangoDbBlocker
 
 from provisioning.local import cluster, postgres
@@ -31,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
     except cluster.Problem as problem:
         pytest.exit(str(problem), returncode=1)
     config.add_cleanup(server.release)
+
+
+@pytest.fixture(autouse=True)
+def _in_the_products_language() -> Iterator[None]:
+    """Forget the language and the time zone of the last request: the next test may ask without one."""
+    yield
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from tests.factories import an_order
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.demo_urls")]
 
 SAM, KIM = "sam@partner.example.net", "kim@contoso.example.org"
+SECONDS = itertools.count()  # each email is a second younger than the one before it
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +45,13 @@ def send(
 def an_email(
     *, to: str, subject: str, html: str = "", files: tuple[tuple[str, bytes, str], ...] = ()
 ) -> EmailMultiAlternatives:
-    email = EmailMultiAlternatives(subject=subject, body="The text. See http://127.0.0.1:8000/l/abc/ now.", to=[to])
+    sent = datetime(2026, 1, 5, 9, tzinfo=UTC) + timedelta(seconds=next(SECONDS))
+    email = EmailMultiAlternatives(
+        subject=subject,
+        body="The text. See http://127.0.0.1:8000/l/abc/ now.",
+        to=[to],
+        headers={"Date": format_datetime(sent)},
+    )
     if html:
         email.attach_alternative(html, "text/html")
     for name, content, kind in files:
