@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,12 +118,12 @@ def _paths() -> Iterator[str]:
 
 def _version_folders() -> list[str]:
     """Folders of version managers: one folder a version, `bin/python3` inside."""
-    home = os.path.expanduser("~")
+    homes = [os.path.expanduser("~"), *_own_home()]
     folders = []
     if os.environ.get("PYENV_ROOT"):
         folders.append(os.path.join(os.environ["PYENV_ROOT"], "versions"))
     folders += [os.path.join(root, "versions") for root in _output(["pyenv", "root"])]
-    folders.append(os.path.join(home, ".pyenv", "versions"))
+    folders += [os.path.join(home, ".pyenv", "versions") for home in homes]
     # This interpreter's siblings: they are there even where HOME and PATH are not those of the one who installed it.
     own = Path(os.path.realpath(sys.executable)).parent.parent.parent
     if own.name in ("versions", "python", "installs"):
@@ -130,11 +131,20 @@ def _version_folders() -> list[str]:
     if os.environ.get("UV_PYTHON_INSTALL_DIR"):
         folders.append(os.environ["UV_PYTHON_INSTALL_DIR"])
     folders += _output(["uv", "python", "dir"])
-    data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
-    folders.append(os.path.join(data, "uv", "python"))
-    folders.append(os.path.join(data, "mise", "installs", "python"))
-    folders.append(os.path.join(home, ".asdf", "installs", "python"))
+    shares = [os.environ.get("XDG_DATA_HOME"), *(os.path.join(home, ".local", "share") for home in homes)]
+    for data in filter(None, shares):
+        folders.append(os.path.join(data, "uv", "python"))
+        folders.append(os.path.join(data, "mise", "installs", "python"))
+    folders += [os.path.join(home, ".asdf", "installs", "python") for home in homes]
     return list(dict.fromkeys(folders))
+
+
+def _own_home() -> list[str]:
+    """The home that the system knows of: HOME may be another, for a service or a test."""
+    try:
+        return [pwd.getpwuid(os.getuid()).pw_dir]
+    except KeyError:  # a container's user without an account
+        return []
 
 
 def _output(command: list[str]) -> list[str]:

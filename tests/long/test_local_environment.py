@@ -6,6 +6,7 @@ import ast
 import base64
 import hashlib
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -205,3 +206,14 @@ def test_older_python_finds_a_newer_one(minor: int, tmp_path: Path, shelf: Path)
     refused = manage("demo", root=clone, python=old, HOME=str(tmp_path))
     assert "found only" in one_sentence(refused.stderr)
     assert sys.version.split()[0] in refused.stderr  # this very Python, which would do, was among them
+
+
+def test_pythons_in_the_users_own_home_are_found_whatever_home_and_path_say(tmp_path: Path) -> None:
+    own_home, system = Path(pwd.getpwuid(os.getuid()).pw_dir), "/usr/bin/python3"
+    if own_home not in Path(sys.base_prefix).parents or not Path(system).exists():
+        pytest.skip("no Python in the home of this user beside one of the system")
+    clone = copy_of_project(tmp_path / "clone", "")
+    only_python(clone, 99)
+    refused = manage("demo", root=clone, python=system, HOME=str(tmp_path), PATH="/usr/bin:/bin", PYENV_ROOT="")
+    assert "found only" in one_sentence(refused.stderr)
+    assert sys.version.split()[0] in refused.stderr
