@@ -61,8 +61,8 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
                     "both_covered": cover,
                     "both_covered_squared": cover * cover,
                     "any_name_covers": max(each.asked_covered for each in likeness),
-                    # Another name that is exactly this one is as good as the own.
-                    "own_name_covered": max(own.asked_covered * own.name_covered, best.same),
+                    # Another name that is exactly this one is nearly as good as the own.
+                    "own_name_covered": max(own.asked_covered * own.name_covered, 0.85 * best.same),
                     "edits": best.edits,
                     "country_of_words_same": words_country,
                     "country_of_words_differs": float(bool(hinted) and not words_country),

@@ -184,6 +184,14 @@ def test_another_name_letter_by_letter_comes_before_a_name_that_is_only_like_it(
     assert names(find_candidates(email="new@gmail.com", company_name=name).candidates)[0] == right.name
 
 
+def test_the_own_name_comes_before_the_same_as_another_name_of_one_with_more_use() -> None:
+    busy = organization("Contoso Healthcare", "contoso.com", users=("x@contoso.com",), active_subscription_count=9)
+    OtherName(organization=busy, name="Contoso Medical").save()
+    organization("Contoso Medical", "contoso.com", users=("y@contoso.com",))
+    match = find_candidates(email="new@contoso.com", company_name="Contoso Medical")
+    assert names(match.candidates) == ["Contoso Medical", "Contoso Healthcare"]
+
+
 def test_domain_and_name_that_were_asked_for_are_told_among_very_many() -> None:
     many = organization("Contoso", *(f"contoso-{number:03}.example" for number in range(60)), "contoso.com")
     for number in range(60):
