@@ -139,7 +139,7 @@ def near_duplicates(
 # Putting in order. The scores come from what is fitted; what the data it was fitted on does not have (users, claimed
 # domains) is added by hand: it never outweighs a domain or a name, it decides between those that are near.
 _BY_HAND = {Code.USERS_AND_NAME_START: 1.0, Code.CLAIMED_DOMAIN: 1.0}
-_AS_GOOD_AS = 0.25  # scores this near belong together: use and recency decide
+_AS_GOOD_AS = 0.25  # scores this near belong together: the own name, use and recency decide
 _FAR_BEHIND = 7.0  # what only a name suggests is left out where something else is so much better
 
 
@@ -205,8 +205,8 @@ def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Sl
     sure = likely >= fitted.shown_from and scoring.is_right(asked, ranked, fitted.mark) >= fitted.best_from
     best = ranked[0].known.pk if sure else None
     scores = {each.known.pk: each.score + _by_hand(found[each.known.pk], question) for each in ranked}
-    order = sorted(scores, key=lambda pk: (-scores[pk], pk))
-    return _Ranking(_by_use(order, scores, found), {each.known.pk: each for each in ranked}, scores, likely, best)
+    order = _by_use(sorted(scores, key=lambda pk: (-scores[pk], pk)), scores, found, question.key)
+    return _Ranking(order, {each.known.pk: each for each in ranked}, scores, likely, best)
 
 
 def _by_hand(found: Found, question: Question) -> float:
@@ -215,20 +215,20 @@ def _by_hand(found: Found, question: Question) -> float:
     return total + (_BY_HAND[Code.CLAIMED_DOMAIN] if claimed else 0.0)
 
 
-def _by_use(order: Sequence[int], scores: dict[int, float], found: dict[int, Found]) -> list[int]:
-    """The same order, but among those that belong as well as another, use decides, then recency."""
+def _by_use(order: Sequence[int], scores: dict[int, float], found: dict[int, Found], key: str) -> list[int]:
+    """The same order, but among those that belong as well as another, the own name decides, then use, then recency."""
     result: list[int] = []
     group: list[int] = []
     for pk in order:
         if group and scores[group[0]] - scores[pk] > _AS_GOOD_AS:
-            result += sorted(group, key=lambda each: _use_key(found[each]))
+            result += sorted(group, key=lambda each: _use_key(found[each], key))
             group = []
         group.append(pk)
-    return result + sorted(group, key=lambda each: _use_key(found[each]))
+    return result + sorted(group, key=lambda each: _use_key(found[each], key))
 
 
-def _use_key(found: Found) -> tuple[float, ...]:
-    return ranking.order_key(0.0, _use(found))
+def _use_key(found: Found, key: str) -> tuple[float, ...]:
+    return (float(found.key != key), *ranking.order_key(0.0, _use(found)))
 
 
 def _use(found: Found) -> ranking.Use:

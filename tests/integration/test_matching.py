@@ -186,7 +186,8 @@ def test_another_name_letter_by_letter_comes_before_a_name_that_is_only_like_it(
 
 def test_the_own_name_comes_before_the_same_as_another_name_of_one_with_more_use() -> None:
     busy = organization("Contoso Healthcare", "contoso.com", users=("x@contoso.com",), active_subscription_count=9)
-    OtherName(organization=busy, name="Contoso Medical").save()
+    for name in ("Contoso Medical", "Contoso Medical USA"):
+        OtherName(organization=busy, name=name).save()
     organization("Contoso Medical", "contoso.com", users=("y@contoso.com",))
     match = find_candidates(email="new@contoso.com", company_name="Contoso Medical")
     assert names(match.candidates) == ["Contoso Medical", "Contoso Healthcare"]
