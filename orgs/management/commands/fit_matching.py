@@ -57,7 +57,6 @@ class Example:
     asked: Asked
     found: Described
     free: Described  # asked from free mail
-    by_other_name: bool  # made from the directory, and for the ranker only: the gate always shows the same name
 
     @property
     def out(self) -> Described:
@@ -93,29 +92,33 @@ class Command(BaseCommand):
         with benchmark.own_schema():
             directory = benchmark.load(options["organizations"], options["other_names"])
             self.stderr.write("Looking up …")
-            by_other_name = benchmark.questions_by_other_name(
-                options["organizations"], options["other_names"], OTHER_NAMES
-            )
             examples = [
                 *(look_up(question, directory) for question in benchmark.questions(options["queries"])),
                 *(look_up(question, directory, sibling=True) for question in benchmark.questions(options["siblings"])),
-                *(look_up(question, directory, by_other_name=True) for question in by_other_name),
             ]
+            made = benchmark.questions_by_other_name(options["organizations"], options["other_names"], OTHER_NAMES)
+            by_other_name = [look_up(question, directory, also_free=False) for question in made]
         self.stderr.write("Fitting …")
         with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=django.setup) as pool:
-            of_folds = list(pool.map(_fit, [[e for e in examples if e.fold != fold] for fold in range(FOLDS)]))
-            ranker, gate, marks = pool.submit(_fit, examples).result()
+            training = ([_without(fold, some) for fold in range(FOLDS)] for some in (examples, by_other_name))
+            of_folds = list(pool.map(_fit, *training))
+            ranker, gate, marks = pool.submit(_fit, examples, by_other_name).result()
         judged = [judge(example, *of_folds[example.fold]) for example in examples]
         shown_from = threshold(judged)
         best_from = mark(judged, shown_from)
         write(options["output"], {"ranker": ranker, "gate": gate, "mark": marks}, shown_from, best_from)
-        self.stdout.write(json.dumps(report(judged, shown_from, best_from), indent=2))
+        figures = report(judged, shown_from, best_from)
+        for title, free in (("r_at_1_by_other_name", False), ("r_at_1_by_other_name_free_mail", True)):
+            asked = [each for each in by_other_name if bool(each.asked.domain) != free]
+            ranked = [scoring.rank(each.found, of_folds[each.fold][0]) for each in asked]
+            figures[title] = _share([_is_first(each.right, found) for each, found in zip(asked, ranked, strict=True)])
+        self.stdout.write(json.dumps(figures, indent=2))
 
 
 def look_up(
-    question: benchmark.Question, directory: benchmark.Directory, *, sibling: bool = False, by_other_name: bool = False
+    question: benchmark.Question, directory: benchmark.Directory, *, sibling: bool = False, also_free: bool = True
 ) -> Example:
-    """Ask the database, and describe what was found in all the ways that the fit needs."""
+    """Ask the database, and describe what was found, ``also_free`` as from free mail too."""
     domain = normalize.email_domain(question.email)
     looked_up = search.ask(normalize.email_key(question.email), "" if is_shared(domain) else domain, question.name)
     found, slots = search.look_up(looked_up)
@@ -131,22 +134,26 @@ def look_up(
         sibling=sibling,
         asked=asked,
         found=features.describe(asked, known),
-        free=features.describe(free, by_name) if right and asked.domain else [],
-        by_other_name=by_other_name,
+        free=features.describe(free, by_name) if also_free and right and asked.domain else [],
     )
 
 
-def _fit(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-    asked = [each for each in examples if not each.by_other_name]
-    fitted = [each for each in asked if not each.sibling]
+def _without(fold: int, examples: Sequence[Example]) -> list[Example]:
+    return [each for each in examples if each.fold != fold]
+
+
+def _fit(
+    examples: Sequence[Example], by_other_name: Sequence[Example]
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    fitted = [each for each in examples if not each.sibling]
     choices = [
         choice
         for each in fitted
         for choice in (_choice(each.found, each.right, 1.0), _choice(each.free, each.right, FREE_MAIL))
         if choice
     ]
-    made = [each for each in examples if each.by_other_name]
-    choices += [choice for each in made if (choice := _choice(each.found, each.right, OTHER_NAME))]
+    # For the ranker only: the gate always shows the same name.
+    choices += [choice for each in by_other_name if (choice := _choice(each.found, each.right, OTHER_NAME))]
     ranker = fitting.fit_ranker(choices, never_against=NEVER_AGAINST)
     cases: list[Case] = []
     for each in fitted:
@@ -156,7 +163,7 @@ def _fit(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, float
             cases += _cases(each.asked, each.out, ranker, 0, taken_out)
     marked = [
         case
-        for each in asked
+        for each in examples
         for case in (
             *_first(each.asked, each.found, ranker, each.right, SIBLING if each.sibling else 1.0),
             *_first(each.asked, each.out, ranker, 0, OUT_FOR_THE_MARK),
@@ -169,7 +176,12 @@ def _first(asked: Asked, described: Described, ranker: Mapping[str, float], righ
     ranked = scoring.rank(described, ranker)
     if not ranked:
         return []
-    return [Case(scoring.mark_features(asked, ranked), bool(right) and ranked[0].known.pk == right, counts)]
+    return [Case(scoring.mark_features(asked, ranked), _is_first(right, ranked), counts)]
+
+
+def _is_first(right: int, ranked: Sequence[scoring.Scored]) -> bool:
+    """Whether the right one is there and comes first."""
+    return bool(ranked) and ranked[0].known.pk == right
 
 
 def _choice(described: Described, right: int, counts: float) -> Choice | None:
@@ -219,16 +231,9 @@ def judge(
     )
 
 
-def _asked(judged: Sequence[Judged]) -> list[Judged]:
-    """Those of the questions' files."""
-    return [each for each in judged if not each.example.by_other_name]
-
-
 def threshold(judged: Sequence[Judged]) -> float:
     """The lowest cut of the gate that keeps false matches at the goal, and those of what was taken out."""
-    none = sorted(
-        (each.shown for each in _asked(judged) if not each.example.right and not each.example.sibling), reverse=True
-    )
+    none = sorted((each.shown for each in judged if not each.example.right and not each.example.sibling), reverse=True)
     cut = none[int(len(none) * FALSE_MATCHES)] + 1e-4 if none else 0.5
     return round(max(cut, 0.05), 4)
 
@@ -244,9 +249,9 @@ def mark(judged: Sequence[Judged], shown_from: float) -> float:
 
 
 def _marks(judged: Sequence[Judged], shown_from: float, sure: float) -> tuple[float, float, float]:
-    answerable = [each for each in _asked(judged) if each.example.right]
+    answerable = [each for each in judged if each.example.right]
     marked = [each for each in answerable if each.right >= sure and each.shown >= shown_from]
-    right = sum(each.ranked[0].known.pk == each.example.right for each in marked)
+    right = sum(_is_first(each.example.right, each.ranked) for each in marked)
     siblings = [each.right >= sure for each in judged if each.example.sibling]
     return (
         len(marked) / max(len(answerable), 1),
@@ -255,40 +260,32 @@ def _marks(judged: Sequence[Judged], shown_from: float, sure: float) -> tuple[fl
     )
 
 
+def _share(flags: Sequence[bool]) -> float:
+    return round(sum(flags) / max(len(flags), 1), 4)
+
+
 def report(judged: Sequence[Judged], shown_from: float, sure: float) -> dict[str, Any]:
     """The out-of-fold figures."""
-    by_other_name = [each for each in judged if each.example.by_other_name]
-    asked = _asked(judged)
-    answerable = [each for each in asked if each.example.right]
-    none = [each for each in asked if not each.example.right and not each.example.sibling]
-    siblings = [each for each in asked if each.example.sibling]
+    answerable = [each for each in judged if each.example.right]
+    none = [each for each in judged if not each.example.right and not each.example.sibling]
+    siblings = [each for each in judged if each.example.sibling]
 
     def right_in(first: int, each: Judged) -> bool:
         pks = [scored.known.pk for scored in each.ranked[:first]]
         return each.shown >= shown_from and each.example.right in pks
 
-    def first(each: Judged) -> bool:
-        return bool(each.ranked) and each.ranked[0].known.pk == each.example.right
-
-    def share(flags: list[bool]) -> float:
-        return round(sum(flags) / max(len(flags), 1), 4)
-
     native = [each for each in answerable if each.example.asked.is_native]
     latin_free = [each for each in answerable if not each.example.asked.is_native and not each.example.asked.domain]
     marks = _marks(judged, shown_from, sure)
     return {
-        "r_at_1": share([right_in(1, each) for each in answerable]),
-        "r_at_5": share([right_in(5, each) for each in answerable]),
-        "r_at_1_without_gate": share([first(each) for each in answerable]),
-        "r_at_1_by_other_name": share([first(each) for each in by_other_name if each.example.asked.domain]),
-        "r_at_1_by_other_name_free_mail": share(
-            [first(each) for each in by_other_name if not each.example.asked.domain]
-        ),
-        "false_match_rate": share([each.shown >= shown_from for each in none]),
-        "other_script_taken_out_shown": share([each.out_shown >= shown_from for each in native if not each.out_tied]),
-        "other_script_taken_out_free_mail_shown": share([each.free_out_shown >= shown_from for each in native]),
-        "free_mail_latin_taken_out_shown": share([each.out_shown >= shown_from for each in latin_free]),
-        "siblings_listed": share([each.shown >= shown_from for each in siblings]),
+        "r_at_1": _share([right_in(1, each) for each in answerable]),
+        "r_at_5": _share([right_in(5, each) for each in answerable]),
+        "r_at_1_without_gate": _share([_is_first(each.example.right, each.ranked) for each in answerable]),
+        "false_match_rate": _share([each.shown >= shown_from for each in none]),
+        "other_script_taken_out_shown": _share([each.out_shown >= shown_from for each in native if not each.out_tied]),
+        "other_script_taken_out_free_mail_shown": _share([each.free_out_shown >= shown_from for each in native]),
+        "free_mail_latin_taken_out_shown": _share([each.out_shown >= shown_from for each in latin_free]),
+        "siblings_listed": _share([each.shown >= shown_from for each in siblings]),
         "best_match_share": round(marks[0], 4),
         "best_match_precision": round(marks[1], 4),
         "siblings_best_match": round(marks[2], 4),
@@ -302,5 +299,8 @@ def write(path: Path, fitted: Mapping[str, Mapping[str, float]], shown_from: flo
     lines += [f"shown_from = {shown_from}", f"best_from = {best_from}"]
     for title, weights in fitted.items():
         lines += ["", f"[{title}]"]
-        lines += [f"{name} = {value:.4f}" for name, value in sorted(weights.items(), key=lambda pair: -abs(pair[1]))]
+        lines += [
+            f"{name} = {value:.4f}"
+            for name, value in sorted(weights.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+        ]
     path.write_text("\n".join(lines) + "\n")
