@@ -298,7 +298,7 @@ def test_eight_sweeps_at_once_say_it_once() -> None:
 
     def sweep(_index: int) -> None:
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=300)
             actions.look_after_dates()
         finally:
             connections.close_all()

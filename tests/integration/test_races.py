@@ -31,7 +31,7 @@ def at_once(act: Callable[[int], Any], count: int = AT_ONCE) -> list[Any]:
 
     def run(index: int) -> Any:
         try:
-            barrier.wait(timeout=60)
+            barrier.wait(timeout=300)
             return act(index)
         finally:
             connections.close_all()

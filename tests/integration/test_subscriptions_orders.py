@@ -39,7 +39,7 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
     def run(at: int) -> None:
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=60)
+            barrier.wait(timeout=300)
             results[at] = work(at)
         except Exception as error:
             results[at] = error  # type: ignore[call-overload]
