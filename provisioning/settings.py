@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import ipaddress
+import logging
 import re
+import zoneinfo
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.local import postgres
+from provisioning.env import Env
+from provisioning.local import cluster, postgres
 from subscriptions.deadlines import MAX_DAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Env()
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".state"))).resolve()
 # The demo and the commands run by hand on one machine; set by manage.py, never by a server.
 DEMO = env.bool("PROVISIONING_DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)
 
-PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
-_public = urlsplit(PUBLIC_URL)
-_https = _public.scheme == "https"
-if not _public.hostname or _public.scheme not in {"http", "https"}:
+PUBLIC_URL, _public = env.web_address(
+    "PUBLIC_URL", default="http://127.0.0.1:8000", example="https://setup.example.com, the one that people open"
+)
+if not PUBLIC_URL:
     raise ImproperlyConfigured("PUBLIC_URL must be the address that people open, such as https://setup.example.com.")
+PUBLIC_URL = PUBLIC_URL.rstrip("/")
+_https = _public.scheme == "https"
 
 SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
     if env.str("DATABASE_URL", default="") and not DEMO and _https:
         raise ImproperlyConfigured("SECRET_KEY must be set: a random text of 50 characters or more, kept secret.")
-    SECRET_KEY = postgres.local_secret(STATE_DIR)
+    try:
+        SECRET_KEY = postgres.local_secret(STATE_DIR)
+    except cluster.Problem as _problem:
+        raise ImproperlyConfigured(str(_problem)) from _problem
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_public.hostname, "localhost", "127.0.0.1", "[::1]"])
@@ -77,6 +85,9 @@ MIDDLEWARE = [
 # The services that are sold, in the order in which they are shown: ours by name, others by their Django app.
 PACKS = env.list("PACKS", default=["meetings", "calling"])
 INSTALLED_APPS += [name for name in PACKS if name not in {"meetings", "calling"}]
+for _name in PACKS:
+    if _name not in {"meetings", "calling"} and not importlib.util.find_spec(_name.partition(".")[0]):
+        raise ImproperlyConfigured(f"PACKS names {_name}, which isn't installed: install it or correct PACKS.")
 
 ROOT_URLCONF = "provisioning.urls"
 WSGI_APPLICATION = "provisioning.wsgi.application"
@@ -101,11 +112,14 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.postgres.
-DATABASES = {"default": env.db_url("DATABASE_URL", default=postgres.url(STATE_DIR))}
+DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+_pool_size = env.int("DATABASE_POOL", default=10)
+if _pool_size < 1:
+    raise ImproperlyConfigured("DATABASE_POOL must be 1 or more.")
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "min_size": 1,
-    "max_size": env.int("DATABASE_POOL", default=10),
+    "max_size": _pool_size,
     "timeout": 5,
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -136,7 +150,7 @@ ACCOUNT_SESSION_REMEMBER = True
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
 
 # Email: smtp://user:password@host:port, smtp+tls://…, filemail:///folder, consolemail://
-_email = env.email_url("EMAIL_URL", default=f"filemail://{STATE_DIR / 'mail'}")
+_email = env.mail("EMAIL_URL", default=f"filemail://{STATE_DIR / 'mail'}")
 _email_options: dict[str, object] = {}
 if _email["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
     _email_options["file_path"] = "/" + _email["EMAIL_FILE_PATH"].lstrip("/")
@@ -186,11 +200,8 @@ ORDER_DESK_EMAIL = env.str("ORDER_DESK_EMAIL", default=HELP_CONTACT if "@" in HE
 
 # Telling the vendor's systems: where, signed with what (the newest secret first; all of them sign), and which networks
 # that are not public may be written to.
-WEBHOOK_URL = env.str("WEBHOOK_URL", default="")
+WEBHOOK_URL, _parts = env.web_address("WEBHOOK_URL", default="", example="https://erp.example.com/webhooks")
 WEBHOOK_SECRETS = env.list("WEBHOOK_SECRETS", default=[])
-_webhook = urlsplit(WEBHOOK_URL)
-if WEBHOOK_URL and (_webhook.scheme not in {"http", "https"} or not _webhook.hostname or _webhook.username):
-    raise ImproperlyConfigured("WEBHOOK_URL must be an address such as https://erp.example.com/webhooks.")
 if WEBHOOK_URL and not WEBHOOK_SECRETS:
     raise ImproperlyConfigured("WEBHOOK_SECRETS must be set where WEBHOOK_URL is: whsec_ and 24 to 64 bytes in Base64.")
 for _secret in WEBHOOK_SECRETS:
@@ -220,6 +231,8 @@ LOCALE_PATHS = [BASE_DIR / "provisioning" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+if TIME_ZONE not in zoneinfo.available_timezones():
+    raise ImproperlyConfigured("TIME_ZONE must be the name of a time zone such as Europe/Berlin.")
 
 # Static files
 STATIC_URL = "static/"
@@ -231,7 +244,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEMO
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage",
     },
 }
 
@@ -269,12 +282,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 FILE_UPLOAD_HANDLERS: list[str] = []  # no page takes files: what is sent as one is read past, never written to a disk
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured(f"LOG_LEVEL must be one of {', '.join(logging.getLevelNamesMapping())}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # It tells of every job and of every start of any command.
     "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")},
 }

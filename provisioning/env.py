@@ -1,0 +1,86 @@
+"""Values of environment variables: what can't be read is refused in one sentence that names the variable.
+
+A sentence never repeats a value that may hold a password.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+_POSTGRESQL: Final = {"postgres", "postgresql", "psql", "pgsql"}
+_DATABASE_EXAMPLE: Final = "postgres://user:password@db.example.com:5432/provisioning"
+_EMAIL_EXAMPLE: Final = "smtp+tls://user:password@mail.example.com:587, filemail:///folder or consolemail://"
+_ESCAPES: Final = "write / as %2F, ? as %3F, # as %23, @ as %40, [ as %5B and % as %25 in user and password"
+
+
+class Env(environ.Env):  # type: ignore[misc]
+    """django-environ's reader, whose refusals are sentences."""
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+    ) -> Any:
+        """Read a variable. A number that is set to nothing counts as not set."""
+        if cast is int and default is not self.NOTSET and not self.ENVIRON.get(var, "-").strip():
+            return default
+        try:
+            return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
+        except (ValueError, TypeError) as error:
+            expected = "a whole number" if cast is int else "written as the README's table of variables shows"
+            raise ImproperlyConfigured(f"{var} must be {expected}.") from error
+
+    def web_address(self, var: str, *, default: str, example: str) -> tuple[str, SplitResult]:
+        """Read an address of the web, and its parts; both empty where the variable and its default are."""
+        value = self.str(var, default=default).strip()
+        try:
+            parts = urlsplit(value)
+            right = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
+            right = right and (parts.port is None or parts.port > 0)
+        except ValueError:
+            right = False
+        if value and not right:
+            raise ImproperlyConfigured(f"{var} must be an address such as {example}.")
+        return value, urlsplit(value)
+
+    def postgresql(self, var: str, *, default: str) -> dict[str, Any]:
+        """Read the address of a PostgreSQL database as Django's settings of it."""
+        value = self.str(var, default="").strip() or default
+        scheme, separator, rest = value.partition("://")
+        if not separator or not re.fullmatch(r"[\w.+-]+", scheme):
+            raise ImproperlyConfigured(f"{var} isn't an address: it must look like {_DATABASE_EXAMPLE}.")
+        if scheme.lower() not in _POSTGRESQL:
+            raise ImproperlyConfigured(f"{var} begins with {scheme}://, but must begin with postgres:// (PostgreSQL).")
+        # A / or ? in the password would end it: the rest would be read as a path or as options.
+        address, _mark, query = rest.partition("?")
+        if "/" in address.rpartition("@")[0] or (query and not re.fullmatch(r"\w+=[^&]*(?:&\w+=[^&]*)*", query)):
+            raise ImproperlyConfigured(f"{var} can't be read: {_ESCAPES}.")
+        try:
+            database: dict[str, Any] = self.db_url_config(value)
+        except ValueError as error:
+            if re.search(r"port", str(error), re.IGNORECASE):
+                raise ImproperlyConfigured(
+                    f"The port in {var} must be a number up to 65535; if that is part of the password, {_ESCAPES}."
+                ) from None
+            raise ImproperlyConfigured(f"{var} can't be read: {_ESCAPES}.") from None
+        if not database["NAME"] and "service" not in database.get("OPTIONS", {}):
+            raise ImproperlyConfigured(f"{var} names no database: it must end with /name as in {_DATABASE_EXAMPLE}.")
+        return database
+
+    def mail(self, var: str, *, default: str) -> dict[str, Any]:
+        """Read how emails are sent."""
+        value = self.str(var, default="").strip() or default
+        try:
+            email: dict[str, Any] = self.email_url_config(value)
+            right = bool(email["EMAIL_HOST"] or not email["EMAIL_BACKEND"].endswith("smtp.EmailBackend"))
+            right = right and bool(
+                email["EMAIL_FILE_PATH"] or not email["EMAIL_BACKEND"].endswith("filebased.EmailBackend")
+            )
+        except (ValueError, ImproperlyConfigured):
+            right = False
+        if not right:
+            raise ImproperlyConfigured(f"{var} must be {_EMAIL_EXAMPLE}; {_ESCAPES}.")
+        return email
