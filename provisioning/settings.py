@@ -153,6 +153,7 @@ SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
 _email = env.mail("EMAIL_URL", default=f"filemail://{STATE_DIR / 'mail'}")
 _email_options: dict[str, object] = {}
 if _email["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
+    _email["EMAIL_BACKEND"] = "provisioning.local.mail_files.EmailBackend"
     _email_options["file_path"] = "/" + _email["EMAIL_FILE_PATH"].lstrip("/")
 elif _email["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
     _email_options = {
@@ -240,11 +241,14 @@ STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(STATE_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEMO
 WHITENOISE_AUTOREFRESH = False
+# Under STATE_DIR they are read by the product only; elsewhere a web server may read them.
+_static_modes = (0o700, 0o600) if STATIC_ROOT.is_relative_to(STATE_DIR) else (0o755, 0o644)
 STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEMO
         else "whitenoise.storage.CompressedManifestStaticFilesStorage",
+        "OPTIONS": {"directory_permissions_mode": _static_modes[0], "file_permissions_mode": _static_modes[1]},
     },
 }
 

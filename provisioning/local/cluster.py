@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # A small machine and one product: quick to start, safe against power cuts (fsync stays on).
 _SETTINGS = {
@@ -125,7 +125,7 @@ class Cluster:
         own = {"shared_buffers": _shared_buffers(), "unix_socket_directories": str(self.socket_dir)}
         settings = {**_SETTINGS, **own}
         arguments = [f"--{name}={value}" for name, value in settings.items()]
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             return subprocess.Popen(
                 [self._program("postgres"), "-D", str(self.data), *arguments],
                 stdin=subprocess.DEVNULL,
@@ -133,6 +133,12 @@ class Cluster:
                 stderr=log,
                 **self._as_user(),
             )
+
+    def _open_log(self) -> BinaryIO:
+        """Open the log, which quotes statements, for its owner only, also where an earlier version made it."""
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.fchmod(descriptor, 0o600)
+        return os.fdopen(descriptor, "ab")
 
     def clear_remains(self) -> None:
         """End the processes of a server that was killed, and forget its process number."""
@@ -197,8 +203,8 @@ class Cluster:
             command, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **self._as_user()
         )
         if answer.returncode != 0:
-            with contextlib.suppress(OSError):
-                self.log.write_bytes(answer.stdout)
+            with contextlib.suppress(OSError), self._open_log() as log:
+                log.write(answer.stdout)
             output = answer.stdout.decode(errors="replace")
             if "No space left" in output or "quota exceeded" in output:
                 raise Problem(full(self.home))

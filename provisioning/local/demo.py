@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from provisioning.local import postgres
+from provisioning.local import postgres, private
 from provisioning.local.children import Children
 from provisioning.local.cluster import Problem
 
@@ -50,6 +50,7 @@ def main(arguments: list[str], state_dir: Path) -> int:
 
         django.setup()
         server.wait()
+        private.begin(state_dir, mails=state_dir / "mail")
         _prepare(settings.BASE_DIR)
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         children = Children({"web server": lambda: _serve(listener), "worker": _work})

@@ -18,6 +18,7 @@ import hashlib
 import os
 import pwd
 import secrets
+import stat
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from provisioning.local import cluster
+from provisioning.local import cluster, private
 from provisioning.local.cluster import Problem
 
 PRODUCT = "subscription-provisioning"
@@ -42,6 +43,11 @@ def url(state_dir: Path) -> str:
 
 def local_secret(state_dir: Path) -> str:
     """Return the secret key of a one-machine installation, made at the first start."""
+    with _told(state_dir):
+        return _local_secret(state_dir)
+
+
+def _local_secret(state_dir: Path) -> str:
     _make_state_dir(state_dir)
     path = state_dir / "secret_key"
     try:
@@ -185,7 +191,7 @@ def _home(state_dir: Path) -> Path:
     own = state_dir / "postgres"
     with contextlib.suppress(OSError):
         return Path((state_dir / "postgres.path").read_text().strip())
-    if os.geteuid() != 0 or (own / "data").exists() or _others_may_enter(state_dir):
+    if os.geteuid() != 0 or (own / "data").exists() or _others_may_enter(state_dir.parent):
         return own
     return Path("/var/lib") / f"{PRODUCT}-{_digest(state_dir)}"
 
@@ -201,10 +207,12 @@ def _prepare_home(state_dir: Path) -> Path:
             kept = next(path for n in range(1, 1000) if not (path := home.with_name(f"{home.name}.old-{n}")).exists())
             home.rename(kept)
             _say(f"The database of an earlier {state_dir} was kept as {kept}; delete it when you don't need it.")
-        if not home.exists():
-            home.mkdir()
-            home.chmod(0o711)
+        home.mkdir(exist_ok=True)
+        for folder in (home,) if outside else (home, state_dir):
+            _close(folder, passed_by=_server_user(home))
+        private.mend_files(home)
         if outside and not pointer.exists():
+            pointer.touch(mode=0o600)
             pointer.write_text(f"{home}\n")
             _say(f"The database lies in {home}: PostgreSQL doesn't run as root, and nobody else may enter this folder.")
     return home
@@ -213,9 +221,18 @@ def _prepare_home(state_dir: Path) -> Path:
 def _make_state_dir(state_dir: Path) -> None:
     if state_dir.is_dir():
         return
-    state_dir.mkdir(parents=True, exist_ok=True)
-    # Others may pass (the server's user has to), but not look around.
-    state_dir.chmod(0o711)
+    state_dir.parent.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(mode=0o700, exist_ok=True)
+
+
+def _close(folder: Path, passed_by: pwd.struct_passwd | None) -> None:
+    """Close a folder to everybody but its owner and the server's user, who passes through it but can't list it."""
+    found = folder.stat()
+    if found.st_mode & stat.S_ISVTX or os.geteuid() not in (0, found.st_uid):
+        return  # everybody's (as /tmp), or somebody else's
+    if passed_by:
+        os.chown(folder, -1, passed_by.pw_gid)
+    folder.chmod(0o710 if passed_by else 0o700)
 
 
 def _socket_dir(home: Path) -> Path:
