@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core import checks
 
+from provisioning import readiness
 from subscriptions import fonts
 
 _PANGO = "Install libpango-1.0-0, libpangoft2-1.0-0 and libharfbuzz-subset0 (Debian, Ubuntu), or pango (Homebrew)."
@@ -48,3 +49,22 @@ def fonts_are_there(**_kwargs: Any) -> list[checks.CheckMessage]:
         )
         for package, scripts in by_package.items()
     ]
+
+
+@checks.register("readiness", deploy=True)
+def installation_is_ready(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """Say what would keep commands, web processes and workers from starting."""
+    found: list[checks.CheckMessage] = []
+    try:
+        newer = readiness.tables_are_there()
+        if newer:
+            found.append(checks.Warning(newer, id="provisioning.W022"))
+    except readiness.Unusable as problem:
+        found.append(checks.Error(str(problem), id="provisioning.E020"))
+    except readiness.NotReady as problem:
+        found.append(checks.Error(str(problem), id="provisioning.E021"))
+    try:
+        readiness.static_files_are_there()
+    except readiness.NotReady as problem:
+        found.append(checks.Error(str(problem), id="provisioning.E023"))
+    return found
