@@ -15,17 +15,24 @@ from collections.abc import Callable, Mapping
 from provisioning.local.cluster import Problem
 
 _PATIENCE = 5.0  # seconds for an orderly end
-_MANY = 5  # deaths of one child within a minute: something is wrong that starting again doesn't mend
+_MANY = 5  # deaths within a minute: something is wrong that starting again at once doesn't mend
+_PAUSE = 3.0  # seconds before the next start then
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h
 
 
 class Children:
     """A set of child processes, each a function that runs until it is told to end."""
 
-    def __init__(self, tasks: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(
+        self, tasks: Mapping[str, Callable[[], None]], *, patience: float = _PATIENCE, gives_up: bool = True
+    ) -> None:
+        """``patience``: how long an orderly end may take. ``gives_up``: whether deaths again and again end it all."""
         self._tasks = tasks
+        self._patience = patience
+        self._gives_up = gives_up
         self._pids: dict[str, int] = {}
         self._deaths: list[float] = []
+        self._paused_until = 0.0
 
     def start(self) -> None:
         """Start those that don't run."""
@@ -43,16 +50,19 @@ class Children:
             how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
             now = time.monotonic()
             self._deaths = [*(death for death in self._deaths if now - death < 60), now]
-            if len(self._deaths) >= _MANY:
+            many = len(self._deaths) >= _MANY
+            if many and self._gives_up:
                 raise Problem(f"The {name} keeps ending ({how}), so the demo ends; the lines above say why.")
-            sys.stderr.write(f"The {name} ended ({how}); it is started again.\n")
+            self._paused_until = now + _PAUSE if many else now
+            sys.stderr.write(f"The {name} ended ({how}); it is started again{' in a moment' if many else ''}.\n")
+        if time.monotonic() >= self._paused_until:
             self.start()
 
     def stop(self) -> None:
         """End all of them, in order where they manage to within seconds, and return when they have ended."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # asked already
-        for sign, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, _PATIENCE)):
+        for sign, patience in ((signal.SIGTERM, self._patience), (signal.SIGKILL, _PATIENCE)):
             for pid in self._pids.values():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sign)
