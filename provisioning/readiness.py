@@ -24,6 +24,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 MIGRATE: Final = "python3 manage.py migrate"
 COLLECT: Final = "python3 manage.py collectstatic --noinput"
+_ALIAS: Final = "readiness"
 _PATIENCE: Final = 5  # seconds for an address to answer
 
 
@@ -88,7 +89,7 @@ _REASONS: Final[tuple[tuple[str, type[Unusable], str], ...]] = (
         "The database at {where} refuses the user {user}: correct user and password in DATABASE_URL",
     ),
     (
-        r"no pg_hba.conf entry",
+        r"pg_hba.conf",
         Unusable,
         "The database at {where} lets {user} not in from this machine: allow it in pg_hba.conf, or set sslmode in "
         "DATABASE_URL",
@@ -197,7 +198,7 @@ def explain(error: BaseException) -> NotReady | None:
     )
     if not from_outside and state != "42501" and "invalid connection option" not in text:
         return None
-    database = settings.DATABASES["default"]
+    database = connections["default"].settings_dict
     words = {
         "host": database.get("HOST") or "the default folder",
         "where": _where(str(database.get("HOST") or ""), str(database.get("PORT") or "")),
@@ -216,7 +217,8 @@ def explain(error: BaseException) -> NotReady | None:
 @contextlib.contextmanager
 def _connection() -> Iterator[BaseDatabaseWrapper]:
     """A connection of its own: no pool hides why it can't be made, and none is left open for a fork to inherit."""
-    connection = connections["default"].copy()
+    connection = connections["default"].copy(alias=_ALIAS)
+    connections[_ALIAS] = connection  # the recorder of migrations asks by alias
     options = {name: value for name, value in connection.settings_dict["OPTIONS"].items() if name != "pool"}
     connection.settings_dict["OPTIONS"] = {"connect_timeout": _PATIENCE, **options}
     try:
@@ -229,6 +231,7 @@ def _connection() -> Iterator[BaseDatabaseWrapper]:
         raise problem from error
     finally:
         connection.close()
+        del connections[_ALIAS]
 
 
 def _where(host: str, port: str) -> str:

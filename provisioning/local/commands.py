@@ -97,7 +97,7 @@ def keep_private() -> None:
     private.begin(state_dir(), mails=Path(str(folder)) if folder else None)
 
 
-def require(name: str, **options: Any) -> None:
+def require(name: str, /, **options: Any) -> None:
     """Return when what a command needs is there. Raises NotReady or Problem, with one sentence, where it isn't."""
     needs = NEEDS.get(name, Needs.TABLES)
     if name == "check" and options.get("databases"):

@@ -74,9 +74,13 @@ def _listen(bind: str) -> socket.socket | None:
 
 
 def _prepare(migrate: bool) -> None:
+    """Apply migrations where that is asked for, and collect static files where they are missing or old."""
     if migrate:
         readiness.wait_for_database(lambda sentence: commands.say(f"{sentence} Waiting for it."))
         call_command("migrate", interactive=False, verbosity=1)
+    else:
+        with contextlib.suppress(readiness.Away):
+            readiness.tables_are_there()  # refused before anything is written
     if not readiness.static_files_are_current():
         commands.say("Collecting the static files.")
         try:

@@ -16,6 +16,7 @@ from subscriptions import fonts
 VARIABLES = ("SECRET_KEY", "EMAIL_URL", "PUBLIC_URL")
 
 
+@pytest.mark.django_db
 def test_check_names_each_variable_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)

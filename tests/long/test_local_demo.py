@@ -162,6 +162,27 @@ def test_demo_starts_after_everything_was_killed_at_once(demo: Demo) -> None:
     assert "Preparing" not in demo.told()
 
 
+def test_everything_that_the_demo_writes_is_its_owners_alone(demo: Demo) -> None:
+    state_dir = demo.state_dir
+    for path in (state_dir, state_dir / "postgres", state_dir / "mail", *(state_dir / "mail").glob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # as an earlier version left them
+    (state_dir / "postgres" / "log").chmod(0o644)
+    demo.start()
+    eventually(lambda: list((state_dir / "mail").glob("*.log")), "an email")
+    manage("collectstatic", "--noinput", STATE_DIR=str(state_dir))
+    of_the_server = [state_dir / "postgres" / name for name in ("data", "socket")]
+    programs = list((state_dir / "postgres").glob("programs-*"))  # public, and passed by nobody but the server
+    passages = [state_dir, state_dir / "postgres"] if os.geteuid() == 0 else []
+    for path in (state_dir, *state_dir.rglob("*")):
+        if not path.is_symlink() and not any(path.is_relative_to(each) for each in (*of_the_server, *programs)):
+            allowed = 0o710 if path in passages else 0o600 if path.is_file() else 0o700
+            assert path.stat().st_mode & 0o777 & ~allowed == 0, path
+    for folder in of_the_server:
+        assert folder.stat().st_mode & 0o077 == 0
+        assert folder.stat().st_uid == of_the_server[0].stat().st_uid
+    assert demo.end() == 0
+
+
 def test_port_in_use_is_told_in_a_sentence_that_names_the_option(state_dir: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
