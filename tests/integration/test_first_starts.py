@@ -35,6 +35,7 @@ on_databases = pytest.mark.django_db(transaction=True)
 
 Point = Callable[[str], None]
 NAMES = sorted({*get_commands()} - {"demo", "test"})  # manage.py runs those two without Django
+ROOT = Path(__file__).resolve().parent.parent.parent
 AWAY = {
     "no such host": ("postgres://u:secret@nosuch.invalid/d", "The host nosuch.invalid of the database isn't known"),
     "port closed": ("postgres://u:secret@127.0.0.1:1/d", "Nothing listens at 127.0.0.1:1"),
@@ -312,7 +313,7 @@ def test_every_variable_that_cannot_be_read_is_named_in_a_sentence(
     monkeypatch.delenv("SECRET_KEY", raising=False)
     monkeypatch.setenv(variable, VARIABLES[variable])
     with pytest.raises(ImproperlyConfigured, match=variable) as refused:
-        runpy.run_module("provisioning.settings")
+        runpy.run_path(str(ROOT / "provisioning" / "settings.py"))
     assert str(refused.value).endswith(".")
 
 
