@@ -221,8 +221,7 @@ def _prepare_home(state_dir: Path) -> Path:
 def _make_state_dir(state_dir: Path) -> None:
     if state_dir.is_dir():
         return
-    state_dir.parent.mkdir(parents=True, exist_ok=True)
-    state_dir.mkdir(mode=0o700, exist_ok=True)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _close(folder: Path, passed_by: pwd.struct_passwd | None) -> None:
