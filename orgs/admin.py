@@ -31,7 +31,7 @@ else:
 
 
 class DomainInline(InlineOfDomain):
-    """Domains that the organization has verified or claimed."""
+    """Domains that the organization has verified, claimed, or used before."""
 
     model = Domain
     extra = 0

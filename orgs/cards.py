@@ -70,11 +70,11 @@ class Viewer:
 
 
 def _is_at(email: str, domains: Sequence[Domain]) -> bool:
-    """Whether this address is at one of these domains, or below one."""
+    """Whether this address is at one of these domains, or below one; at a former one it may be anybody's."""
     domain = normalize.email_domain(email)
     if not domain or is_shared(domain):
         return False
-    return any(normalize.is_within(domain, each.name) for each in domains)
+    return any(normalize.is_within(domain, each.name) for each in domains if each.is_current)
 
 
 FULL: Final = Viewer(names_customer=True)
@@ -158,6 +158,12 @@ class Candidate:
         return any(each.code in ranking.DOMAIN_TIES for each in self.evidence)
 
     @property
+    def only_former_domain(self) -> bool:
+        """Whether a domain that the organization used before is all but names that ties it to what was asked."""
+        codes = {each.code for each in self.evidence} & (ranking.DOMAIN_TIES | ranking.EXACT)
+        return codes == {Code.FORMER_DOMAIN}
+
+    @property
     def name_tie(self) -> bool:
         """Whether one of the organization's names is the same or near."""
         return any(each.code in ranking.NAME_TIES for each in self.evidence)
@@ -225,6 +231,8 @@ def _masked(card: Candidate, use: Use, asked: Asked, now: datetime) -> Candidate
     organization = card.organization
     # Which country it is in could be found out by naming one after the other.
     evidence = tuple(each for each in card.evidence if each.code is not Code.ANOTHER_COUNTRY)
+    if card.only_former_domain:
+        return _without_facts(card, asked)
     if card.strong_name_tie and asked.name:
         name = asked.name
     elif card.domain_tie:
@@ -243,6 +251,29 @@ def _masked(card: Candidate, use: Use, asked: Asked, now: datetime) -> Candidate
         shown_users=wording.band(organization.user_count),
         shown_activity=wording.activity_band(organization.last_activity_at, now),
         shown_subscriptions=wording.band(organization.active_subscription_count),
+        shown_created="",
+        shown_origin="",
+    )
+
+
+def _without_facts(card: Candidate, asked: Asked) -> Candidate:
+    """The card of an organization that nothing but a former domain leads to: whoever owns the domain now learns no more
+    than that it was used before, whatever name they type.
+    """
+    evidence = tuple(each for each in card.evidence if each.code is Code.FORMER_DOMAIN)
+    return replace(
+        card,
+        evidence=evidence,
+        masked=True,
+        tie=wording.tie(evidence, masked=True),
+        reasons=wording.reasons(evidence, masked=True),
+        warnings=(),
+        domains=(),
+        shown_name=_("An organization that used %(domain)s before") % {"domain": asked.domain},
+        shown_country="",
+        shown_users="",
+        shown_activity="",
+        shown_subscriptions="",
         shown_created="",
         shown_origin="",
     )

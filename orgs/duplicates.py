@@ -1,9 +1,9 @@
 """Organizations of the directory that are likely the same one: pairs, each with the reason. Questions only.
 
-What speaks for it is the same name, or one's name that is another name of the other: on the same registrable domain,
-or in the same country where one of the two has no domain that could tell them apart. A domain that everybody can have
-an address at is no evidence. An acronym is none without a domain, and neither is a name without a domain that many
-organizations of a country have.
+What speaks for it is the same name, or one's name that is another name of the other: on the same registrable domain
+(one of them may have used it before: the other may be the same company, entered anew), or in the same country where one
+of the two has no domain now that could tell them apart. A domain that everybody can have an address at is no evidence.
+An acronym is none without a domain, and neither is a name without a domain that many organizations of a country have.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ WITH named AS (
     ) each_once
 ), landed AS MATERIALIZED (
     SELECT known.*, o.country, count(*) OVER (PARTITION BY known.name_key, o.country) AS have_it,
-           NOT EXISTS (SELECT FROM orgs_domain domain WHERE domain.organization_id = known.id) AS without_domain
+           NOT EXISTS (
+               SELECT FROM orgs_domain domain WHERE domain.organization_id = known.id AND domain.status <> 'former'
+           ) AS without_domain
     FROM known JOIN orgs_organization o USING (id) WHERE o.country <> ''
 ), pairs AS (
     SELECT one.id, other.id AS other_id, one.registrable AS domain,

@@ -3,7 +3,9 @@
 Columns: ``external_id`` and ``name``, and as far as they are there ``country``, ``vertical``, ``is_partner``,
 ``domains``, ``other_names``, ``members``. The last three hold any number of parts, separated by ``|``, each with what
 it is before a colon: ``verified:contoso.com|claimed:contoso.de``, ``former:Fabrikam|acronym:CTS``,
-``full:ada@contoso.com|user:bob@contoso.com``; without one it is verified, trading, user.
+``full:ada@contoso.com|user:bob@contoso.com``; without one it is verified, trading, user. A domain that was used before
+is ``former:fabrikam.com``, and with the year or the day until when, if that is known, ``former:fabrikam.com@2022`` or
+``former:fabrikam.com@2022-06-30``.
 
 Everything is one transaction: rows are read and checked by other processes, staged with COPY, and merged by external
 id. What the file doesn't have stays as it is; a second run changes nothing.
@@ -71,7 +73,8 @@ class Report:
 STAGED: Final[dict[str, str]] = {
     "staged_organization": "line int, public_id uuid, external_id text, name text, name_key text, name_start text, "
     "country text, vertical text, is_partner boolean, origin text",
-    "staged_domain": "line int, external_id text, name text, registrable text, label text, status text",
+    "staged_domain": "line int, external_id text, name text, registrable text, label text, status text, "
+    "used_until text",
     "staged_other_name": "external_id text, name text, name_key text, kind text",
     "staged_member": "external_id text, email text, email_domain text, role text",
 }
@@ -167,13 +170,19 @@ def _problem(external_id: str, name: str, country: str, origin: str) -> str:
 
 def _check_parts(batch: Batch, line: int, external_id: str, row: dict[str, str]) -> None:
     for status, text in _parts(row.get("domains", ""), _DOMAINS, "verified"):
-        name = normalize.ascii_domain(text)
+        domain, at, until = text.partition("@") if status == Domain.Status.FORMER else (text, "", "")
+        until = until.strip()
+        if at and not normalize.is_year_or_date(until):
+            reason = f"Until when a domain was used is a year or a date, such as 2022 or 2022-06-30: {text[:80]}"
+            batch.refused.append(Refused(line, reason))
+            continue
+        name = normalize.ascii_domain(domain)
         registrable = normalize.registrable_domain(name)
         if not registrable or len(name) > 253:
             batch.refused.append(Refused(line, f"A domain is like contoso.com: {text[:80]}"))
             continue
         label = normalize.domain_label(name)[:63]
-        batch.staged["staged_domain"].append(_line(line, external_id, name, registrable, label, status))
+        batch.staged["staged_domain"].append(_line(line, external_id, name, registrable, label, status, until))
     for kind, text in _parts(row.get("other_names", ""), _NAMES, "trading"):
         if len(text) > 200:
             batch.refused.append(Refused(line, f"Another name has 1 to 200 characters: {text[:80]}"))
@@ -291,10 +300,14 @@ def _merge_domains(cursor: Any, report: Report) -> None:
     for line, name in cursor.fetchall():
         report.refused.append(Refused(line, f"A domain is claimed by one organization alone; another has {name}."))
     cursor.execute(
-        """INSERT INTO orgs_domain (organization_id, name, registrable, label, status)
-           SELECT DISTINCT ON (i.id, s.name) i.id, s.name, s.registrable, s.label, s.status
-           FROM staged_domain s JOIN staged_id i USING (external_id) ORDER BY i.id, s.name, s.status
-           ON CONFLICT (organization_id, name) DO UPDATE SET status = excluded.status
-           WHERE orgs_domain.status IS DISTINCT FROM excluded.status"""
+        """INSERT INTO orgs_domain (organization_id, name, registrable, label, status, used_until)
+           SELECT DISTINCT ON (i.id, s.name) i.id, s.name, s.registrable, s.label, s.status, s.used_until
+           FROM staged_domain s JOIN staged_id i USING (external_id)
+           ORDER BY i.id, s.name, s.status = 'former', s.status, s.used_until DESC
+           ON CONFLICT (organization_id, name) DO UPDATE SET status = excluded.status,
+               used_until = CASE excluded.status WHEN 'former'
+                   THEN coalesce(nullif(excluded.used_until, ''), orgs_domain.used_until) ELSE '' END
+           WHERE orgs_domain.status IS DISTINCT FROM excluded.status
+               OR (excluded.used_until <> '' AND orgs_domain.used_until <> excluded.used_until)"""
     )
     report.domains = cursor.rowcount

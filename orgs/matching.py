@@ -96,6 +96,8 @@ def search_by_domain(
 ) -> tuple[Candidate, ...]:
     """Organizations that have verified or claimed exactly this registrable domain, best first, never more than 10.
 
+    Those that used it before come after those that have it now.
+
     Raises :class:`SharedDomain` for free and disposable mail.
     """
     name = normalize.registrable_domain(domain.strip().rpartition("@")[2])
@@ -105,7 +107,9 @@ def search_by_domain(
         raise SharedDomain(name)
     question = search.ask(normalize.email_key(email), name, company_name)
     found, slots = _found(question, viewer, partners=partners)
-    found = {pk: one for pk, one in found.items() if any(domain_of(each) == name for each, _status in one.domains)}
+    found = {
+        pk: one for pk, one in found.items() if one.former or any(domain_of(each) == name for each, _s in one.domains)
+    }
     for one in found.values():  # the older rule is about the own email's domain, not about one that is searched for
         one.ties = [tie for tie in one.ties if tie[0] != "seed"]
     ranking_of = _rank(question, found, slots)
@@ -137,8 +141,9 @@ def near_duplicates(
 
 
 # Putting in order. The scores come from what is fitted; what the data it was fitted on does not have (users, claimed
-# domains) is added by hand: it never outweighs a domain or a name, it decides between those that are near.
-_BY_HAND = {Code.USERS_AND_NAME_START: 1.0, Code.CLAIMED_DOMAIN: 1.0}
+# and former domains) is added by hand: the first two never outweigh a domain or a name, they decide between those that
+# are near. A former domain is worth less than a verified one (about 8), and more than another ending (about 4).
+_BY_HAND = {Code.USERS_AND_NAME_START: 1.0, Code.CLAIMED_DOMAIN: 1.0, Code.FORMER_DOMAIN: 6.0}
 _AS_GOOD_AS = 0.25  # scores this near belong together: the own name, use and recency decide
 _FAR_BEHIND = 7.0  # what only a name suggests is left out where something else is so much better
 
@@ -180,8 +185,16 @@ def domain_of(name: str) -> str:
 
 def _belongs(found: Found, scored: Scored | None) -> bool:
     """Whether more than a name ties the organization to the email: then it is shown whatever the gate says."""
-    by_hand = any(arm in {"member", "seed"} for arm, _detail in found.ties)
-    return by_hand or (scored is not None and scored.tied)
+    return _is_tied_by_hand(found) or (scored is not None and scored.tied)
+
+
+def _is_tied_by_hand(found: Found) -> bool:
+    """Whether something ties it to the email that the fitted features don't have."""
+    return bool(found.former) or _is_tied_by_users(found)
+
+
+def _is_tied_by_users(found: Found) -> bool:
+    return any(arm in {"member", "seed"} for arm, _detail in found.ties)
 
 
 def _is_near(scored: Scored | None) -> bool:
@@ -198,13 +211,14 @@ def _is_near(scored: Scored | None) -> bool:
 def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Slot]) -> _Ranking:
     fitted = scoring.weights()
     asked = compared.as_asked(question, slots)
-    must = {pk for pk, one in found.items() if any(arm in {"member", "seed"} for arm, _detail in one.ties)}
+    must = {pk for pk, one in found.items() if _is_tied_by_hand(one)}
     described = features.describe(asked, [compared.as_known(one) for one in found.values()], must)
     ranked = scoring.rank(described, fitted.ranker)
     likely = scoring.shown(asked, ranked, fitted.gate)
     sure = likely >= fitted.shown_from and scoring.is_right(asked, ranked, fitted.mark) >= fitted.best_from
     best = ranked[0].known.pk if sure else None
     scores = {each.known.pk: each.score + _by_hand(found[each.known.pk], question) for each in ranked}
+    _put_former_owners_behind(scores, ranked, found)
     order = _by_use(sorted(scores, key=lambda pk: (-scores[pk], pk)), scores, found, question.key)
     return _Ranking(order, {each.known.pk: each for each in ranked}, scores, likely, best)
 
@@ -212,7 +226,19 @@ def _rank(question: Question, found: dict[int, Found], slots: Sequence[search.Sl
 def _by_hand(found: Found, question: Question) -> float:
     total = sum(_BY_HAND[Code.USERS_AND_NAME_START] for arm, _detail in found.ties if arm == "seed")
     claimed = any(status == Domain.Status.CLAIMED and name == question.domain for name, status in found.domains)
-    return total + (_BY_HAND[Code.CLAIMED_DOMAIN] if claimed else 0.0)
+    total += _BY_HAND[Code.CLAIMED_DOMAIN] if claimed else 0.0
+    return total + (_BY_HAND[Code.FORMER_DOMAIN] if found.former else 0.0)
+
+
+def _put_former_owners_behind(scores: dict[int, float], ranked: Sequence[Scored], found: dict[int, Found]) -> None:
+    """Let who has the email's domain now come before those that nothing but having used it before ties to it."""
+    owners = [scores[each.known.pk] for each in ranked if each.tied]
+    if not owners:
+        return
+    for each in ranked:
+        pk = each.known.pk
+        if found[pk].former and not each.tied and not _is_tied_by_users(found[pk]):
+            scores[pk] = min(scores[pk], max(owners) - 1.01 * _AS_GOOD_AS)
 
 
 def _by_use(order: Sequence[int], scores: dict[int, float], found: dict[int, Found], key: str) -> list[int]:
@@ -289,6 +315,8 @@ def _evidence(
         code_or_none = domain_tie(asked, name, status)
         if code_or_none and not is_shared(name):
             evidence.setdefault(code_or_none, ranking.evidence(code_or_none, name))
+    for name, until in found.former[:1]:
+        evidence[Code.FORMER_DOMAIN] = ranking.evidence(Code.FORMER_DOMAIN, name, until=until)
     others = [name for name, _key in found.other_names]
     tie = ranking.compare_names(question.name, organization.name, others)
     if tie is None and scored is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import uuid_utils.compat as uuid
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -106,12 +107,24 @@ class OtherName(models.Model):
         words.remember(self.organization_id, self.name_key)
 
 
+class DomainQuerySet(models.QuerySet["Domain"]):
+    """Domains of organizations."""
+
+    def current(self) -> DomainQuerySet:
+        """Return those that the organization has now: an address at a former one proves nothing."""
+        return self.exclude(status=Domain.Status.FORMER)
+
+
 class Domain(models.Model):
-    """A domain that an organization has verified, or claimed for itself alone."""
+    """A domain that an organization has verified, claimed for itself alone, or used before.
+
+    Somebody else may own a former one now. It helps to find the organization; it proves no tie to it.
+    """
 
     class Status(models.TextChoices):
         VERIFIED = "verified", _("Verified")
         CLAIMED = "claimed", _("Claimed")
+        FORMER = "former", _("Former")
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="domains")  # part of it
     name = models.CharField(max_length=253)
@@ -119,6 +132,17 @@ class Domain(models.Model):
     registrable = models.CharField(max_length=253, editable=False, default="")
     label = models.CharField(max_length=63, editable=False, default="")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.VERIFIED)
+    # As precise as it is known, ISO 8601: "2022", "2022-06", "2022-06-30"; "" where it is not known.
+    used_until = models.CharField(
+        _("used until"),
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("For a former domain, if known: a year or a date, such as 2022 or 2022-06-30."),
+    )
+
+    objects = DomainQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("domain")
@@ -128,23 +152,45 @@ class Domain(models.Model):
             models.UniqueConstraint(
                 fields=["name"], condition=models.Q(status="claimed"), name="organization_domain_claimed_once"
             ),
+            models.CheckConstraint(
+                condition=models.Q(used_until="") | models.Q(status="former"),
+                name="domain_used_until_is_of_a_former_one",
+                violation_error_message=_("Only a former domain has a time until which it was used."),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(used_until__regex=r"^([0-9]{4}(-[0-9]{2}){0,2})?$"),
+                name="domain_used_until_is_a_year_or_a_date",
+                violation_error_message=_("Enter a year or a date, such as 2022 or 2022-06-30."),
+            ),
         ]
         indexes = [
             models.Index(fields=["name"], name="domain_name"),
             models.Index(fields=["registrable"], name="domain_registrable"),
             models.Index(fields=["label"], name="domain_label"),
+            models.Index(fields=["name"], condition=models.Q(status="former"), name="domain_former"),
         ]
 
     def __str__(self) -> str:
         return self.name
 
     def save(self, **kwargs: Any) -> None:
-        """Keep the domain as DNS has it, and the two search keys with it."""
+        """Keep the domain as DNS has it, and the two search keys with it; a former one is no search word."""
         self.name = normalize.ascii_domain(self.name)
         self.registrable = normalize.registrable_domain(self.name)
         self.label = normalize.domain_label(self.name)[:63]
         super().save(**kwargs)
-        words.remember(self.organization_id, self.label)
+        if self.is_current:
+            words.remember(self.organization_id, self.label)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the organization has the domain now."""
+        return self.status != self.Status.FORMER
+
+    def clean(self) -> None:
+        """Refuse a day that isn't one."""
+        if self.used_until and not normalize.is_year_or_date(self.used_until):
+            raise ValidationError({"used_until": _("Enter a year or a date, such as 2022 or 2022-06-30.")})
 
 
 class Member(models.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -17,6 +18,7 @@ from orgs import legal_forms
 
 KEY_LENGTH: Final = 200
 START_LENGTH: Final = 5
+_YEAR_OR_DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 
 _suffixes = PublicSuffixList()
 # Mail that anybody can have: the two lists, hosts on which unrelated organizations have their pages or accounts, and
@@ -111,6 +113,28 @@ def domain_label(domain: str) -> str:
 def is_within(domain: str, name: str) -> bool:
     """Whether a domain is this one, or below it: not below a public suffix, where everybody registers their own."""
     return domain == name or (domain.endswith(f".{name}") and bool(registrable_domain(name)))
+
+
+def with_parents(domain: str) -> tuple[str, ...]:
+    """The domain and the domains above it down to the registrable one, longest first; none where there is no such."""
+    registrable, found = registrable_domain(domain), []
+    while registrable and len(domain) >= len(registrable):
+        found.append(domain)
+        domain = domain.partition(".")[2]
+    return tuple(found)
+
+
+def is_year_or_date(text: str) -> bool:
+    """Whether this is a year, a month or a day as ISO 8601 has them: ``2022``, ``2022-06``, ``2022-06-30``."""
+    return _YEAR_OR_DATE.fullmatch(text) is not None and day_of(text) is not None
+
+
+def day_of(text: str) -> date | None:
+    """The first day of a year or a month, or the day itself; None where there is none."""
+    try:
+        return date.fromisoformat(f"{text}-01-01"[:10])
+    except ValueError:
+        return None
 
 
 def is_shared_domain(domain: str, extra: frozenset[str] = frozenset()) -> bool:

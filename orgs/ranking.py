@@ -26,6 +26,7 @@ class Code(enum.StrEnum):
     USERS_AND_NAME_START = "users_and_name_start"  # the older seed's rule
     VERIFIED_DOMAIN = "verified_domain"
     SUB_DOMAIN = "sub_domain"
+    FORMER_DOMAIN = "former_domain"
     SAME_NAME = "same_name"
     SAME_NAME_BUT_FORM = "same_name_but_form"  # another legal form
     SAME_NAME_BUT_SCRIPT = "same_name_but_script"
@@ -50,6 +51,7 @@ WEIGHTS: Final[dict[Code, float]] = {
     Code.CLAIMED_DOMAIN: 32,
     Code.VERIFIED_DOMAIN: 28,
     Code.SUB_DOMAIN: 22,
+    Code.FORMER_DOMAIN: 21,
     Code.OTHER_TLD: 8,
     Code.SAME_NAME: 20,
     Code.SAME_NAME_BUT_FORM: 18,
@@ -65,7 +67,10 @@ WEIGHTS: Final[dict[Code, float]] = {
     Code.NO_VERIFIED_DOMAIN: -1,
 }
 DOMAIN_TIES: Final = frozenset(
-    {Code.USERS_AND_NAME_START, Code.CLAIMED_DOMAIN, Code.VERIFIED_DOMAIN, Code.SUB_DOMAIN, Code.OTHER_TLD}
+    {
+        *(Code.USERS_AND_NAME_START, Code.CLAIMED_DOMAIN, Code.VERIFIED_DOMAIN, Code.SUB_DOMAIN, Code.FORMER_DOMAIN),
+        Code.OTHER_TLD,
+    }
 )
 SAME_NAMES: Final = frozenset(
     {
@@ -79,11 +84,15 @@ EXACT: Final = frozenset({Code.ADMINISTRATOR, Code.MEMBER})
 
 @dataclass(frozen=True)
 class Evidence:
-    """One thing that speaks for or against a candidate: what, how much, and the word it is about."""
+    """One thing that speaks for or against a candidate: what, how much, the word it is about, and until when it was so.
+
+    ``until`` is a year or a date as ``normalize.is_year_or_date`` has it, "" where it is so now or nobody knows.
+    """
 
     code: Code
     weight: float
     about: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,9 +106,9 @@ class Use:
     created_at: datetime
 
 
-def evidence(code: Code, about: str = "", factor: float = 1.0) -> Evidence:
+def evidence(code: Code, about: str = "", factor: float = 1.0, *, until: str = "") -> Evidence:
     """A piece of evidence with the weight of its kind."""
-    return Evidence(code, WEIGHTS[code] * factor, about)
+    return Evidence(code, WEIGHTS[code] * factor, about, until)
 
 
 def compare_names(asked: str, name: str, other_names: Iterable[str]) -> Evidence | None:

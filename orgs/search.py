@@ -62,6 +62,11 @@ class Question:
         """The registrable domain's name without its ending."""
         return normalize.domain_label(self.domain)
 
+    @property
+    def within(self) -> list[str]:
+        """The domains that an address at the email domain is at: itself, and those above it."""
+        return list(normalize.with_parents(self.domain))
+
 
 @dataclass
 class Found:
@@ -72,13 +77,14 @@ class Found:
     key: str
     country: str
     other_names: tuple[tuple[str, str], ...]  # name, key
-    domains: tuple[tuple[str, str], ...]  # name, status
+    domains: tuple[tuple[str, str], ...]  # name, status; only those that it has now
+    former: tuple[tuple[str, str], ...]  # name, until when, of former domains that the email domain is, or is under
     ties: list[tuple[str, ...]] = field(default_factory=list)
     by_words: float = 0.0
 
     @cached_property
     def organization(self) -> Organization:
-        """The row, with its domains and other names; made only for those that are shown."""
+        """The row, with the domains that it has now and other names; made only for those that are shown."""
         organization = Organization.from_db(connection.alias, COLUMNS, self.values)
         _attach(organization, "domains", [Domain(name=name, status=status) for name, status in self.domains])
         _attach(organization, "other_names", [OtherName(name=name) for name, _key in self.other_names])
@@ -134,9 +140,9 @@ def look_up(question: Question, also: Sequence[int] = ()) -> tuple[dict[int, Fou
     return _by_words(question, found, slots)
 
 
-def _asked_first(question: Question) -> dict[str, str]:
-    """Which of an organization's names and domains are brought first."""
-    return {"key": question.key, "registrable": question.registrable or "-"}
+def _asked_first(question: Question) -> dict[str, Any]:
+    """Which of an organization's names and domains are brought first, and which former domains at all."""
+    return {"key": question.key, "registrable": question.registrable or "-", "within": question.within}
 
 
 def _is_settled(found: Mapping[int, Found], question: Question) -> bool:
@@ -189,13 +195,15 @@ def _read(facts: list[Any]) -> Found:
     """The facts of an organization as a statement brings them."""
     other_names, domains, *values = facts
     split = statements.SPLIT
+    parts = sorted(each.split(split) for each in domains)
     return Found(
         pk=values[AT["id"]],
         values=values,
         key=values[AT["name_key"]],
         country=values[AT["country"]],
         other_names=tuple(sorted((name, key) for name, _x, key in (each.partition(split) for each in other_names))),
-        domains=tuple(sorted((name, status) for name, _x, status in (each.partition(split) for each in domains))),
+        domains=tuple((name, status) for name, status, _until in parts if status != Domain.Status.FORMER),
+        former=tuple((name, until) for name, status, until in parts if status == Domain.Status.FORMER),
     )
 
 

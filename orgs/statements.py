@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from orgs.models import Organization
 
 MOST_ON_A_DOMAIN: Final = 400
+MOST_FORMER: Final = 20
 MOST_BY_WORDS: Final = 50
 MOST_POSTINGS: Final = 1500
 MOST_WORDS: Final = 24
@@ -27,8 +28,9 @@ SPLIT: Final = "\x1f"
 _FACTS: Final = f"""
     ARRAY(SELECT name || E'\\x1f' || name_key FROM orgs_othername WHERE organization_id = o.id
           ORDER BY name_key <> %(key)s, id LIMIT {MOST_NAMES}),
-    ARRAY(SELECT name || E'\\x1f' || status FROM orgs_domain WHERE organization_id = o.id
-          ORDER BY registrable <> %(registrable)s, id LIMIT {MOST_DOMAINS}),
+    ARRAY(SELECT name || E'\\x1f' || status || E'\\x1f' || used_until FROM orgs_domain WHERE organization_id = o.id
+          AND (status <> 'former' OR name = ANY(%(within)s::text[]))
+          ORDER BY registrable <> %(registrable)s, status = 'former', id LIMIT {MOST_DOMAINS}),
     {", ".join(f"o.{column}" for column in COLUMNS)}
 """  # noqa: S608 — names of ours only
 
@@ -51,9 +53,13 @@ WITH ties AS MATERIALIZED (
      CROSS JOIN LATERAL (SELECT name_start FROM orgs_organization WHERE id = step.id LIMIT 1) o
      WHERE o.name_start = %(start)s LIMIT 50)
     UNION ALL
-    (SELECT organization_id, 'domain' FROM orgs_domain WHERE registrable = %(registrable)s LIMIT {MOST_ON_A_DOMAIN})
+    (SELECT organization_id, 'domain' FROM orgs_domain
+     WHERE registrable = %(registrable)s AND status <> 'former' LIMIT {MOST_ON_A_DOMAIN})
     UNION ALL
-    (SELECT organization_id, 'label' FROM orgs_domain WHERE label = %(label)s LIMIT 60)
+    (SELECT organization_id, 'former' FROM orgs_domain
+     WHERE name = ANY(%(within)s::text[]) AND status = 'former' LIMIT {MOST_FORMER})
+    UNION ALL
+    (SELECT organization_id, 'label' FROM orgs_domain WHERE label = %(label)s AND status <> 'former' LIMIT 60)
     UNION ALL
     (SELECT found.id, 'name' FROM unnest(%(keys)s::text[]) AS asked(key)
      CROSS JOIN LATERAL (

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from orgs import normalize, search
 from orgs.cards import Viewer, is_shared
 from orgs.models import Domain
 from orgs.ranking import Code
 from orgs.search import Found, Option, Question, Slot
+
+_NO_NAME: Final = "-"  # as a key: like no name that can be asked for
 
 
 def look_up(
@@ -30,6 +33,7 @@ def look_up(
     else:
         found, slots = _apart(question if named else replace(question, key=""), also)
     forget_members(question, found, viewer, only_at_own_domain=only_at_own_domain)
+    forget_former_domains(question, found, viewer)
     found = {pk: one for pk, one in found.items() if pk in also or _may_tell(question, one, viewer, named=named)}
     if named:
         return found, slots
@@ -46,6 +50,7 @@ def _apart(question: Question, also: Sequence[int]) -> tuple[dict[int, Found], l
     for pk, one in by_address.items():
         if one.ties and pk in by_name:
             by_name[pk].ties += one.ties
+            by_name[pk].former = one.former
         elif one.ties:
             by_name[pk] = one
     return by_name, slots
@@ -71,6 +76,28 @@ def forget_members(
         if only_at_own_domain and not _has_domain_tie(question, one):
             continue
         one.ties = [tie for tie in one.ties if tie[0] != "member"]
+
+
+def forget_former_domains(question: Question, found: dict[int, Found], viewer: Viewer) -> None:
+    """Forget who used a domain before, where the reader may not know the organization: somebody else may own it now.
+
+    Of a domain that the reader chose, pages are then the same as if nobody had ever used it. The reader's own proved
+    address, and one that the vendor named, still lead to the organization: to a card without facts (see orgs.cards),
+    whose place and mark can't depend on its names either, so those are forgotten where nothing else ties it.
+    """
+    own = viewer.may_know_of(question.email) and normalize.email_domain(question.email) == question.domain
+    for pk, one in list(found.items()):
+        if not one.former:
+            continue
+        organization, member = one.organization, question.email if is_member(one) else ""
+        if viewer.knows(organization, list(organization.domains.all()), member):
+            continue
+        if not own:
+            one.former, one.ties = (), [tie for tie in one.ties if tie[0] != "former"]
+            if not one.ties and not one.by_words:
+                del found[pk]
+        elif not (_has_domain_tie(question, one) or any(arm in {"member", "seed"} for arm, _detail in one.ties)):
+            one.key, one.other_names = _NO_NAME, ()
 
 
 def is_member(found: Found) -> bool:
@@ -105,7 +132,7 @@ def _may_tell(question: Question, one: Found, viewer: Viewer, *, named: bool) ->
         return True
     if viewer.only is not None and one.pk not in viewer.only:
         return False
-    if named or any(arm in {"member", "seed"} for arm, _detail in one.ties):
+    if named or one.former or any(arm in {"member", "seed"} for arm, _detail in one.ties):
         return True
     tied = any(domain_tie(question.domain, *each) for each in one.domains if not is_shared(each[0]))
     return bool(question.domain and tied) or viewer.knows(organization, domains, member)

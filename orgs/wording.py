@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from datetime import date as day
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
+from orgs import normalize
 from orgs.ranking import DOMAIN_TIES, EXACT, NAME_TIES, Code, Evidence, Use, is_quiet, looks_abandoned
 
 NO_BREAK: Final = "\u00a0"
@@ -22,6 +24,7 @@ _TIES: Final[dict[Code, Promise]] = {
     Code.USERS_AND_NAME_START: _("Users with the same email domain, and a name that begins the same"),
     Code.VERIFIED_DOMAIN: _("The email domain is verified here"),
     Code.SUB_DOMAIN: _("A related domain is verified here"),
+    Code.FORMER_DOMAIN: _("Used this domain before"),
     Code.OTHER_TLD: _("The email domain with another ending is verified here"),
     Code.SAME_NAME: _("Same name"),
     Code.SAME_NAME_BUT_FORM: _("Same name, different legal form"),
@@ -44,6 +47,9 @@ _SENTENCES: Final[dict[Code, Promise]] = {
     Code.SUB_DOMAIN: _(
         "The organization has verified %(about)s, which is under the same registered domain as the email address. "
         "That says a little less than the email domain itself."
+    ),
+    Code.FORMER_DOMAIN: _(
+        "The organization used this domain before: %(about)s. Somebody else may own it now, so check the name too."
     ),
     Code.OTHER_TLD: _(
         "The organization has verified %(about)s, which differs from the email domain only in its ending. "
@@ -70,6 +76,7 @@ _MASKED: Final[dict[Code, Promise]] = {
     ),
     Code.VERIFIED_DOMAIN: _("The organization has verified the email domain."),
     Code.SUB_DOMAIN: _("The organization has verified a domain under the same registered one as the email address."),
+    Code.FORMER_DOMAIN: _("The organization used the email domain before. Somebody else may own it now."),
     Code.OTHER_TLD: _(
         "The organization has verified a domain that differs from the email domain only in its ending. "
         "Different companies can own the two: check the name too."
@@ -85,6 +92,12 @@ _MASKED: Final[dict[Code, Promise]] = {
 }
 
 
+_USED_UNTIL: Final = _("Used this domain until %(until)s")
+_USED_UNTIL_SENTENCE: Final = _(
+    "The organization used this domain until %(until)s: %(about)s. Somebody else may own it now, so check the name too."
+)
+
+
 def tie(found: Sequence[Evidence], *, masked: bool = False) -> str:
     """One plain label for what ties it to what was asked, "" where nothing does: the strongest tie and, beside a tie by
     domain, the one by name. A masked card has the strongest alone.
@@ -97,7 +110,21 @@ def tie(found: Sequence[Evidence], *, masked: bool = False) -> str:
     if masked:
         return str(_("This email address belongs here") if best.code in EXACT else _TIES[best.code])
     name = _strongest(found, NAME_TIES) if best.code in DOMAIN_TIES else None
-    return " · ".join(str(_TIES[each.code]) for each in (best, name) if each)
+    return " · ".join(_label(each) for each in (best, name) if each)
+
+
+def _label(found: Evidence) -> str:
+    if found.until:
+        return str(_USED_UNTIL) % {"until": until(found.until)}
+    return str(_TIES[found.code])
+
+
+def until(text: str) -> str:
+    """A year, a month or a day as the language writes it; ``text`` is as ``normalize.is_year_or_date`` has it."""
+    first = normalize.day_of(text)
+    if first is None or len(text) == len("2022"):
+        return text
+    return date_format(first, "F Y") if len(text) == len("2022-06") else date(first)
 
 
 def _strongest(found: Sequence[Evidence], among: Container[Code]) -> Evidence | None:
@@ -115,7 +142,13 @@ def reasons(found: Sequence[Evidence], *, masked: bool = False) -> tuple[str, ..
     ordered = sorted(
         (each for each in found if each.code in sentences and each.code not in left_out), key=lambda each: -each.weight
     )
-    return tuple(str(sentences[each.code]) % {"about": each.about} for each in ordered)
+    return tuple(_sentence(each, sentences, masked=masked) for each in ordered)
+
+
+def _sentence(found: Evidence, sentences: Mapping[Code, Promise], *, masked: bool) -> str:
+    if found.until and not masked:
+        return str(_USED_UNTIL_SENTENCE) % {"about": found.about, "until": until(found.until)}
+    return str(sentences[found.code]) % {"about": found.about}
 
 
 def warnings(found: Sequence[Evidence], use: Use, now: datetime, *, masked: bool = False) -> tuple[str, ...]:
@@ -166,7 +199,7 @@ def users(count: int, active: int) -> str:
     return text.replace(" ", NO_BREAK).replace(f"{NO_BREAK}(", " (")  # a narrow column breaks it before the bracket
 
 
-def date(at: datetime) -> str:
+def date(at: day | datetime) -> str:
     """A day as the language writes it."""
     return date_format(at, gettext("j F Y"))
 

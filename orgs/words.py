@@ -24,7 +24,7 @@ _COUNTRY_SHARE: Final = 0.8
 _NAMES: Final = (
     "SELECT id, name_key FROM orgs_organization",
     "SELECT organization_id, name_key FROM orgs_othername",
-    "SELECT organization_id, label FROM orgs_domain WHERE length(label) >= 4",
+    "SELECT organization_id, label FROM orgs_domain WHERE length(label) >= 4 AND status <> 'former'",
 )
 
 

@@ -30,13 +30,18 @@ Answers = Mapping[str, Any]
 
 def who_asks(request: AccessRequest) -> dict[str, Any]:
     """Return what an administrator should know of who asks for rights: ``member`` (their role there, or ""), and
-    ``outside`` (their address is at none of the organization's domains).
+    ``outside`` (their address is at none of the organization's domains), ``formerly`` (it is at one that the
+    organization used before, which somebody else may own now).
     """
     email, organization = request.requester.email, request.organization
     member = Member.objects.filter(organization=organization, email=email).first()
-    domain, domains = normalize.email_domain(email), [each.name for each in organization.domains.all()]
-    inside = any(normalize.is_within(domain, name) for name in domains)
-    return {"member": member.get_role_display() if member else "", "outside": bool(domains) and not inside}
+    domain, domains = normalize.email_domain(email), list(organization.domains.all())
+    at = {each.is_current for each in domains if normalize.is_within(domain, each.name)}
+    return {
+        "member": member.get_role_display() if member else "",
+        "outside": bool(domains) and True not in at,
+        "formerly": False in at,
+    }
 
 
 def name_as_chosen(request: AccessRequest) -> str:

@@ -161,10 +161,10 @@ def release(*, order: Order, by: User) -> Order:
 
 
 def is_at_domain_of(user: User, organization: Organization) -> bool:
-    """Say whether this person has an address at a domain of the organization."""
+    """Say whether this person has an address at a domain that the organization has now: it may have sold others."""
     domain = email_domain(user.email)
     names = [domain, registrable_domain(domain)] if domain and not is_shared(domain) else []
-    return organization.domains.filter(name__in=names).exists()
+    return organization.domains.current().filter(name__in=names).exists()
 
 
 def _is_of(user: User, organization: Organization) -> bool:

@@ -51,6 +51,7 @@ class MadeUp:
     subscriptions: int
     has_domain: bool
     claims_domain: bool
+    former_domain: bool
 
 
 def load() -> None:
@@ -89,7 +90,7 @@ _ORGANIZATION: Final = (
     "id, public_id, external_id, name, name_key, name_start, country, vertical, is_partner, origin, "
     "account_created_at, user_count, active_user_count, active_subscription_count, last_activity_at"
 )
-_DOMAIN: Final = "organization_id, name, registrable, label, status"
+_DOMAIN: Final = "organization_id, name, registrable, label, status, used_until"
 _OTHER_NAME: Final = "organization_id, name, name_key, kind"
 _MEMBER: Final = "organization_id, email, email_domain, role, last_active_at"
 
@@ -139,6 +140,7 @@ def _make_up(row: dict[str, str], on_domain: int, now: datetime) -> MadeUp:
         subscriptions=0 if abandoned or not users else (0, 1, 1, 1, 2, 2, 3, 5)[_draw(org, "subscriptions", 8)],
         has_domain=not (abandoned and _draw(org, "domain", 2)),
         claims_domain=on_domain == 1 and _draw(org, "claims", 10) < 3,
+        former_domain=on_domain == 1 and _draw(org, "former domain", 50) == 0,
     )
 
 
@@ -161,8 +163,15 @@ def _domains(
         extra, domain = made_up[row["org_id"]], normalize.ascii_domain(row["domain"])
         if domain and extra.has_domain:
             status = Domain.Status.CLAIMED if extra.claims_domain else Domain.Status.VERIFIED
-            registrable = normalize.registrable_domain(domain)
-            yield (ids[row["org_id"]], domain, registrable, normalize.domain_label(domain), status.value)
+            yield _domain(ids[row["org_id"]], domain, status)
+        if domain and extra.former_domain:
+            # Under an ending that nobody can register: no real domain is said to be anybody's former one.
+            name = f"{normalize.domain_label(domain)}.example"
+            yield _domain(ids[row["org_id"]], name, Domain.Status.FORMER, str(2014 + _draw(row["org_id"], "until", 10)))
+
+
+def _domain(pk: int, name: str, status: Domain.Status, until: str = "") -> tuple[object, ...]:
+    return (pk, name, normalize.registrable_domain(name), normalize.domain_label(name), status.value, until)
 
 
 def _other_names(ids: dict[str, int]) -> Iterator[tuple[object, ...]]:

@@ -207,6 +207,15 @@ ORDERS: Final = (
         meetings=60,
         calling=25,
     ),
+    SampleOrder(
+        number="TOUR-104",
+        sold_to="Littoral Power Systems",
+        contact="nina.weber@littoralpower.com",
+        customer="Zoo Hannover",
+        customer_email="office@zoo-hannover.example",  # a former domain that the sample makes up
+        meetings=90,
+        people=(Person("R04rh0vg05", "nina.weber@littoralpower.com"),),
+    ),
     # A company, for itself.
     SampleOrder(
         number="TOUR-201",

@@ -83,6 +83,16 @@ CHAPTERS: Final = (
                 ),
                 NONE,
             ),
+            Scenario(
+                "TOUR-104",
+                _("The customer’s address is at an old domain"),
+                _("The order names a zoo and an address at a domain that the zoo no longer uses."),
+                (
+                    _("The customer’s card says until when it used this domain. It is not selected for you."),
+                    _("The card lists only the domains that the zoo has now: somebody else may own the old one."),
+                ),
+                CANDIDATES,
+            ),
         ),
     ),
     Chapter(

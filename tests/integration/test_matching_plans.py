@@ -55,7 +55,7 @@ def directory() -> None:
 # The index that each arm of a statement, and the facts of what it finds, are looked up by.
 ARMS = {
     statements.TIES: (
-        *("member_email", "member_email_domain", "domain_registrable", "domain_label"),
+        *("member_email", "member_email_domain", "domain_registrable", "domain_former", "domain_label"),
         *("organization_name_key", "other_name_key", "orgs_organization_pkey"),
         *("orgs_othername_organization_id", "orgs_domain_organization_id"),
     ),

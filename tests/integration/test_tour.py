@@ -160,6 +160,24 @@ def test_search_answers_with_the_sentence_that_the_card_promises(number: str, au
         assert sentence in wizard.fill("customer-details")
 
 
+def test_customer_at_an_old_domain_is_found_and_its_card_says_until_when() -> None:
+    assert CANDIDATES in card("TOUR-104")
+    visitor, order = visit("TOUR-104")
+    visitor.arrive()
+    wizard = Wizard(visitor.client, order)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    wizard.fill("partner")
+    page = html.unescape(wizard.fill("customer-details"))
+    assert wizard.at == "customer"
+    assert CANDIDATES in page
+    first = page.partition('class="choice candidate"')[2].partition('class="choice candidate"')[0]
+    assert "Zoo Hannover gGmbH" in first
+    assert "Used this domain until 2017" in first
+    assert "zoo-hannover.de" in first
+    assert "checked" not in first
+
+
 def test_exact_partner_sees_the_label_and_may_leave_the_set_up_to_the_customer() -> None:
     visitor, order = visit("TOUR-101")
     visitor.arrive()
