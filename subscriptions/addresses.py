@@ -229,7 +229,7 @@ def _variants() -> dict[int, str]:
     """Return the table that writes each Chinese character as the first of those that stand for one another."""
     text = (Path(__file__).parent / "variant_characters.txt").read_text(encoding="utf-8")
     groups = [group for line in text.splitlines() if not line.startswith("#") for group in line.split()]
-    return {ord(character): first for first, *others in groups for character in others}
+    return {ord(character): group[0] for group in groups for character in group[1:]}
 
 
 @functools.lru_cache(maxsize=8192)
