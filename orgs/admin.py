@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orgs import actions, normalize, wording
+from orgs import actions, normalize, pasted_text, wording
 from orgs.models import Domain, LikelyDuplicate, Organization, OtherName
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
@@ -66,7 +66,7 @@ class OrganizationAdmin(AdminOfOrganization):
         self, request: HttpRequest, queryset: QuerySet[Organization], search_term: str
     ) -> tuple[QuerySet[Organization], bool]:
         """By the whole name, another name, or a domain, whichever way they are written; look-ups, no scan."""
-        key, domain = normalize.name_key(search_term), normalize.ascii_domain(search_term)
+        key, domain = normalize.name_key(search_term), pasted_text.domain(search_term)
         if not key:
             return queryset, False
         by_other = OtherName.objects.filter(name_key=key).values("organization_id")

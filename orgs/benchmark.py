@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import lzma
 import os
 import time
 from collections import defaultdict
@@ -20,7 +18,13 @@ from django.utils import timezone
 
 from orgs import normalize, words
 from orgs.matching import find_candidates
+from orgs.table_files import FileRefused, TableFile
 
+# Of the files with organizations, with their other names, and with questions.
+COLUMNS: Final = (
+    *("org_id", "name", "country", "domain", "alias", "provenance"),
+    *("query_company_name", "query_email", "expected_org_id", "kind", "email_kind"),
+)
 _TABLES: Final = (
     *("orgs_organization", "orgs_othername", "orgs_domain", "orgs_member"),
     *("orgs_word", "orgs_spelling", "orgs_posting", "orgs_wordpair"),
@@ -56,14 +60,16 @@ class Directory:
     pks: dict[str, int] = field(default_factory=dict)
 
 
-def read(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a CSV file with a header; .xz files too."""
-    if path.suffix == ".xz":
-        with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
-    else:
-        with path.open(encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
+def read(path: Path, *required: str) -> Iterator[dict[str, str]]:
+    """Rows of a CSV file, whose other columns are read too; nothing is measured with a part of a file.
+
+    :raises FileRefused: a required column is missing, or any row can't be read.
+    """
+    with TableFile(path, columns=COLUMNS, required=required, others=True) as table:
+        for _line, row in table:
+            yield row
+        for each in table.refused:
+            raise FileRefused(f"{path}, line {each.line}: {each.reason}")
 
 
 def questions(path: Path) -> list[Question]:
@@ -76,7 +82,7 @@ def questions(path: Path) -> list[Question]:
             row["kind"],
             row.get("email_kind", ""),
         )
-        for row in read(path)
+        for row in read(path, "query_company_name", "query_email", "expected_org_id", "kind")
     ]
 
 
@@ -85,8 +91,10 @@ def questions_by_other_name(organizations: Path, other_names: Path, number: int)
 
     One in two from the organization's own domain (kind of email "corp"), the others from free mail.
     """
-    domains = {row["org_id"]: row["domain"].split() for row in read(organizations)}
-    names = {(row["org_id"], row["alias"]) for row in read(other_names) if domains.get(row["org_id"])}
+    domains = {row["org_id"]: row["domain"].split() for row in read(organizations, "org_id", "domain")}
+    names = {
+        (row["org_id"], row["alias"]) for row in read(other_names, "org_id", "alias") if domains.get(row["org_id"])
+    }
     some = sorted(names, key=lambda pair: hashlib.md5(" ".join(pair).encode()).digest())[:number]  # noqa: S324
     return [
         Question(name, f"admin@{domains[of][0]}", of, "other-name", "corp")
@@ -121,7 +129,7 @@ def load(organizations: Path, other_names: Path | None) -> Directory:
     with connection.cursor() as cursor:
         domains: list[tuple[int, str]] = []
         with cursor.copy(f"COPY orgs_organization ({ORGANIZATION}) FROM STDIN") as copy:
-            for pk, row in enumerate(read(organizations), start=1):
+            for pk, row in enumerate(read(organizations, *COLUMNS[:4]), start=1):
                 directory.external[pk], directory.pks[row["org_id"]] = row["org_id"], pk
                 copy.write_row(organization_row(pk, row["org_id"], row["name"], row["country"], now))
                 domains += [(pk, domain) for domain in row["domain"].split()]
@@ -130,7 +138,7 @@ def load(organizations: Path, other_names: Path | None) -> Directory:
                 copy.write_row(domain_row(pk, domain))
         with cursor.copy("COPY orgs_othername (organization_id, name, name_key, kind) FROM STDIN") as copy:
             seen: set[tuple[int, str]] = set()
-            for row in read(other_names) if other_names else ():
+            for row in read(other_names, "org_id", "alias") if other_names else ():
                 key = (directory.pks.get(row["org_id"], 0), row["alias"][:200])
                 if key[0] and key not in seen:
                     seen.add(key)

@@ -1,11 +1,11 @@
 """Brings organizations with their domains, other names and members into the directory from one CSV file.
 
-Columns: ``external_id`` and ``name``, and as far as they are there ``country``, ``vertical``, ``is_partner``,
-``domains``, ``other_names``, ``members``. The last three hold any number of parts, separated by ``|``, each with what
-it is before a colon: ``verified:contoso.com|claimed:contoso.de``, ``former:Fabrikam|acronym:CTS``,
-``full:ada@contoso.com|user:bob@contoso.com``; without one it is verified, trading, user. A domain that was used before
-is ``former:fabrikam.com``, and with the year or the day until when, if that is known, ``former:fabrikam.com@2022`` or
-``former:fabrikam.com@2022-06-30``.
+Columns: ``external_id`` and ``name``, and as far as they are there ``country`` (a code or a name), ``vertical``,
+``is_partner``, ``origin``, ``domains``, ``other_names``, ``members``. The last three hold any number of parts,
+separated by ``|``, each with what it is before a colon: ``verified:contoso.com|claimed:contoso.de``,
+``former:Fabrikam|acronym:CTS``, ``full:ada@contoso.com|user:bob@contoso.com``; without one it is verified, trading,
+user. A domain that was used before is ``former:fabrikam.com``, and with the year or the day until when, if that is
+known, ``former:fabrikam.com@2022`` or ``former:fabrikam.com@2022-06-30``.
 
 Everything is one transaction: rows are read and checked by other processes, staged with COPY, and merged by external
 id. What the file doesn't have stays as it is; a second run changes nothing.
@@ -13,7 +13,6 @@ id. What the file doesn't have stays as it is; a second run changes nothing.
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,10 +25,10 @@ import django
 import uuid_utils.compat as uuid
 from django.db import connection, transaction
 from django.utils import timezone
-from django_countries import countries
 
-from orgs import normalize, words
+from orgs import country_names, normalize, pasted_text, words
 from orgs.models import Domain, Member, Organization, OtherName
+from orgs.table_files import Refused, TableFile, truth
 
 BATCH: Final = 10_000  # rows that one process reads and checks at a time
 AHEAD: Final = 4  # batches that wait to be written, at most
@@ -38,15 +37,8 @@ _DOMAINS: Final = frozenset(Domain.Status.values)
 _NAMES: Final = frozenset(OtherName.Kind.values)
 _ROLES: Final = frozenset(Member.Role.values)
 _ORIGINS: Final = frozenset(Organization.Origin.values)
-_TRUE: Final = frozenset({"1", "true", "yes", "y"})
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A row, or a part of one, that was not brought in: its line in the file, and what is expected."""
-
-    line: int
-    reason: str
+REQUIRED: Final = ("external_id", "name")
+COLUMNS: Final = (*REQUIRED, "country", "vertical", "is_partner", "origin", "domains", "other_names", "members")
 
 
 @dataclass
@@ -56,6 +48,7 @@ class Batch:
     rows: int = 0
     staged: dict[str, list[str]] = field(default_factory=lambda: {table: [] for table in STAGED})
     refused: list[Refused] = field(default_factory=list)
+    read_as: str = ""
 
 
 @dataclass
@@ -68,6 +61,7 @@ class Report:
     other_names: int = 0
     members: int = 0
     refused: list[Refused] = field(default_factory=list)
+    read_as: str = ""  # the file's encoding and separator
 
 
 STAGED: Final[dict[str, str]] = {
@@ -90,6 +84,7 @@ def import_file(path: Path, progress: Callable[[int], None] = lambda _read: None
             cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP")
         for batch in _checked(path, progress):
             report.rows += batch.rows
+            report.read_as = report.read_as or batch.read_as
             report.refused += batch.refused
             for table, lines in batch.staged.items():
                 if lines:
@@ -106,51 +101,36 @@ def import_file(path: Path, progress: Callable[[int], None] = lambda _read: None
 def _checked(path: Path, progress: Callable[[int], None]) -> Iterator[Batch]:
     """Batches of the file in order, checked by two processes while the batch before is being written."""
     with (
-        path.open(encoding="utf-8-sig", newline="") as file,
+        TableFile(path, columns=COLUMNS, required=REQUIRED, progress=progress) as table,
         ProcessPoolExecutor(2, mp_context=get_context("forkserver"), initializer=django.setup) as pool,
     ):
-        reader = csv.DictReader(_counted(file, progress))
-        missing = {"external_id", "name"} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"The first line must name the columns; not there: {', '.join(sorted(missing))}.")
         waiting: list[Future[Batch]] = []
-        numbered = ((reader.line_num, row) for row in reader)
-        for rows in itertools.batched(numbered, BATCH):
+        for rows in itertools.batched(table, BATCH):
             waiting.append(pool.submit(check, rows))
             if len(waiting) >= AHEAD:
                 yield waiting.pop(0).result()
         for each in waiting:
             yield each.result()
-
-
-def _counted(file: Any, progress: Callable[[int], None]) -> Iterator[str]:
-    read = 0
-    for number, line in enumerate(file, start=1):
-        read += len(line.encode()) if not line.isascii() else len(line)
-        if number % 5_000 == 0:
-            progress(read)
-        yield line
-    progress(read)
+    yield Batch(rows=len({each.line for each in table.refused}), refused=table.refused, read_as=table.read_as)
 
 
 def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
     """Read and check rows of the file: what is right goes to its table, what is not is refused with a reason."""
     batch = Batch(rows=len(rows))
     for line, row in rows:
-        if None in row.values() or None in row:
-            batch.refused.append(Refused(line, "The row needs as many fields as the first line has columns."))
-            continue
         external_id, name = _clean(row["external_id"]), _clean(row["name"])
-        country = row.get("country", "").strip().upper()
+        country = row.get("country", "").strip()
         origin = row.get("origin", "").strip() or Organization.Origin.DIRECT_ORDER.value
+        partner = truth(row.get("is_partner", ""))
         problem = _problem(external_id, name, country, origin)
+        if partner is None and not problem:
+            problem = f"Whether it is a partner is yes or no, or empty for no; not “{_clean(row['is_partner'])[:80]}”."
         if problem:
             batch.refused.append(Refused(line, problem))
             continue
-        partner = "t" if row.get("is_partner", "").strip().lower() in _TRUE else "f"
         batch.staged["staged_organization"].append(
-            _line(line, uuid.uuid7(), external_id, name, normalize.name_key(name), normalize.name_start(name), country,
-                  _clean(row.get("vertical", ""))[:40], partner, origin)
+            _line(line, uuid.uuid7(), external_id, name, normalize.name_key(name), normalize.name_start(name),
+                  country_names.find(country), _clean(row.get("vertical", ""))[:40], "t" if partner else "f", origin)
         )  # fmt: skip
         _check_parts(batch, line, external_id, row)
     return batch
@@ -161,8 +141,8 @@ def _problem(external_id: str, name: str, country: str, origin: str) -> str:
         return "An external id has 1 to 64 characters."
     if not name or len(name) > 200:
         return "A name has 1 to 200 characters."
-    if country and country not in countries and country != "XK":  # Kosovo, by common use
-        return "A country is a code of two letters (ISO 3166-1), such as DE."
+    if country and not country_names.find(country):
+        return country_names.problem(country)
     if origin not in _ORIGINS:
         return f"An origin is one of {', '.join(sorted(_ORIGINS))}."
     return ""
@@ -176,7 +156,7 @@ def _check_parts(batch: Batch, line: int, external_id: str, row: dict[str, str])
             reason = f"Until when a domain was used is a year or a date, such as 2022 or 2022-06-30: {text[:80]}"
             batch.refused.append(Refused(line, reason))
             continue
-        name = normalize.ascii_domain(domain)
+        name = pasted_text.domain(domain)
         registrable = normalize.registrable_domain(name)
         if not registrable or len(name) > 253:
             batch.refused.append(Refused(line, f"A domain is like contoso.com: {text[:80]}"))
@@ -189,9 +169,10 @@ def _check_parts(batch: Batch, line: int, external_id: str, row: dict[str, str])
             continue
         batch.staged["staged_other_name"].append(_line(external_id, text, normalize.name_key(text), kind))
     for role, text in _parts(row.get("members", ""), _ROLES, "user"):
-        email = normalize.email_key(text)
+        found = pasted_text.emails(text)
+        email = normalize.email_key(found[0])
         domain = normalize.email_domain(email)
-        if not email.partition("@")[0] or "." not in domain or len(email) > 254:
+        if len(found) > 1 or not email.partition("@")[0] or "." not in domain or len(email) > 254:
             batch.refused.append(Refused(line, f"A member is an email address: {text[:80]}"))
             continue
         batch.staged["staged_member"].append(_line(external_id, email, domain, role))

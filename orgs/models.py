@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
-from orgs import normalize, words
+from orgs import normalize, pasted_text, words
 
 
 class Organization(models.Model):
@@ -175,7 +175,7 @@ class Domain(models.Model):
 
     def save(self, **kwargs: Any) -> None:
         """Keep the domain as DNS has it, and the two search keys with it; a former one is no search word."""
-        self.name = normalize.ascii_domain(self.name)
+        self.name = pasted_text.domain(self.name) or normalize.ascii_domain(self.name)
         self.registrable = normalize.registrable_domain(self.name)
         self.label = normalize.domain_label(self.name)[:63]
         super().save(**kwargs)

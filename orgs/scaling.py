@@ -57,7 +57,7 @@ def _syllables(number: int) -> str:
 
 def fill(directory: Directory, organizations: Path, count: int, members: int = 0) -> None:
     """Fill the empty tables with this many organizations, and this many members spread over them."""
-    rows = list(read(organizations))
+    rows = list(read(organizations, "org_id", "name", "country", "domain"))
     now = timezone.now()
     with connection.cursor() as cursor, _indexed_afterwards(cursor):
         with cursor.copy(f"COPY orgs_organization ({ORGANIZATION}) FROM STDIN") as copy:

@@ -19,11 +19,13 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from orgs import pasted_text
 from orgs.admin import LikelyDuplicateAdmin, OrganizationAdmin
 from orgs.models import LikelyDuplicate, Organization
 from provisioning import actions, emails, history_views, link_views, refusals, story, webhooks
 from provisioning.desk_dates import MOST_AT_ONCE, DateFilter, give_more_time
 from provisioning.desk_requests import RequestAdmin
+from provisioning.forms.fields import EmailField, WholeNumberField
 from provisioning.models import AccessRequest, Mail, User, Webhook, WebhookReceiver
 from provisioning.templatetags.look import day
 from subscriptions import pack, rules
@@ -68,7 +70,13 @@ site = OrderDesk(name="admin")
 class OrderForm(ModelFormOfOrder):
     """An order as the desk writes it; what its state no longer allows is shown and can't be typed in."""
 
-    term_months = forms.IntegerField(label=gettext_lazy("Term in months"), initial=12)
+    term_months = WholeNumberField(
+        label=gettext_lazy("Term in months"),
+        initial=12,
+        expected=refusals.SENTENCES[Problem.TERM],
+        min_value=1,
+        max_value=rules.MAX_TERM_MONTHS,
+    )
     set_up_by = forms.DateField(
         label=gettext_lazy("Set up by"),
         required=False,
@@ -81,6 +89,7 @@ class OrderForm(ModelFormOfOrder):
     class Meta:
         model = Order
         fields = ("number", *FACTS)
+        field_classes = {"contact_email": EmailField, "customer_email": EmailField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -161,8 +170,12 @@ class OrderForm(ModelFormOfOrder):
 
 # A field for the licenses of each service that is sold; none of them has to be filled in.
 OrderForm.declared_fields |= {
-    service: forms.IntegerField(
-        label=format_lazy(gettext_lazy("{service} licenses"), service=sold.label), required=False
+    service: WholeNumberField(
+        label=format_lazy(gettext_lazy("{service} licenses"), service=sold.label),
+        required=False,
+        expected=refusals.SENTENCES[Problem.LICENSES],
+        min_value=1,
+        max_value=rules.MAX_LICENSES,
     )
     for service, sold in pack.installed().items()
 }
@@ -250,6 +263,13 @@ class OrderAdmin(AdminOfOrder):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         """With a note where an email has a problem."""
         return super().get_queryset(request).annotate(mail_problem=Exists(UNSENT))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        """By what was typed without what pasting brings along."""
+        pasted = "".join(pasted_text.emails(search_term)[:1]) if "@" in search_term else pasted_text.short(search_term)
+        return super().get_search_results(request, queryset, pasted)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Orders are cancelled, never deleted."""

@@ -37,7 +37,7 @@ class VerifyForm(forms.Form):
     code = forms.CharField(
         label=gettext_lazy("Verification code"),
         help_text=gettext_lazy("12 letters and numbers, such as 4F7K-9QWD-2MXA"),
-        max_length=100,
+        max_length=500,
         error_messages={"required": _EXPECTED, "max_length": _EXPECTED},
         widget=forms.TextInput(
             attrs={"class": "code", "autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}

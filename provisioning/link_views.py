@@ -9,7 +9,6 @@ from allauth.account.views import ConfirmLoginCodeView, LogoutView
 from django import forms
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
-from django.core.validators import EmailValidator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from provisioning import links, sign_in, unsent
+from provisioning.forms.fields import EmailField
 from provisioning.models import User
 from provisioning.pages import reads_or_posts
 from subscriptions.summary import mask
@@ -62,13 +62,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 class EmailForm(forms.Form):
     """The address to send a code to."""
 
-    email = forms.CharField(
-        label=_("Your email address"),
-        max_length=254,
-        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-        validators=[EmailValidator(_("Enter an email address like name@example.com."))],
-        error_messages={"required": _("Enter your email address")},
-    )
+    email = EmailField(label=_("Your email address"), expected=_("Enter your email address"))
 
 
 @never_cache
@@ -91,7 +85,7 @@ class CodeForm(ConfirmLoginCodeForm):  # type: ignore[misc]  # allauth has no ty
 
     code = forms.CharField(
         label=_("Code"),
-        max_length=40,
+        max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters"}),
         help_text=_("Eight letters, like BCDF-GHJK."),
         error_messages={"required": _("Enter the code from the email.")},

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from django.utils.functional import Promise
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
 from subscriptions.rules import Problem, Refused
 
-SENTENCES: dict[Problem | str, str | Promise] = {
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
+
+SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.NUMBER: _(
         "Enter an order number of up to 40 letters, numbers, hyphens, underscores and full stops, such as PO-100001."
     ),
@@ -15,6 +19,7 @@ SENTENCES: dict[Problem | str, str | Promise] = {
     Problem.CUSTOMER_NAME: _("Enter the customer's name in up to 200 characters, or leave it empty."),
     Problem.CUSTOMER_EMAIL: _("Enter the customer's email address like name@example.com, or leave it empty."),
     Problem.CONTACT_EMAIL: _("Enter the provisioning contact's email address like name@example.com."),
+    Problem.SEVERAL_ADDRESSES: _("Enter one address."),
     Problem.NO_LINES: _("Say what was ordered: a number of licenses for at least one service."),
     Problem.SERVICE: _("Choose a service that is sold."),
     Problem.SERVICE_TWICE: _("Name each service once."),

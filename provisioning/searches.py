@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from orgs import budgets, matching, normalize
+from orgs import budgets, matching, normalize, pasted_text
 from orgs.cards import Candidate, Viewer, disclosed, is_shared
 from orgs.matching import Match, Result
 from provisioning.models import User
@@ -73,7 +73,7 @@ NOTHING: Final = Answer(Match(Result.NONE, ()))
 
 def clean_domain(typed: str) -> str:
     """Return what somebody registered of a domain or an address that was typed, or ""; free mail is left as it is."""
-    return normalize.registrable_domain(typed.strip()[:253].rpartition("@")[2])
+    return normalize.registrable_domain(pasted_text.domain(typed))
 
 
 def is_free_mail(domain: str) -> bool:

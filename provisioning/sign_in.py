@@ -37,6 +37,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from orgs import pasted_text
 from orgs.normalize import email_key
 from provisioning import emails
 from provisioning.models import Part, SignInCode, User
@@ -124,6 +125,7 @@ def code_of(row: SignInCode) -> str:
 def use_code(email: str, typed: str) -> bool:
     """Whether what was typed is a code that was mailed to this address and still works; it is used up by that."""
     email = email_key(email)
+    typed = pasted_text.code(typed, alphabet=LETTERS, length=8) or typed
     now = timezone.now()
     with transaction.atomic():
         _lock(email)

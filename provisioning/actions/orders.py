@@ -71,7 +71,7 @@ def place_order(
         set_up_by=set_up_by,
     )
     if created:
-        user = links.user_for(contact_email)
+        user = links.user_for(order.contact_email)
         part = Part.objects.create(order=order, user=user, role=Part.Role.CONTACT)
         facts = {"contact": user.email, "set_up_by": order.closes_at.isoformat()}
         history.record(order=order, kind=Event.Kind.PLACED, by=by, facts=facts)

@@ -18,6 +18,7 @@ from provisioning.forms.addresses import AddressFields
 from provisioning.forms.base import (
     ChoiceField,
     CountryField,
+    PhoneField,
     RadioField,
     StepForm,
     Summary,
@@ -90,7 +91,7 @@ class LocationAddress(StepForm):
         help_text=_("Callers hear greetings and announcements in this language."),
         expected=_("Select the language of announcements"),
     )
-    main_number = TextField(
+    main_number = PhoneField(
         label=_("Main number (optional)"),
         expected=_("Enter a phone number"),
         required=False,

@@ -19,6 +19,7 @@ from django.utils.translation import get_language, gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
+from orgs import pasted_text
 from subscriptions import zones
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class TextField(forms.CharField):
 
 
 class EmailField(TextField):
-    """An email address, checked for its form only; nothing is looked up."""
+    """An email address, also as it is pasted (``Sam <sam@…>``), checked for its form only; nothing is looked up."""
 
     def __init__(self, *, expected: Words = "", **kwargs: Any) -> None:
         attrs = {"type": "email", "autocomplete": "email", "spellcheck": "false", "autocapitalize": "none"}
@@ -115,6 +116,11 @@ class EmailField(TextField):
 
     def to_python(self, value: Any) -> str:
         """Return the address in lower case; raises ValidationError with an example of what is expected."""
+        if isinstance(value, str) and len(value) <= 20 * self.limit:
+            found = pasted_text.emails(value)
+            if len(found) > 1:
+                raise ValidationError(_("Enter one address. This field has more than one now"), code="several")
+            value = found[0] if found else ""
         text = super().to_python(value)
         if not text:
             return ""
@@ -144,14 +150,23 @@ class WholeNumberField(forms.IntegerField):
             return None
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ValidationError(self.expected, code="expected")
-        text = re.sub(r"(?<=\d)[\s.,'’](?=\d{3}(?!\d))", "", str(value)[:100].strip())
-        if not re.fullmatch(r"\d{1,15}", text) or not self.bounds[0] <= int(text) <= self.bounds[1]:
+        number = pasted_text.whole_number(str(value))
+        if number is None or not self.bounds[0] <= number <= self.bounds[1]:
             raise ValidationError(self.expected, code="expected")
-        return int(text)
+        return number
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """What was typed, as it can be shown again."""
         return storable(str(data), 40) if isinstance(data, str | int) else ""
+
+
+class PhoneField(TextField):
+    """A phone number as text, without what pasting brings along; what a number is, its country says."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the number as it was typed, without marks around it."""
+        short = isinstance(value, str) and len(value) <= 20 * self.limit
+        return super().to_python(pasted_text.short(value) if short else value)
 
 
 class ChoiceField(forms.ChoiceField):

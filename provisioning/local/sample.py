@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import lzma
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from django.utils import timezone
 from orgs import normalize, words
 from orgs.actions import ACTIVE_FOR
 from orgs.models import Domain, Member, Organization, OtherName
+from orgs.table_files import TableFile
 from provisioning.local import sample_orders
 
 DATA: Final = Path(__file__).parent / "data"
@@ -96,8 +95,9 @@ _MEMBER: Final = "organization_id, email, email_domain, role, last_active_at"
 
 
 def _read(name: str) -> Iterator[dict[str, str]]:
-    with lzma.open(DATA / name, "rt", encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    with TableFile(DATA / name, others=True, encoding="utf-8") as table:
+        for _line, row in table:
+            yield row
 
 
 def _copy(cursor: Any, table: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,83 @@ def test_hostile_text_is_brought_in_as_text(file: Path) -> None:
     file.write_text(HEADER + 'h1,"A\\b\ttab ""quoted"" \x01 name",DE,,"x\\ny|z",\n', encoding="utf-8")
     importing.import_file(file)
     assert Organization.objects.get().name == 'A\\btab "quoted"  name'
+
+
+def run(*arguments: object) -> tuple[str, str]:
+    """What the command says, and its last word where it doesn't end well."""
+    out = StringIO()
+    problem = ""
+    try:
+        call_command("import_organizations", *arguments, stdout=out)
+    except CommandError as error:
+        problem = str(error)
+    return out.getvalue(), problem
+
+
+def test_spreadsheet_in_its_own_language_comes_in(tmp_path: Path) -> None:
+    path = tmp_path / "Firmen.csv"
+    path.write_bytes(
+        "sep=;\r\n External-ID ;NAME;Country;Is Partner;Domains;Members;\r\n"
+        'c1;"Größe\r\n& Söhne";Deutschland;WAHR;https://www.groesse.example/start;Ada <ada@groesse.example>;\r\n'
+        "\r\nc2;Northwind;UK;;;;\r\nc3;Ellás;EL;nein;;;\r\n".encode("cp1252")
+    )
+    said, problem = run(path)
+    assert problem == ""
+    assert said.startswith("Read as Windows-1252, separated by semicolons. Read 3 rows. Made or changed: 3 organ")
+    assert list(Organization.objects.order_by("external_id").values_list("name", "country", "is_partner")) == [
+        ("Größe & Söhne", "DE", True),
+        ("Northwind", "GB", False),
+        ("Ellás", "GR", False),
+    ]
+    assert Domain.objects.get().name == "groesse.example"
+    assert Member.objects.get().email == "ada@groesse.example"
+
+
+def test_what_is_refused_is_named_with_its_line_and_the_rest_comes_in(tmp_path: Path) -> None:
+    path, refused = tmp_path / "organizations.csv", tmp_path / "refused.txt"
+    path.write_text(
+        "external_id,name,country,is_partner,members\n"
+        'c1,"Contoso,DE,,\n'
+        "c2,Northwind,Germny,,\n"
+        "c3,Fabrikam,Korea,,\n"
+        "c4,Adventure,DE,perhaps,\n"
+        f"c5,{'x' * 140_000},DE,,\n"
+        'c6,Tailspin,DE,,"a@x.example, b@x.example"\n'
+        "c7,Wingtip,DE,yes,\n",
+        encoding="utf-8",
+    )
+    said, problem = run(path, "--refused", refused)
+    assert "Read 7 rows" in said
+    assert "the rest was imported" in problem
+    assert refused.read_text(encoding="utf-8").splitlines() == said.splitlines()[1:]
+    expected = {
+        2: "isn't closed",
+        3: "Germany (DE)",
+        4: "KR (South Korea)",
+        5: "“perhaps”",
+        6: "140,000",
+        7: "A member is",
+    }
+    for line, text in expected.items():
+        assert [each for each in said.splitlines() if each.startswith(f"line {line}: ") and text in each], (line, said)
+    assert set(Organization.objects.values_list("external_id", flat=True)) == {"c6", "c7"}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04" + b"xl/workbook.xml" * 9, "save it as CSV"),
+        (b"external_id,name,telephone\nc1,Contoso,1\n", "“telephone” is unknown"),
+        (b"external_id,name\n", "no row"),
+        (b"", "empty"),
+    ],
+)
+def test_file_that_is_none_changes_nothing(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "organizations.csv"
+    path.write_bytes(content)
+    said, problem = run(path)
+    assert (said, Organization.objects.count()) == ("", 0)
+    assert problem.startswith("Nothing was imported. ")
+    assert sentence in problem
+    assert "is a folder" in run(tmp_path)[1]
+    assert "There is no file" in run(tmp_path / "none.csv")[1]

@@ -180,3 +180,65 @@ def test_a_city_of_another_province_is_refused_and_names_become_keys() -> None:
     assert (kept["country_area"], kept["city"], problems) == ("广东省", "广州市", {})
     assert addresses.lines("CN", kept)[-2:] == ["Guangzhou Shi", "Guangdong Sheng, 510000"]
     assert addresses.normalize("CN", {**typed, "country_area": "北京市"})[1]["city"] is Problem.CHOICE
+
+
+@pytest.mark.parametrize(
+    ("country", "key", "typed"),
+    [
+        ("TW", "台北市", "臺北市|台北市|台北|臺北|Taipei City|TAIPEI|TW-TPE|tpe"),
+        ("TW", "屏東縣", "屏东县|屏東県"),
+        ("JP", "東京都", "东京都|東京|Tokyo|TOKYO|Tokyo-to|JP-13|13"),
+        ("JP", "広島県", "廣島縣|广岛县|Hiroshima Prefecture|hiroshima-ken"),
+        ("JP", "北海道", "Hokkaidō|HOKKAIDO"),
+        ("CN", "广东省", "廣東省|广东|Guangdong|guangdong province|CN-44|CN-GD"),
+        ("CN", "内蒙古自治区", "內蒙古自治區|内蒙古"),
+        ("KR", "경기도", "경기|Gyeonggi|gyeonggi-do|KR-41"),
+        ("US", "CA", "US-CA|us-ca|ca|California|CALIFORNIA|State of California|“California”"),
+        ("US", "NY", "New York State|us-ny"),
+        ("US", "GU", "US-GU|guam"),
+        ("CA", "QC", "Quebec|QUÉBEC|CA-QC"),
+        ("BR", "SP", "Sao Paulo|são paulo|BR-SP"),
+        ("ES", "M", "ES-M|madrid"),
+        ("VN", "Đà Nẵng", "da nang|DA NANG"),
+        ("AE", "إمارة دبيّ", "Dubai|AE-DU"),
+    ],
+)
+def test_a_sub_division_is_found_by_variant_characters_latin_name_and_iso_code(
+    country: str, key: str, typed: str
+) -> None:
+    found = {
+        each: addresses.normalize(country, {"country_area": each})[0].get("country_area") for each in typed.split("|")
+    }
+    assert set(found.values()) == {key}, found
+
+
+@pytest.mark.parametrize(
+    ("country", "typed"),
+    [("US", "New"), ("US", "West"), ("US", "CN-44"), ("TW", "新竹"), ("JP", "大坂府"), ("US", "-")],
+)
+def test_what_is_no_sub_division_or_could_be_several_is_refused(country: str, typed: str) -> None:
+    assert addresses.normalize(country, {"country_area": typed})[1]["country_area"] is Problem.CHOICE
+
+
+@pytest.mark.parametrize("country", CODES)
+def test_each_sub_division_is_found_by_each_of_its_own_names(country: str) -> None:
+    for field in addresses.fields(country):
+        for key, names in field.choices:
+            for name in names.split(" / "):
+                others = [other for other, also in field.choices if name in (other, *also.split(" / "))]
+                if others == [key]:
+                    assert addresses.choice(name, field) == key
+            assert addresses.choice(key, field) == key
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "kept"),
+    [
+        ("GB", "“SW1A 2AA”.", "SW1A 2AA"),
+        ("PL", "00–950", "00-950"),
+        ("JP", "100ー0001", "100-0001"),
+        ("DE", "\u202a10115\u202c\u00a0", "10115"),
+    ],
+)
+def test_a_postal_code_may_be_pasted(country: str, typed: str, kept: str) -> None:
+    assert addresses.normalize(country, {"postal_code": typed})[0]["postal_code"] == kept

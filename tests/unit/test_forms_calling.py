@@ -184,3 +184,22 @@ def test_a_city_is_selected_once_its_province_is_and_one_that_was_typed_is_under
     assert (
         str(address("CN", {"country_area": "广东省", "city": "Nowhere"}).errors["city"][0]) == "Select a town or city"
     )
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["“030 123456”", "\u202a+49 30 123456\u202c", "Tel.: 030–123456", "tel:+49-30-123456", "０３０ １２３４５６"],
+)
+def test_a_main_number_may_be_pasted(typed: str) -> None:
+    form = address("DE", {**BERLIN, "main_number": typed})
+    assert form.is_valid(), form.errors
+    assert form.answers()["main_number"] == "+4930123456"
+
+
+def test_a_sub_division_may_be_posted_by_another_name() -> None:
+    taipei = {**BERLIN, "country_area": "臺北市", "city": "信义区", "postal_code": "110", "time_zone": "Asia/Taipei",
+              "main_number": ""}  # fmt: skip
+    form = address("TW", taipei)
+    assert form.is_valid(), form.errors
+    assert form.answers()["address"]["country_area"] == "台北市"
+    assert form.answers()["address"]["city"] == "信義區"

@@ -8,9 +8,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from orgs import benchmark, peers, scaling
+from orgs.table_files import FileRefused
 
 
 class Command(BaseCommand):
@@ -35,7 +36,13 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, **options: Any) -> None:
-        """Measure."""
+        """Measure, or say which file can't be read."""
+        try:
+            self._measure(**options)
+        except FileRefused as error:
+            raise CommandError(str(error)) from error
+
+    def _measure(self, **options: Any) -> None:
         if options["scale"]:
             self._scale(**options)
             return

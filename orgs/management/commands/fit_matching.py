@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import django
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from orgs import benchmark, compared, features, fitting, normalize, scoring, search
 from orgs.cards import is_shared
 from orgs.fitting import Case, Choice
 from orgs.names import Asked, Known
+from orgs.table_files import FileRefused
 
 FOLDS: Final = 5
 FALSE_MATCHES: Final = 0.035  # of the 670 public questions without an answer: 23
@@ -88,7 +89,13 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, default=scoring.WEIGHTS)
 
     def handle(self, **options: Any) -> None:
-        """Fit."""
+        """Fit, or say which file can't be read."""
+        try:
+            self._fit(**options)
+        except FileRefused as error:
+            raise CommandError(str(error)) from error
+
+    def _fit(self, **options: Any) -> None:
         with benchmark.own_schema():
             directory = benchmark.load(options["organizations"], options["other_names"])
             self.stderr.write("Looking up …")

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs import importing
+from orgs.table_files import FileRefused
 
 _REPORTED = 50
 
@@ -21,15 +22,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The file."""
-        parser.add_argument("file", type=Path, help="CSV, UTF-8, the columns' names in the first line")
+        parser.add_argument("file", type=Path, help="CSV with the columns' names in its first line")
         parser.add_argument("--refused", type=Path, help="write every refused row's line and reason to this file")
 
     def handle(self, **options: Any) -> None:
         """Import."""
         path: Path = options["file"]
-        if not path.is_file():
-            raise CommandError(f"There is no file {path}.")
-        size = max(path.stat().st_size, 1)
+        size = max(path.stat().st_size, 1) if path.is_file() else 1
 
         def progress(read: int) -> None:
             if sys.stderr.isatty():
@@ -39,12 +38,12 @@ class Command(BaseCommand):
 
         try:
             report = importing.import_file(path, progress)
-        except (ValueError, UnicodeDecodeError) as error:
+        except FileRefused as error:
             raise CommandError(f"Nothing was imported. {error}") from error
         if sys.stderr.isatty():
             sys.stderr.write("\n")
         self.stdout.write(
-            f"Read {report.rows} rows. Made or changed: {report.organizations} organizations, "
+            f"{report.read_as}. Read {report.rows} rows. Made or changed: {report.organizations} organizations, "
             f"{report.domains} domains, {report.other_names} other names, {report.members} members. "
             f"Refused: {len(report.refused)}."
         )
@@ -55,3 +54,5 @@ class Command(BaseCommand):
             self.stdout.write(line)
         if len(lines) > _REPORTED:
             self.stdout.write(f"… and {len(lines) - _REPORTED} more (--refused FILE writes them all).")
+        if lines:
+            raise CommandError("Something was refused; the rest was imported. Mend what is named above, and import it.")

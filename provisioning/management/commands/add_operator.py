@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from provisioning import links
+from provisioning import links, refusals
 from subscriptions.rules import Problem, Refused, clean_email
 
 
@@ -25,7 +25,9 @@ class Command(BaseCommand):
         try:
             email = clean_email(options["email"], Problem.CONTACT_EMAIL)
         except Refused as refused:
-            raise CommandError("Enter an email address like name@example.com.") from refused
+            several = refused.problem == Problem.SEVERAL_ADDRESSES
+            sentence = refusals.sentence(refused) if several else "Enter an email address like name@example.com."
+            raise CommandError(sentence) from refused
         user = links.user_for(email)
         user.is_staff = user.is_superuser = not options["remove"]
         user.save(update_fields=["is_staff", "is_superuser"])

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from orgs import pasted_text
 from provisioning import actions, refusals
 from subscriptions.deadlines import MAX_DAYS
 from subscriptions.models import Order
@@ -29,10 +30,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Extend it, or say in one sentence why not."""
-        order = Order.objects.filter(number=options["number"]).first()
+        order = Order.objects.filter(number=pasted_text.order_number(options["number"])).first()
         if order is None:
             raise CommandError(f"There is no order {options['number']}.")
-        days = int(options["days"]) if options["days"].isdecimal() else 0
+        days = pasted_text.whole_number(options["days"]) or 0
         try:
             if not 1 <= days <= MAX_DAYS:
                 raise Refused(Problem.SET_UP_BY)

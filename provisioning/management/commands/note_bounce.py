@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from orgs import pasted_text
 from provisioning import actions
 
 
@@ -21,7 +22,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Note it, and name the orders."""
-        orders = actions.note_bounce(email=options["address"], said=options["said"])
+        addresses = pasted_text.emails(options["address"])
+        if len(addresses) != 1:
+            raise CommandError("Enter one address.")
+        orders = actions.note_bounce(email=addresses[0], said=options["said"])
         if not orders:
             raise CommandError("No email went to this address within 30 days, or it was noted already.")
         for order in orders:

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from orgs import pasted_text
 from provisioning import actions, refusals
 from subscriptions import pack
 from subscriptions.actions import end_of_day
 from subscriptions.models import Order
-from subscriptions.rules import Line, Problem, Refused
+from subscriptions.rules import Line, Problem, Refused, clean_email
 
 
 class Command(BaseCommand):
@@ -75,7 +76,8 @@ class Command(BaseCommand):
 
 def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
     """Say whether the order that is there is the one that this call describes; its contact may have handed it over."""
-    said = [options["company"], options["customer"], options["customer_email"].lower()]
+    customer_email = clean_email(options["customer_email"], Problem.CUSTOMER_EMAIL, required=False)
+    said = [options["company"], options["customer"], customer_email]
     kept = [order.sold_to, order.customer_name, order.customer_email.lower()]
     bought = {(line.service, line.licenses, line.term_months) for line in order.lines.all()}
     return said == kept and bought == {(line.service, line.licenses, line.term_months) for line in lines}
@@ -91,7 +93,7 @@ def _end_of_day(text: str) -> datetime:
 
 def _whole(text: object, problem: Problem) -> int:
     """The number that was typed; a refusal, like for one out of range, where it is none."""
-    try:
-        return int(str(text))
-    except ValueError as error:
-        raise Refused(problem) from error
+    number = pasted_text.whole_number(str(text))
+    if number is None:
+        raise Refused(problem)
+    return number

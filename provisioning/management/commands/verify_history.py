@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from orgs import pasted_text
 from provisioning import chain
 from subscriptions.models import Order
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Say the head of one order, or how many are whole."""
-        number, expect = options["number"], options["expect"]
+        number, expect = pasted_text.order_number(options["number"] or ""), pasted_text.short(options["expect"])
         if expect and not number:
             raise CommandError("Say the number of the order whose head this is: verify_history NUMBER --expect HEAD")
         orders = Order.objects.filter(number=number) if number else Order.objects.order_by("pk")
