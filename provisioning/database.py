@@ -81,7 +81,7 @@ def on_app_ready(app: Any) -> None:
 def demand(processes: int) -> tuple[int, int]:
     """How many connections so many web processes take at most, and one worker."""
     each = int(settings.DATABASE_POOL)
-    return processes * each, min(int(settings.PROCRASTINATE_WORKER_DEFAULTS["concurrency"]), each) + WORKER_EXTRA
+    return processes * each, min(settings.WORKER_CONCURRENCY, each) + WORKER_EXTRA
 
 
 def room() -> int:

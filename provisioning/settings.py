@@ -218,7 +218,8 @@ except ValueError as _problem:
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
 PROCRASTINATE_ON_APP_READY = "provisioning.database.on_app_ready"
 # A job is only a wake-up; the rows say what became of it. Four at once: an email need not wait for a slow webhook.
-PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": 4}
+WORKER_CONCURRENCY = 4
+PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": WORKER_CONCURRENCY}
 
 # Languages
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
