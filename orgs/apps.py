@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,7 +9,7 @@ class OrgsConfig(AppConfig):
     verbose_name = _("Organizations")
 
     def ready(self) -> None:
-        """Say how the finder's statements are planned, on every connection that is made."""
+        """Have migrations make the finder's functions."""
         from orgs import statements
 
-        connection_created.connect(statements.plan_once, dispatch_uid="orgs.statements.plan_once")
+        post_migrate.connect(statements.install, sender=self, dispatch_uid="orgs.statements.install")

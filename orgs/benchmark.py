@@ -109,6 +109,9 @@ def own_schema(name: str = "", *, keep: bool = False) -> Iterator[None]:
     """Tables of the directory in a schema that only this connection looks at; dropped at the end unless kept."""
     schema = name or f"bench_{os.getpid()}"
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        if cursor.fetchone()[0] != connection.connection.info.backend_pid:
+            raise RuntimeError("Set DATABASE_URL to PostgreSQL itself: a pooler gives these tables to other people.")
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for table in _TABLES:
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {schema}.{table} (LIKE public.{table} INCLUDING ALL)")

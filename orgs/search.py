@@ -1,4 +1,4 @@
-"""Looks up in PostgreSQL what may be the organization: two prepared statements, each a union of b-tree look-ups.
+"""Looks up in PostgreSQL what may be the organization: two statements, each a union of b-tree look-ups.
 
 The first finds ties (member, users at the domain, domains, names); the second, where the first has not settled it, what
 the words of the name are known as and the organizations that have the rarest of them. Both bring the facts with them.

@@ -1,12 +1,20 @@
-"""The finder's two statements, each a union of b-tree look-ups, and how they are run: prepared, with a generic plan."""
+"""The finder's two statements, each a union of b-tree look-ups, and the functions of the database that run them.
+
+Planning such a union takes longer than running it, so its plan is kept, and a generic one: look-ups by equality are all
+alike. A prepared statement would do that for one connection, which behind a pooler in transaction mode is another one
+each time. A function in PL/pgSQL keeps its plan on whichever connection runs it. Migrations make the functions.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import psycopg
-from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from orgs.models import Organization
 
@@ -156,26 +164,78 @@ FROM options
 """  # noqa: S608 — names and numbers of ours only
 
 
-def plan_once(*, connection: BaseDatabaseWrapper, **_signal: object) -> None:
-    """Have a new connection keep the generic plan of a prepared statement: look-ups by equality are all alike.
+# The types of what is asked for, by the names that the statements have for it.
+TYPES: Final = {
+    **dict.fromkeys(("email", "domain", "start", "key", "registrable", "label"), "text"),
+    **dict.fromkeys(("keys", "words", "sounds", "readings", "heard"), "text[]"),
+    "given": "bigint[]",
+    "of_name": "integer",
+    "reading_slots": "integer[]",
+}
+# A process of an earlier version may still run after a migration: so many functions of earlier versions are kept.
+_KEPT: Final = 6
 
-    Nothing else on it is prepared. Compiling plans to machine code (on by default before PostgreSQL 19) never pays for
-    look-ups. Said as a connection is made, because what is set within a transaction goes when that is rolled back.
-    """
-    raw = connection.connection
-    if not getattr(raw, "plans_once", False):  # a pool hands out the same ones again
-        raw.execute("SET plan_cache_mode = force_generic_plan")
-        raw.execute("SET jit = off")
-        raw.plans_once = True
+
+@dataclass(frozen=True)
+class Function:
+    """A statement as a function of the database: what makes it, and what calls it."""
+
+    name: str
+    definition: str
+    call: str
+
+
+@cache
+def function(sql: str) -> Function:
+    """A function that runs this statement. Its name follows from it, so another version has another function."""
+    names = dict.fromkeys(re.findall(r"%\((\w+)\)s", sql))
+    body = sql % {name: f"${place}" for place, name in enumerate(names, start=1)}
+    columns = ", ".join(f"column_{place} {kind}" for place, kind in enumerate(_returned(), start=1))
+    rest = f"""({", ".join(TYPES[name] for name in names)}) RETURNS TABLE ({columns})
+        LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan SET jit = off
+        AS $function$ BEGIN RETURN QUERY {body}; END $function$"""
+    name = f"orgs_find_{hashlib.sha256(rest.encode()).hexdigest()[:12]}"
+    asked = ", ".join(f"%({name})s::{TYPES[name]}" for name in names)
+    return Function(name, f"CREATE OR REPLACE FUNCTION {name} {rest}", f"SELECT * FROM {name}({asked})")  # noqa: S608
+
+
+def _returned() -> list[str]:
+    """The types of the columns that both statements return."""
+    columns = [str(field.db_type(connection)) for field in Organization._meta.concrete_fields]
+    return ["text[]", "float", "text[]", "text[]", *columns]
+
+
+def install(*, using: str = DEFAULT_DB_ALIAS, **_signal: object) -> None:
+    """Make the functions where they are missing, as migrations end, and drop those of versions long gone."""
+    wanted = [function(TIES), function(BY_WORDS)]
+    with transaction.atomic(using), connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('functions of the finder'))")
+        cursor.execute(
+            """SELECT proname, oid::regprocedure::text FROM pg_proc
+            WHERE pronamespace = current_schema()::regnamespace AND proname ~ '^orgs_find_[0-9a-f]{12}$'
+            ORDER BY oid DESC"""
+        )
+        there = dict(cursor.fetchall())
+        for each in wanted:
+            if there.pop(each.name, None) is None:
+                cursor.execute(each.definition)
+        for signature in list(there.values())[_KEPT:]:
+            cursor.execute(f"DROP FUNCTION {signature}")
+
+
+_installed: set[str] = set()
 
 
 def run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a prepared statement on Django's connection."""
+    """Run a statement on Django's connection, by its function; where nobody has migrated yet, as it is.
+
+    Nothing of it stays on the connection: behind a pooler, each transaction may have another one.
+    """
     connection.ensure_connection()
-    raw = connection.connection
-    threshold, raw.prepare_threshold = raw.prepare_threshold, 0
-    try:
-        with psycopg.Cursor(raw) as cursor:
-            return cursor.execute(sql, values, prepare=True, binary=True).fetchall()
-    finally:
-        raw.prepare_threshold = threshold  # Django switches preparing off for its own statements
+    called = function(sql)
+    with psycopg.Cursor(connection.connection) as cursor:
+        if called.name not in _installed:
+            if cursor.execute("SELECT to_regproc(%s) IS NULL", [called.name]).fetchall()[0][0]:
+                return cursor.execute(sql, values, binary=True).fetchall()
+            _installed.add(called.name)
+        return cursor.execute(called.call, values, binary=True).fetchall()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import psycopg
+from django.conf import settings
 from django.core import checks
+from django.db import DatabaseError
 
-from provisioning import readiness
+from provisioning import database, readiness
 from subscriptions import fonts
 
 _PANGO = "Install libpango-1.0-0, libpangoft2-1.0-0 and libharfbuzz-subset0 (Debian, Ubuntu), or pango (Homebrew)."
@@ -68,3 +71,29 @@ def installation_is_ready(**_kwargs: Any) -> list[checks.CheckMessage]:
     except readiness.NotReady as problem:
         found.append(checks.Error(str(problem), id="provisioning.E023"))
     return found
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def database_fits(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """Warn where this machine may ask for more connections than there are, or listens behind a pooler in vain."""
+    try:
+        if database.is_transaction_pooler():
+            return []  # its own limit counts, which nobody but its operator may ask for
+        if settings.DATABASE_POOLER and database.find_transaction_pooler():
+            sentence = "DATABASE_POOLER is none, but there is a pooler in transaction mode: emails go out late."
+            return [checks.Warning(sentence, hint="Set DATABASE_POOLER=transaction.", id="provisioning.W024")]
+        room = database.room()
+    except (DatabaseError, psycopg.Error):
+        return []
+    processes = int(os.environ.get("WEB_CONCURRENCY") or 1)
+    web, worker = database.demand(processes)
+    if web + worker <= room:
+        return []
+    return [
+        checks.Warning(
+            f"{processes} web processes and a worker take up to {web + worker} connections to PostgreSQL, which has "
+            f"{room} for this machine.",
+            hint="Lower WEB_CONCURRENCY or DATABASE_POOL, raise max_connections, or put a pooler before PostgreSQL.",
+            id="provisioning.W023",
+        )
+    ]

@@ -114,14 +114,22 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-_pool_size = env.int("DATABASE_POOL", default=10)
-if _pool_size < 1:
+# A process has as many connections as threads ask for at once, and closes them again when they are idle.
+DATABASE_POOL = env.int("DATABASE_POOL", default=10)
+if DATABASE_POOL < 1:
     raise ImproperlyConfigured("DATABASE_POOL must be 1 or more.")
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
-    "min_size": 1,
-    "max_size": _pool_size,
+    "min_size": 0,
+    "max_size": DATABASE_POOL,
+    "max_idle": 60,
     "timeout": 5,
 }
+# They need a connection that stays the same between transactions, which a pooler doesn't give.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+# "transaction": a pooler in transaction mode; "none": no such; "": the worker finds it out as it starts.
+DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
+if DATABASE_POOLER not in {"", "transaction", "none"}:
+    raise ImproperlyConfigured("DATABASE_POOLER must be transaction or none.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Nothing is kept in a process or beside the database: no library may think it has a cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
@@ -219,8 +227,10 @@ except ValueError as _problem:
 
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
+PROCRASTINATE_ON_APP_READY = "provisioning.database.on_app_ready"
 # A job is only a wake-up; the rows say what became of it. Four at once: an email need not wait for a slow webhook.
-PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": 4}
+WORKER_CONCURRENCY = 4
+PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": WORKER_CONCURRENCY}
 
 # Languages
 LANGUAGES = [("en", _("English")), ("de", _("German"))]

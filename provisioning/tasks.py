@@ -7,6 +7,7 @@ so no job has to survive for a mail to go out. Webhooks likewise: ``send_webhook
 
 from __future__ import annotations
 
+import functools
 import logging
 import smtplib
 import threading
@@ -44,6 +45,24 @@ _TURN = 60
 _MOST_SENDERS = 8
 
 
+def _one_at_a_time(sweep: Callable[[int], None]) -> Callable[[int], None]:
+    """Leave a sweep out while this process is still at an earlier one, so that slow ones don't take all its threads.
+
+    procrastinate's queueing lock would do that, but each sweep left out is a duplicate-key error in PostgreSQL's log.
+    """
+    at_it = threading.Lock()
+
+    @functools.wraps(sweep)
+    def task(timestamp: int) -> None:
+        if at_it.acquire(blocking=False):
+            try:
+                sweep(timestamp)
+            finally:
+                at_it.release()
+
+    return task
+
+
 @app.task(name="provisioning.tasks.send_mail")
 def send_mail(pk: int) -> None:
     """Send one email, unless it has been sent or somebody else is at it."""
@@ -73,7 +92,8 @@ def send_webhooks() -> None:
 
 
 @app.periodic(cron="* * * * * */5")  # the sixth field is seconds
-@app.task(name="provisioning.tasks.sweep_webhooks", queueing_lock="sweep_webhooks", pass_context=False)
+@app.task(name="provisioning.tasks.sweep_webhooks", pass_context=False)
+@_one_at_a_time
 def sweep_webhooks(timestamp: int) -> None:
     """Wake workers for the webhooks that are due: tries after a pause, and what a killed worker left."""
     if settings.WEBHOOK_URL and not webhooks.is_off():
@@ -97,7 +117,8 @@ def make_pdfs(pk: int) -> None:
 
 
 @app.periodic(cron="*/5 * * * *")
-@app.task(name="provisioning.tasks.sweep_pdfs", queueing_lock="sweep_pdfs", pass_context=False)
+@app.task(name="provisioning.tasks.sweep_pdfs", pass_context=False)
+@_one_at_a_time
 def sweep_pdfs(timestamp: int) -> None:
     """Make the PDFs that a killed worker left, and drop old ones."""
     for document in documents.to_be_made():
@@ -106,7 +127,8 @@ def sweep_pdfs(timestamp: int) -> None:
 
 
 @app.periodic(cron="* * * * * */20")
-@app.task(name="provisioning.tasks.sweep", queueing_lock="sweep", pass_context=False)
+@app.task(name="provisioning.tasks.sweep", pass_context=False)
+@_one_at_a_time
 def sweep(timestamp: int) -> None:
     """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
     actions.look_after_dates()
@@ -115,7 +137,8 @@ def sweep(timestamp: int) -> None:
 
 
 @app.periodic(cron="17 3 * * *")
-@app.task(name="provisioning.tasks.recount_use", queueing_lock="recount_use", pass_context=False)
+@app.task(name="provisioning.tasks.recount_use", pass_context=False)
+@_one_at_a_time
 def recount_use(timestamp: int) -> None:
     """Note what changes by time alone: users who are not active any more, subscriptions that ended."""
     note_ended_subscriptions()
@@ -123,14 +146,15 @@ def recount_use(timestamp: int) -> None:
 
 
 @app.periodic(cron="47 3 * * *")
-@app.task(name="provisioning.tasks.look_for_duplicates", queueing_lock="look_for_duplicates", pass_context=False)
+@app.task(name="provisioning.tasks.look_for_duplicates", pass_context=False)
+@_one_at_a_time
 def look_for_duplicates(timestamp: int) -> None:
     """Tell the order desk which organizations are likely the same one."""
     renew_duplicates()
 
 
 @app.periodic(cron="* * * * *")
-@app.task(name="provisioning.tasks.retry_stalled_jobs", queueing_lock="retry_stalled_jobs", pass_context=True)
+@app.task(name="provisioning.tasks.retry_stalled_jobs", pass_context=True)
 async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
     """Give the jobs of killed workers to a living one (procrastinate leaves them in ``doing`` for good)."""
     manager = context.app.job_manager

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Exists, Model, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
@@ -270,7 +270,8 @@ def _look() -> str:
 def _turn(wait: float | None) -> Iterator[None]:
     """One of the RENDERS turns that all processes on all machines share, for as long as the block takes.
 
-    The locks belong to the database connection: a killed process's are free at once.
+    The lock belongs to a transaction: a killed process's is free at once, and a pooler keeps it on one connection. The
+    block writes nothing, so the transaction (or savepoint) is rolled back, which frees the lock at the block's end.
     """
     from subscriptions import pdf
 
@@ -278,26 +279,26 @@ def _turn(wait: float | None) -> Iterator[None]:
     if not pdf.one_at_a_time.acquire(timeout=-1 if wait is None else wait):
         raise Busy
     try:
-        slot = _slot(until)
-        try:
-            yield
-        finally:
-            _sql("SELECT pg_advisory_unlock(%s, %s)", slot)
+        while True:
+            with transaction.atomic():
+                if _is_free():
+                    try:
+                        yield
+                    finally:
+                        transaction.set_rollback(True)
+                    return
+            if until is not None and time.monotonic() > until:
+                raise Busy
+            time.sleep(_POLL)
     finally:
         pdf.one_at_a_time.release()
 
 
-def _slot(until: float | None) -> int:
-    while True:
-        for slot in range(RENDERS):
-            if _sql("SELECT pg_try_advisory_lock(%s, %s)", slot):
-                return slot
-        if until is not None and time.monotonic() > until:
-            raise Busy
-        time.sleep(_POLL)
-
-
-def _sql(statement: str, slot: int) -> bool:
+def _is_free() -> bool:
+    """Whether one of the turns is free, which then is taken for the rest of the transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, [SLOTS, slot])
-        return bool(cursor.fetchone()[0])
+        for slot in range(RENDERS):
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [SLOTS, slot])
+            if cursor.fetchone()[0]:
+                return True
+    return False

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from django.core import checks
+from django.db import connection
+from pytest_django import Settings
 
-from provisioning.checks import environment_is_complete
+from provisioning import database
+from provisioning.checks import database_fits, environment_is_complete
 from subscriptions import fonts
 
 VARIABLES = ("SECRET_KEY", "EMAIL_URL", "PUBLIC_URL")
@@ -62,3 +65,31 @@ def test_pdf_is_made_although_a_font_is_missing(tmp_path: Path) -> None:
     )
     made = with_fonts("/usr/share/fonts/truetype", tmp_path, "-c", script)
     assert made.stdout.startswith(b"%PDF-1.7"), made.stderr.decode()
+
+
+@pytest.mark.django_db
+def test_check_compares_the_connections_that_are_asked_for_with_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    room = database.room()
+    assert 0 < room <= 100
+    settings.DATABASE_POOL, worker = 8, 4 + database.WORKER_EXTRA
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    assert database_fits() == []
+    for processes in (most := (room - worker) // 8, most + 1):
+        monkeypatch.setenv("WEB_CONCURRENCY", str(processes))
+        told = [(message.id, message.msg) for message in database_fits()]
+        if processes == most:
+            assert told == []
+    ((name, sentence),) = told
+    assert name == "provisioning.W023"
+    assert f"{processes} web processes and a worker take up to {8 * processes + worker} connections" in sentence
+    assert f"which has {room} for this machine" in sentence
+
+
+@pytest.mark.django_db
+def test_check_says_nothing_of_connections_where_the_database_is_away(settings: Settings) -> None:
+    address = {**connection.get_connection_params(), "host": "/nowhere", "dbname": "none"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "get_connection_params", lambda: dict(address))
+        assert database_fits() == []

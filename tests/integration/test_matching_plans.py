@@ -7,10 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from psycopg._queries import PostgresQuery
-from psycopg.adapt import Transformer
 
 from orgs import statements, terms, words
 from orgs.matching import find_candidates
@@ -83,26 +82,41 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
 
 
 def plan(sql: str, values: dict[str, Any]) -> str:
-    """The plan of a statement as it was prepared, on the connection on which it ran: generic, whatever is asked."""
+    """The plan that a statement's function took, as PostgreSQL logs it."""
     connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as cursor:
-        prepared = PostgresQuery(Transformer())
-        prepared.convert(sql, values)
-        cursor.execute("SELECT name FROM pg_prepared_statements WHERE statement = %s", [prepared.query.decode()])
-        ((name,),) = cursor.fetchall()
-        asked = psycopg.sql.SQL(", ").join(values[each] for each in prepared._order or ())
-        # Small tables may be read whole where there is no choice but cost.
-        cursor.execute("SET LOCAL enable_seqscan = off")
+    raw = connection.connection
+    told: list[str] = []
+
+    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
+        told.append(diagnostic.message_primary or "")
+
+    with connection.cursor() as cursor:
+        cursor.execute("LOAD 'auto_explain'")
+        for setting, value in (
+            *(("auto_explain.log_min_duration", "0"), ("auto_explain.log_nested_statements", "on")),
+            *(("auto_explain.log_verbose", "on"), ("client_min_messages", "log")),
+            # Small tables may be read whole where there is no choice but cost.
+            ("enable_seqscan", "off"),
+        ):
+            cursor.execute(f"SET LOCAL {setting} = {value}")
         cursor.execute("DISCARD PLANS")
-        cursor.execute(psycopg.sql.SQL("EXPLAIN (VERBOSE) EXECUTE {} ({})").format(psycopg.sql.Identifier(name), asked))
-        return "\n".join(line for (line,) in cursor.fetchall())
+    raw.add_notice_handler(note)
+    try:
+        statements.run(sql, values)
+    finally:
+        raw.remove_notice_handler(note)
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL auto_explain.log_min_duration = -1")
+    of_statement = [each for each in told if "CTE Scan" in each]
+    assert len(of_statement) == 1, told
+    return of_statement[0]
 
 
 @pytest.mark.usefixtures("directory")
 def test_statements_never_read_whole_tables_and_take_no_trigram_index_for_equality(asked: list[Asked]) -> None:
     find_candidates(email="new@somewhere.example", company_name="Orgg 77 Contosoo")
     assert [sql for sql, _values in asked] == [statements.TIES, statements.BY_WORDS]
-    for sql, values in asked:
+    for sql, values in tuple(asked):
         found = plan(sql, values)
         assert re.search(r"\$\d", found), "not the generic plan"
         assert "Seq Scan on public.orgs_" not in found, found
@@ -142,3 +156,31 @@ def test_words_of_a_saved_organization_are_found_at_once_and_after_a_rebuild() -
         found = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
         assert [each.organization.name for each in found.candidates] == ["Zorblax Quantum Devices"]
         words.rebuild()
+
+
+def test_functions_are_made_anew_by_a_migration_and_not_needed_before_it() -> None:
+    Organization(name="Zorblax Quantum Devices").save()
+    made = [statements.function(sql) for sql in (statements.TIES, statements.BY_WORDS)]
+
+    def found() -> list[str]:
+        statements._installed.clear()  # as in a process that has just started
+        answer = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
+        return [each.organization.name for each in answer.candidates]
+
+    with connection.cursor() as cursor:
+        for each in made:
+            cursor.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = %s", [each.name])
+            cursor.execute(f"DROP FUNCTION {cursor.fetchone()[0]}")
+        assert found() == ["Zorblax Quantum Devices"]
+        assert not statements._installed
+        for number in range(9):  # those of earlier versions
+            cursor.execute(f"CREATE FUNCTION orgs_find_00000000000{number}() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        call_command("migrate", verbosity=0)
+        assert found() == ["Zorblax Quantum Devices"]
+        assert statements._installed == {each.name for each in made}
+        cursor.execute("SELECT proname FROM pg_proc WHERE proname ~ '^orgs_find_' ORDER BY oid DESC")
+        there = [name for (name,) in cursor.fetchall()]
+        assert there == [
+            *(each.name for each in reversed(made)),
+            *(f"orgs_find_00000000000{n}" for n in range(8, 2, -1)),
+        ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
 
 from orgs import pasted_text
 from provisioning import chain
 from subscriptions.models import Order
+
+_BATCH: Final = 1000
 
 
 class Command(BaseCommand):
@@ -35,7 +39,7 @@ class Command(BaseCommand):
         if number and not orders:
             raise CommandError(f"There is no order {number}.")
         checked = broken = 0
-        for order in orders.iterator():
+        for order in _each(orders):
             result = chain.check(order, expect=expect)
             checked += 1
             if result.problem:
@@ -47,3 +51,11 @@ class Command(BaseCommand):
             raise CommandError(f"Of {checked} histories, {broken} are broken.")
         if not number:
             self.stdout.write(f"{checked} histories are whole.")
+
+
+def _each(orders: QuerySet[Order]) -> Iterator[Order]:
+    """The orders by their ids, a batch at a time: there may be very many."""
+    last = 0
+    while batch := list(orders.filter(pk__gt=last).order_by("pk")[:_BATCH]):
+        yield from batch
+        last = batch[-1].pk
