@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
+from provisioning import connection_pool
 from provisioning.local import postgres
 from subscriptions.deadlines import MAX_DAYS
 
@@ -64,6 +65,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "provisioning.unavailable.UnavailableMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -103,15 +105,12 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.postgres.
 DATABASES = {"default": env.db_url("DATABASE_URL", default=postgres.url(STATE_DIR))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
-    "min_size": 1,
-    "max_size": env.int("DATABASE_POOL", default=10),
-    "timeout": 5,
-}
+DATABASES["default"]["OPTIONS"] = connection_pool.CONNECTION_OPTIONS | DATABASES["default"].get("OPTIONS", {})
+DATABASES["default"]["OPTIONS"]["pool"] = connection_pool.options(max_size=env.int("DATABASE_POOL", default=10))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Nothing is kept in a process or beside the database: no library may think it has a cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "provisioning.session_store"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # People
@@ -273,8 +272,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"outages": {"()": "provisioning.database_errors.NoTracebacks"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO")},
     # It tells of every job and of every start of any command.
-    "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")},
+    "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")}
+    # It tells of every attempt to connect; provisioning.unavailable says once that there is an outage.
+    | {"psycopg.pool": {"level": "ERROR"}},
 }
