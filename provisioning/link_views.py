@@ -9,6 +9,7 @@ from allauth.account.views import ConfirmLoginCodeView, LogoutView
 from django import forms
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -118,9 +119,11 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the code, or with the button named "action" and "resend" send it again."""
         if request.POST.get("action") != "resend":
-            response = cast(HttpResponse, super().post(request, *args, **kwargs))
-            if request.user.is_authenticated:
-                unsent.give_back(request)
+            with transaction.atomic():  # a code that is used up and a session that isn't signed in would be a dead end
+                response = cast(HttpResponse, super().post(request, *args, **kwargs))
+                if request.user.is_authenticated:
+                    unsent.give_back(request)
+                    request.session.save()
             return response
         sign_in.send_again(request, self._process)
         destination = _safe_next(request)

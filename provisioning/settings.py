@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
+from provisioning import connection_pool
 from provisioning.env import Env
 from provisioning.local import cluster, postgres
 from subscriptions.deadlines import MAX_DAYS
@@ -72,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "provisioning.unavailable.UnavailableMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -118,12 +120,8 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASE_POOL = env.int("DATABASE_POOL", default=10)
 if DATABASE_POOL < 1:
     raise ImproperlyConfigured("DATABASE_POOL must be 1 or more.")
-DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
-    "min_size": 0,
-    "max_size": DATABASE_POOL,
-    "max_idle": 60,
-    "timeout": 5,
-}
+DATABASES["default"]["OPTIONS"] = connection_pool.CONNECTION_OPTIONS | DATABASES["default"].get("OPTIONS", {})
+DATABASES["default"]["OPTIONS"]["pool"] = connection_pool.options(max_size=DATABASE_POOL)
 # They need a connection that stays the same between transactions, which a pooler doesn't give.
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 # "transaction": a pooler in transaction mode; "none": no such; "": the worker finds it out as it starts.
@@ -133,7 +131,7 @@ if DATABASE_POOLER not in {"", "transaction", "none"}:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Nothing is kept in a process or beside the database: no library may think it has a cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "provisioning.session_store"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # People
@@ -303,8 +301,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"outages": {"()": "provisioning.database_errors.NoTracebacks"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # It tells of every job and of every start of any command.
-    "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")},
+    "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")}
+    # It tells of every attempt to connect; provisioning.unavailable says once that there is an outage.
+    | {"psycopg.pool": {"level": "ERROR"}},
 }

@@ -22,6 +22,8 @@ from django.db.models import Q
 from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
+from procrastinate.jobs import Status
+from procrastinate.manager import JobManager
 
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import access, actions, emails, history, links, sign_in, webhooks
@@ -157,9 +159,19 @@ def look_for_duplicates(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.retry_stalled_jobs", pass_context=True)
 async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
     """Give the jobs of killed workers to a living one (procrastinate leaves them in ``doing`` for good)."""
-    manager = context.app.job_manager
+    await retry_stalled(context.app.job_manager)
+
+
+async def retry_stalled(manager: JobManager) -> None:
+    """Queue the jobs of dead workers again; those that come periodically are dropped.
+
+    One of these may wait in the queue already, and its queueing lock takes no second one.
+    """
     for job in await manager.get_stalled_jobs():
-        await manager.retry_job(job)
+        if job.queueing_lock:
+            await manager.finish_job(job, Status.FAILED, delete_job=True)
+        else:
+            await manager.retry_job(job)
 
 
 def send_waiting(*, grace: timedelta = GRACE) -> int:

@@ -28,6 +28,8 @@ class FormConverter(StringConverter):
 register_converter(NumberConverter, "number")
 register_converter(FormConverter, "form")
 
+handler500 = "provisioning.unavailable.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("brand.css", brand_css, name="brand_css"),
     path("language/", set_language, name="set_language"),

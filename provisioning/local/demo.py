@@ -185,8 +185,9 @@ def _serve(listener: socket.socket) -> None:
 def _work() -> None:
     from procrastinate.contrib.django import app
 
-    with app.replace_connector(app.connector.get_worker_connector()) as worker:  # type: ignore[attr-defined]
-        worker.run_worker(shutdown_graceful_timeout=3)
+    from provisioning import worker_supervisor
+
+    sys.exit(worker_supervisor.run(app, shutdown_graceful_timeout=3))
 
 
 def _first_page(port: int) -> None:

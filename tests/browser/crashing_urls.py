@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import psycopg
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from provisioning.urls import handler500
 from tests.demo_urls import urlpatterns as demo
+
+__all__ = ["handler500", "urlpatterns"]
 
 
 def bad_request(request: HttpRequest) -> HttpResponse:
@@ -19,4 +23,10 @@ def crash(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("on purpose")
 
 
-urlpatterns = [*demo, path("crash/400/", bad_request), path("crash/500/", crash)]
+def away(request: HttpRequest) -> HttpResponse:
+    """Fail as a page does while the database is away."""
+    psycopg.connect("host=127.0.0.1 port=1 dbname=nowhere user=nobody").close()
+    return HttpResponse("unexpected")
+
+
+urlpatterns = [*demo, path("crash/400/", bad_request), path("crash/500/", crash), path("crash/503/", away)]

@@ -646,11 +646,19 @@ def errors() -> Scene:
     yield Sight("403-csrf", _link(order), act=_forged, status=403)
     yield Sight("400", "/crash/400/", status=400)
     yield Sight("500", "/crash/500/", dark=True, status=500)
+    yield Sight("503", "/crash/503/", dark=True, status=503)
+    yield Sight("503-sent", _link(order), act=_sent_while_away, dark=True, status=503)
 
 
 def _forged(page: Page) -> None:
     page.locator("main input[name=csrfmiddlewaretoken]").evaluate("field => field.remove()")
     _press("Send me a code")(page)
+
+
+def _sent_while_away(page: Page) -> None:
+    page.locator("main form").evaluate("form => { form.action = '/crash/503/' }")
+    _press("Send me a code")(page)
+    page.get_by_role("button", name="Send again").wait_for()
 
 
 SCENES: dict[str, Callable[[], Scene]] = {
