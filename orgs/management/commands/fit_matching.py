@@ -26,14 +26,13 @@ FALSE_MATCHES: Final = 0.0335  # of the 670 public questions without an answer: 
 BEST_SURE: Final = 0.9985
 SIBLINGS_MARKED: Final = 0.024
 # How much what is made counts beside the questions themselves. Organizations that were left out of the directory as it
-# was loaded and are asked for, by script and by mail; for the mark, the right one taken out of what was found; and
+# was loaded and are asked for; for the mark, the right one taken out of what was found; and
 # questions asked again from free mail.
-OUT: Final = {
-    # in another script, from free mail
-    (True, True): 0.1,
-    (True, False): 0.05,
-    (False, True): 0.15,
-    (False, False): 0.03,
+OUT: Final = {  # by whether it is in another script, and from free mail
+    (True, True): 0.04,
+    (True, False): 0.02,
+    (False, True): 0.08,
+    (False, False): 0.02,
 }
 OUT_QUESTIONS: Final = 4000
 OUT_FOR_THE_MARK: Final = 0.1
