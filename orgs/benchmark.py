@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,6 +105,66 @@ def questions_by_other_name(organizations: Path, other_names: Path, number: int)
     ]
 
 
+def taken_out(asked: Iterable[Question], organizations: Path) -> frozenset[str]:
+    """Ids of the organizations to leave out of a directory: those asked for in another script, and one in eight."""
+    native = {each.expected for each in asked if each.expected and normalize.is_native(each.name)}
+    return frozenset(native | {row["org_id"] for row in read(organizations) if _digest(row["org_id"]) % 8 == 0})
+
+
+def questions_taken_out(
+    asked: Iterable[Question], organizations: Path, other_names: Path, out: Container[str], number: int
+) -> list[Question]:
+    """Questions for organizations that were left out: as they were asked, and from free mail; and so many others.
+
+    The others ask by the organization's own name or one of its other names, one in two in another script where it has
+    such a name, from free mail and from its own domain in turn.
+    """
+    found: list[Question] = []
+    for each in asked:
+        if each.expected in out:
+            found += [each, replace(each, email="admin@gmail.com", kind="asked-out", email_kind="free")]
+    domains = {row["org_id"]: row["domain"].split() for row in read(organizations)}
+    names = [(row["org_id"], row["name"]) for row in read(organizations)]
+    names += [(row["org_id"], row["alias"]) for row in read(other_names)]
+    names = sorted({pair for pair in names if pair[0] in out and domains[pair[0]]}, key=lambda pair: _digest(*pair))
+    native = [pair for pair in names if normalize.is_native(pair[1])][: number // 2]
+    latin = [pair for pair in names if not normalize.is_native(pair[1])][: number // 2]
+    for at, (of, name) in enumerate((*native, *latin)):
+        email, kind = (f"admin@{domains[of][0]}", "corp") if at % 2 else ("admin@gmail.com", "free")
+        found.append(Question(name, email, of, "made-out", kind))
+    return found
+
+
+def questions_by_spacing(organizations: Path, number: int) -> list[Question]:
+    """So many questions for organizations whose name has its spaces elsewhere, one in three with a typing error.
+
+    One in two from free mail, the others from a domain that nobody has. Always the same.
+    """
+    rng = random.Random(20261127)  # noqa: S311 — repeatable, not secret
+    rows = [row for row in read(organizations) if row["name"].isascii() and 10 <= len(row["name"]) <= 40]
+    found: list[Question] = []
+    for at, row in enumerate(sorted(rows, key=lambda row: _digest(row["org_id"]))[:number]):
+        words = row["name"].split()
+        if len(words) > 1:
+            place = rng.randrange(len(words) - 1)
+            whole = len(words) <= 3 and at % 2
+            together = [*words[:place], words[place] + words[place + 1], *words[place + 2 :]]
+            name = "".join(words) if whole else " ".join(together)
+        else:
+            place = len(row["name"]) // 2
+            name = row["name"][:place] + " " + row["name"][place:]
+        if at % 3 == 0:
+            place = rng.randrange(1, len(name) - 1)
+            name = name[:place] + name[place + 1 :]
+        email = "admin@gmail.com" if at % 4 < 2 else f"admin@a-domain-of-nobody-{at}.example"
+        found.append(Question(name, email, row["org_id"], "spacing", "free"))
+    return found
+
+
+def _digest(*parts: str) -> int:
+    return int(hashlib.md5(" ".join(parts).encode()).hexdigest(), 16)  # noqa: S324 — for a choice that stays the same
+
+
 @contextmanager
 def own_schema(name: str = "", *, keep: bool = False) -> Iterator[None]:
     """Tables of the directory in a schema that only this connection looks at; dropped at the end unless kept."""
@@ -125,14 +186,16 @@ def own_schema(name: str = "", *, keep: bool = False) -> Iterator[None]:
                 cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
-def load(organizations: Path, other_names: Path | None) -> Directory:
-    """Fill the schema from files: org_id, name, country, domain; and org_id, alias, provenance."""
+def load(organizations: Path, other_names: Path | None, without: Container[str] = ()) -> Directory:
+    """Fill the schema from files: org_id, name, country, domain; and org_id, alias, provenance; ``without`` these."""
     directory = Directory()
     now = timezone.now()
     with connection.cursor() as cursor:
         domains: list[tuple[int, str]] = []
         with cursor.copy(f"COPY orgs_organization ({ORGANIZATION}) FROM STDIN") as copy:
             for pk, row in enumerate(read(organizations, *COLUMNS[:4]), start=1):
+                if row["org_id"] in without:
+                    continue
                 directory.external[pk], directory.pks[row["org_id"]] = row["org_id"], pk
                 copy.write_row(organization_row(pk, row["org_id"], row["name"], row["country"], now))
                 domains += [(pk, domain) for domain in row["domain"].split()]

@@ -8,12 +8,13 @@ from typing import Final
 
 from rapidfuzz.distance import OSA
 
-from orgs import legal_forms, names, normalize, terms, ties
+from orgs import abbreviations, legal_forms, names, normalize, terms, ties
 from orgs.names import Asked, Known
 from orgs.search import Found, Question, Slot
 
 # Two-letter endings that say nothing about a country.
 _ENDINGS_OF_ALL: Final = frozenset({"io", "ai", "co", "tv", "me", "cc", "fm", "la", "ws", "eu"})
+_ABBREVIATED: Final = 0.95  # how sure a word is that is a short or long form of another
 _FORMS: Final = tuple(sorted(word for word in {*legal_forms.WORDS, "company", "limited"} if len(word) >= 3))
 
 
@@ -30,7 +31,7 @@ def as_asked(question: Question, slots: Sequence[Slot]) -> Asked:
         names.Word(
             slot.word,
             _worth(slot),
-            {option.word: option.quality for option in sorted(slot.options, key=lambda each: each.quality)},
+            _known_as(slot),
             slot.country,
             slot.organizations > 2,
         )
@@ -46,7 +47,16 @@ def as_asked(question: Question, slots: Sequence[Slot]) -> Asked:
         is_native=native,
         readings=terms.reading(question.key) if native else "",
         script_countries=ties.script_countries(question.name) if native else frozenset(),
+        joins=frozenset(question.joins),
     )
+
+
+def _known_as(slot: Slot) -> dict[str, float]:
+    """What a word of the question may be in the directory, and how sure; its short or long forms always."""
+    found = {option.word: option.quality for option in sorted(slot.options, key=lambda each: each.quality)}
+    for word in abbreviations.of(slot.word) if found or slot.word in abbreviations.LONG else ():
+        found[word] = max(found.get(word, 0.0), _ABBREVIATED)
+    return found
 
 
 def _worth(slot: Slot) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from orgs import abbreviations
+
 
 def _read(path: Path) -> dict[str, float]:
     shares: dict[str, float] = {}
@@ -12,6 +14,11 @@ def _read(path: Path) -> dict[str, float]:
         if line and not line.startswith("#"):
             count, *words = line.split()
             shares.update(dict.fromkeys(words, int(count) / 10_000))
+    # A short form tells as little as the commonest word that it stands for.
+    for short, long in abbreviations.LONG.items():
+        share = max((shares[word] for word in (short, *long) if word in shares), default=0.0)
+        if share:
+            shares[short] = share
     return shares
 
 

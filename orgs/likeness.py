@@ -11,11 +11,13 @@ from typing import Final
 from rapidfuzz.distance import Levenshtein
 
 from orgs import terms
-from orgs.names import Asked, Known, Name, Word
+from orgs.names import Asked, Known, Name
 
 _COGNATES: Final = (("ph", "f"), ("th", "t"), ("ch", "c"), ("ck", "c"), ("qu", "c"), ("k", "c"), ("y", "i"), ("z", "c"))
 _DOUBLE: Final = re.compile(r"(.)\1")
 _NAMES_COMPARED: Final = 4
+_WRITTEN_TOGETHER: Final = 0.95  # how sure words are the same that differ in their spaces
+_MOST_JOINED: Final = 5
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Likeness:
 def compare(asked: Asked, name: Name) -> Likeness:
     """Compare the asked name with one name: word by word with what is known about words, then letter by letter."""
     words, stands_for = asked.words, asked.stands_for
+    same = asked.key == name.key or name.joined in asked.joins
     got = [0.0] * len(words)
     theirs, idfs = name.distinct, name.idfs
     had = [0.0] * len(theirs)
@@ -68,17 +71,21 @@ def compare(asked: Asked, name: Name) -> Likeness:
                     got[place] = quality
                 if quality > had[at]:
                     had[at] = quality
-    _join(words, theirs, got, had)
+    _join([word.word for word in words], theirs, got, had)
+    _join(theirs, [word.word for word in words], had, got)
+    if same:
+        got, had = [max(each, _WRITTEN_TOGETHER) for each in got], [max(each, _WRITTEN_TOGETHER) for each in had]
     asked_part = [word.idf * share for word, share in zip(words, got, strict=True)]
     name_part = [worth * share for worth, share in zip(idfs, had, strict=True)]
     return Likeness(
-        same=float(asked.key == name.key),
+        same=float(same),
         same_words=float(asked.sorted_words == name.sorted_terms),
         asked_covered=sum(asked_part) / asked.worth,
         name_covered=sum(name_part) / name.worth,
         edits=max(
             Levenshtein.normalized_similarity(asked.key, name.key),
             Levenshtein.normalized_similarity(asked.sorted_key, name.sorted_key),
+            Levenshtein.normalized_similarity(asked.joined, name.joined),
         ),
         asked_missing=max((word.idf - part for word, part in zip(words, asked_part, strict=True)), default=0.0) / 9,
         name_missing=max((worth - part for worth, part in zip(idfs, name_part, strict=True)), default=0.0) / 9,
@@ -132,20 +139,34 @@ def _cognate(word: str) -> str:
     return _DOUBLE.sub(r"\1", word)
 
 
-def _join(words: Sequence[Word], theirs: Sequence[str], got: list[float], had: list[float]) -> None:
-    """Words that one side writes together and the other apart: "Port Harcourt", "Portharcourt"."""
-    for place in range(len(words) - 1):
-        if got[place] < 0.8 or got[place + 1] < 0.8:
-            joined = words[place].word + words[place + 1].word
-            for at, term in enumerate(theirs):
-                if term == joined:
-                    got[place] = got[place + 1] = had[at] = 0.95
-    for at in range(len(theirs) - 1):
-        if had[at] < 0.8 or had[at + 1] < 0.8:
-            joined = theirs[at] + theirs[at + 1]
-            for place, word in enumerate(words):
-                if word.word == joined:
-                    had[at] = had[at + 1] = got[place] = 0.95
+def _join(apart: Sequence[str], together: Sequence[str], had: list[float], got: list[float]) -> None:
+    """Words that one side writes together and the other apart: "Port Harcourt", "Portharcourt"; also misspelt."""
+    for at, long in enumerate(together):
+        if got[at] >= 0.8 or len(long) < 2:
+            continue
+        for start in range(len(apart) - 1):
+            if apart[start][:1] != long[0] and apart[start + 1][-2:] != long[-2:]:
+                continue
+            joined = apart[start]
+            for end in range(start + 1, min(start + _MOST_JOINED, len(apart))):
+                joined += apart[end]
+                if len(joined) > len(long) + 2:
+                    break
+                quality = _written_together(joined, long)
+                if quality > got[at]:
+                    got[at] = quality
+                    for place in range(start, end + 1):
+                        had[place] = max(had[place], quality)
+
+
+def _written_together(joined: str, long: str) -> float:
+    """How sure joined words are one word of the other side; 0 where they are not."""
+    if joined == long:
+        return _WRITTEN_TOGETHER
+    if len(long) < 7:
+        return 0.0
+    near = Levenshtein.normalized_similarity(joined, long, score_cutoff=0.84)
+    return 0.95 * near if near else 0.0
 
 
 def sounds_like(asked: Asked, name: Name) -> float:
@@ -187,10 +208,12 @@ def _in_order(asked: str, words: Sequence[str]) -> float:
 def quick(asked: Asked, known: Known) -> tuple[float, list[Name]]:
     """A first guess from words alone, for choosing what is looked at closely: how near, and the nearest names."""
     guesses: list[tuple[float, int]] = []
-    stands_for = asked.stands_for
+    stands_for, joins, whole = asked.stands_for, asked.joins, asked.joined
     short = asked.joined if len(asked.key) <= 8 else ""
     for place, name in enumerate(known.names):
-        guess = 3.0 if name.key == asked.key else 0.0
+        guess = 3.0 if name.joined in joins or name.key == asked.key else 0.0
+        if not guess and len(whole) >= 7:
+            guess = 2 * Levenshtein.normalized_similarity(whole, name.joined, score_cutoff=0.84)
         if short and not guess:
             guess = 1.5 * acronym(short, name)
         got: dict[int, float] = {}

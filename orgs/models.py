@@ -8,12 +8,15 @@ import uuid_utils.compat as uuid
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Replace
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
 from orgs import normalize, pasted_text, words
+
+# What names are looked up by: "kuow public radio" is found as "kuowpublicradio" too (see orgs.spacing).
+_WITHOUT_SPACES = Replace("name_key", models.Value(" "), models.Value(""))
 
 
 class Organization(models.Model):
@@ -55,7 +58,7 @@ class Organization(models.Model):
             models.CheckConstraint(condition=~models.Q(name=""), name="organization_has_a_name"),
         ]
         indexes = [
-            models.Index(fields=["name_key"], name="organization_name_key"),
+            models.Index(_WITHOUT_SPACES, name="organization_joined_name"),
             models.Index(fields=["name_start"], name="organization_name_start"),
         ]
 
@@ -95,7 +98,7 @@ class OtherName(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["organization", "name"], name="organization_other_name_once"),
         ]
-        indexes = [models.Index(fields=["name_key"], name="other_name_key")]
+        indexes = [models.Index(_WITHOUT_SPACES, name="other_joined_name")]
 
     def __str__(self) -> str:
         return self.name

@@ -45,6 +45,7 @@ class Asked:
     is_native: bool
     readings: str  # the name in Latin letters, where it is in another script
     script_countries: frozenset[str]  # where the script of the name is written
+    joins: frozenset[str] = frozenset()  # what the name may be without spaces, see orgs.spacing
 
     @cached_property
     def worth(self) -> float:

@@ -56,7 +56,7 @@ _SLASHED: Final = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
 _JOINED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0002ffff]"
 )
-_DROPPED: Final = frozenset({"the", "and", "of", "und", "et"})
+SMALL: Final = frozenset({"the", "and", "of", "und", "et"})
 # Phrases by their last word, so that one look-up decides whether any can end a name.
 _PHRASES: Final[dict[str, list[tuple[str, ...]]]] = {}
 for _phrase in sorted((tuple(phrase.split()) for phrase in legal_forms.PHRASES), key=len, reverse=True):
@@ -174,8 +174,8 @@ def _fold_word(word: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def words(name: str, *, legal: bool = False) -> tuple[str, ...]:
-    """The words of a name as they are compared, in order; ``legal=True`` keeps the legal forms.
+def words(name: str, *, legal: bool = False, small: bool = False) -> tuple[str, ...]:
+    """The words of a name as they are compared, in order; ``legal=True`` keeps the legal forms, ``small=True`` "of".
 
     Case, accents, punctuation, "&" and the form of initials don't matter; runs of Chinese characters or kana are one
     word. Never empty for a name with a letter or digit in it.
@@ -186,7 +186,7 @@ def words(name: str, *, legal: bool = False) -> tuple[str, ...]:
             if form in text and text.replace(form, "").strip():
                 text = text.replace(form, " ")
     text = _SLASHED.sub(r"\1\2", _INITIALS.sub(lambda found: re.sub(r"[.\s]", "", found[0]) + " ", text))
-    text = text.replace("'", "").replace("&", " and ").replace("+", " plus ")
+    text = text.replace("f.lli", "flli").replace("'", "").replace("&", " and ").replace("+", " plus ")
     text = _LETTER_DIGIT.sub(" ", text)
     if text.isascii():
         text = _NOT_A_LETTER.sub(" ", text)
@@ -201,7 +201,7 @@ def words(name: str, *, legal: bool = False) -> tuple[str, ...]:
     found = [folded for word in found if (folded := _fold_word(word))]
     if not legal:
         found = _without_legal_forms(found)
-    return tuple([word for word in found if word not in _DROPPED] or found)
+    return tuple(found if small else [word for word in found if word not in SMALL] or found)
 
 
 def _without_legal_forms(found: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from orgs import normalize, terms
+from orgs import normalize, spacing, terms
 
 # Two words this alike are one word with a typing error in it.
 NEAR: Final = 0.84
@@ -31,6 +31,7 @@ class Code(enum.StrEnum):
     SAME_NAME_BUT_FORM = "same_name_but_form"  # another legal form
     SAME_NAME_BUT_SCRIPT = "same_name_but_script"
     SAME_NAME_BUT_ORDER = "same_name_but_order"  # of its words
+    SAME_NAME_BUT_SPACING = "same_name_but_spacing"  # written together or apart, or with short forms of its words
     OTHER_NAME = "other_name"
     ACRONYM = "acronym"
     READS_THE_SAME = "reads_the_same"  # in another script
@@ -57,6 +58,7 @@ WEIGHTS: Final[dict[Code, float]] = {
     Code.SAME_NAME_BUT_FORM: 18,
     Code.SAME_NAME_BUT_SCRIPT: 18,
     Code.SAME_NAME_BUT_ORDER: 18,
+    Code.SAME_NAME_BUT_SPACING: 18,
     Code.OTHER_NAME: 17,
     Code.ACRONYM: 12,
     Code.READS_THE_SAME: 12,
@@ -75,7 +77,7 @@ DOMAIN_TIES: Final = frozenset(
 SAME_NAMES: Final = frozenset(
     {
         *(Code.SAME_NAME, Code.SAME_NAME_BUT_FORM, Code.SAME_NAME_BUT_SCRIPT, Code.SAME_NAME_BUT_ORDER),
-        Code.OTHER_NAME,
+        *(Code.SAME_NAME_BUT_SPACING, Code.OTHER_NAME),
     }
 )
 NAME_TIES: Final = SAME_NAMES | {Code.ACRONYM, Code.READS_THE_SAME, Code.NEAR_NAME, Code.SAME_WORDS}
@@ -123,11 +125,14 @@ def compare_names(asked: str, name: str, other_names: Iterable[str]) -> Evidence
         return evidence(Code.SAME_NAME if one_script else Code.SAME_NAME_BUT_SCRIPT, name)
     if sorted(normalize.words(name)) == sorted(words):
         return evidence(Code.SAME_NAME_BUT_ORDER, name)
+    joins = spacing.keys(asked)
+    if "".join(normalize.words(name)) in joins:
+        return evidence(Code.SAME_NAME_BUT_SPACING, name)
     near = similarity(words, normalize.words(name))
     best, about = near, name
     for other in other_names:
         theirs = normalize.words(other)
-        if theirs == words or sorted(theirs) == sorted(words):
+        if theirs == words or sorted(theirs) == sorted(words) or "".join(theirs) in joins:
             return evidence(Code.OTHER_NAME, other)
         near = similarity(words, theirs)
         if near > best:

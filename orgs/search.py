@@ -14,12 +14,14 @@ from typing import Any, Final
 from django.db import connection
 from rapidfuzz.distance import OSA
 
-from orgs import normalize, statements, terms
+from orgs import normalize, spacing, statements, terms
 from orgs.models import Domain, Organization, OtherName
 from orgs.statements import AT, COLUMNS
 
 # A directory smaller than this says little about how common a word is.
 _A_DIRECTORY: Final = 30_000
+# Arms that lead to organizations only: how alike the words are is seen when the names are compared.
+_WHERE_TO_LOOK: Final = frozenset({"part", "joined"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Question:
     name: str
     key: str
     terms: tuple[str, ...]
+
+    @cached_property
+    def joins(self) -> tuple[str, ...]:
+        """The keys without spaces under which the directory may have the name."""
+        return spacing.keys(self.name) if self.key else ()
 
     @property
     def registrable(self) -> str:
@@ -115,10 +122,10 @@ def look_up(question: Question, also: Sequence[int] = ()) -> tuple[dict[int, Fou
     One round trip where the email's domain or the whole name settles it (see _is_settled), else two.
     """
     found: dict[int, Found] = {}
-    keys = [question.key] if question.key else []
+    keys = list(question.joins)
     label = question.label
     if len(label) >= 3:
-        keys += dict.fromkeys([label, label.replace("-", " "), label.replace("-", "")])
+        keys += dict.fromkeys([label, label.replace("-", "")])
     values = {
         "email": question.email,
         "domain": question.domain or "-",
@@ -151,8 +158,9 @@ def _is_settled(found: Mapping[int, Found], question: Question) -> bool:
     if len(on_domain) == 1 and all(one is on_domain[0] or ("name", "") not in one.ties for one in found.values()):
         return True
     telling = len(question.key) >= 10 and " " in question.key
+    joined = spacing.joined(question.key)
     return len(question.key) >= 6 and any(
-        question.key in (one.key, *(key for _name, key in one.other_names))
+        joined in map(spacing.joined, (one.key, *(key for _name, key in one.other_names)))
         for one in (found.values() if telling else on_domain)
     )
 
@@ -160,6 +168,7 @@ def _is_settled(found: Mapping[int, Found], question: Question) -> bool:
 def _by_words(question: Question, found: dict[int, Found], slots: list[Slot]) -> tuple[dict[int, Found], list[Slot]]:
     """The second round trip: organizations by the rarest words, and what each word is known as."""
     readings = _readings(question)
+    neighbours = list(spacing.neighbours(question.terms))
     words = list(question.terms)
     asked = words + [word for word in _label_words(question) if word not in words]
     values = {
@@ -170,6 +179,8 @@ def _by_words(question: Question, found: dict[int, Found], slots: list[Slot]) ->
         "readings": [reading for reading, _place in readings],
         "reading_slots": [place + 1 for _reading, place in readings],
         "heard": [terms.sound(reading) for reading, _place in readings],
+        "neighbours": [word for word, _place in neighbours],
+        "neighbour_slots": [place + 1 for _word, place in neighbours],
     }
     for option, amount, *facts in statements.run(statements.BY_WORDS, values):
         if option is None:
@@ -178,7 +189,7 @@ def _by_words(question: Question, found: dict[int, Found], slots: list[Slot]) ->
             known.by_words = amount
             continue
         arm, place, word, country, organizations, size = option
-        if int(place) > len(slots):
+        if int(place) > len(slots) or arm in _WHERE_TO_LOOK:
             continue
         slot = slots[int(place) - 1]
         if arm == "known":

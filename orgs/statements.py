@@ -42,8 +42,9 @@ _FACTS: Final = f"""
     {", ".join(f"o.{column}" for column in COLUMNS)}
 """  # noqa: S608 — names of ours only
 
-# The ties: each arm is a b-tree look-up with its own limit; then the facts of what was found. Names are compared with
-# >= and <=, because a trigram index on them, where somebody makes one, would be taken for = and be 200 times slower.
+# The ties: each arm is a b-tree look-up with its own limit; then the facts of what was found. Names are compared
+# without their spaces, as the indexes have them: with >= and <=, because a trigram index on them, where somebody makes
+# one, would be taken for = and be 200 times slower.
 TIES: Final = f"""
 WITH ties AS MATERIALIZED (
     (SELECT organization_id AS id, 'member ' || role AS tie FROM orgs_member WHERE email = %(email)s LIMIT 50)
@@ -71,12 +72,14 @@ WITH ties AS MATERIALIZED (
     UNION ALL
     (SELECT found.id, 'name' FROM unnest(%(keys)s::text[]) AS asked(key)
      CROSS JOIN LATERAL (
-         SELECT id FROM orgs_organization WHERE name_key >= asked.key AND name_key <= asked.key LIMIT 40
+         SELECT id FROM orgs_organization
+         WHERE replace(name_key, ' ', '') >= asked.key AND replace(name_key, ' ', '') <= asked.key LIMIT 40
      ) found)
     UNION ALL
     (SELECT found.id, 'name' FROM unnest(%(keys)s::text[]) AS asked(key)
      CROSS JOIN LATERAL (
-         SELECT organization_id AS id FROM orgs_othername WHERE name_key >= asked.key AND name_key <= asked.key LIMIT 40
+         SELECT organization_id AS id FROM orgs_othername
+         WHERE replace(name_key, ' ', '') >= asked.key AND replace(name_key, ' ', '') <= asked.key LIMIT 40
      ) found)
     UNION ALL
     SELECT given.id, 'given' FROM unnest(%(given)s::bigint[]) AS given(id)
@@ -132,6 +135,36 @@ WITH directory AS (
         SELECT word, organizations FROM orgs_word WHERE sound = asked.sound AND sound <> '' LIMIT 6
     ) word
     WHERE length(asked.sound) >= 4 AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word)
+    UNION ALL
+    -- Words that were written together in the question: what one begins and ends with, where it is no usual word.
+    SELECT 'part', long.slot, word.word, '', word.organizations, 0.8 * length(part.word) / length(long.word)
+    FROM (
+        SELECT asked.slot, asked.word FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked(word, slot)
+        WHERE length(asked.word) >= 7 AND asked.slot <= %(of_name)s AND asked.word ~ '^[a-z]*$'
+          AND NOT EXISTS (SELECT 1 FROM orgs_word WHERE word = asked.word AND organizations > 2)
+    ) long
+    CROSS JOIN LATERAL generate_series(3, length(long.word) - 3) AS place
+    CROSS JOIN LATERAL (VALUES (left(long.word, place)), (substr(long.word, place + 1))) AS part(word)
+    CROSS JOIN LATERAL (SELECT word, organizations FROM orgs_word WHERE word = part.word LIMIT 1) word
+    UNION ALL
+    -- Words that are written together in the directory: neighbours of the question as one word, and misspelt.
+    SELECT 'joined', asked.slot, word.word, '', word.organizations, 0.9
+    FROM unnest(%(neighbours)s::text[], %(neighbour_slots)s::int[]) AS asked(word, slot)
+    CROSS JOIN LATERAL (SELECT word, organizations FROM orgs_word WHERE word = asked.word LIMIT 1) word
+    UNION ALL
+    SELECT 'joined', near.slot, near.word, '', word.organizations, 0.8
+    FROM (
+        SELECT DISTINCT asked.slot, spelling.word
+        FROM unnest(%(neighbours)s::text[], %(neighbour_slots)s::int[]) AS asked(word, slot)
+        CROSS JOIN LATERAL generate_series(0, length(asked.word)) AS place
+        CROSS JOIN LATERAL (
+            SELECT word FROM orgs_spelling
+            WHERE key = CASE place WHEN 0 THEN asked.word ELSE overlay(asked.word PLACING '' FROM place FOR 1) END
+            LIMIT 5
+        ) spelling
+        WHERE length(asked.word) >= 6
+    ) near
+    CROSS JOIN LATERAL (SELECT organizations FROM orgs_word WHERE word = near.word LIMIT 1) word
 ), weighed AS (
     SELECT slot, word, organizations, weight,
            row_number() OVER (PARTITION BY slot ORDER BY weight DESC, word) AS nth

@@ -55,7 +55,7 @@ def directory() -> None:
 ARMS = {
     statements.TIES: (
         *("member_email", "member_email_domain", "domain_registrable", "domain_former", "domain_label"),
-        *("organization_name_key", "other_name_key", "orgs_organization_pkey"),
+        *("organization_joined_name", "other_joined_name", "orgs_organization_pkey"),
         *("orgs_othername_organization_id", "orgs_domain_organization_id"),
     ),
     statements.BY_WORDS: (
