@@ -98,7 +98,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+FORM_RENDERER = "provisioning.forms.rendering.Renderer"
 
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.postgres.
 DATABASES = {"default": env.db_url("DATABASE_URL", default=postgres.url(STATE_DIR))}
