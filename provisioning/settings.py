@@ -207,8 +207,9 @@ except ValueError as _problem:
 
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
-# A job is only a wake-up; the rows say what became of it. Four at once: an email need not wait for a slow webhook.
-PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": 4}
+# A job is only a wake-up; the rows say what became of it. Six at once: two may wait for the vendor's systems, two make
+# PDFs, and emails and codes have the others.
+PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": 6}
 
 # Languages
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
