@@ -10,7 +10,10 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
@@ -19,7 +22,7 @@ from provisioning import waiting
 from provisioning.models import AccessRequest, Part, User
 from provisioning.story import Reader
 from provisioning.waiting import Waiting
-from subscriptions.models import Order
+from subscriptions.models import Order, OrderLine
 
 _WITH_REQUEST = (
     "order",
@@ -221,22 +224,48 @@ def _strongest(parts: list[Part]) -> Part:
     return max(parts, key=strength)
 
 
-def access_to(user: AbstractBaseUser | AnonymousUser, number: str, *, lock: bool = False) -> Access:
+def access_to(
+    user: AbstractBaseUser | AnonymousUser, number: str, *, lock: bool = False, steps: bool = False
+) -> Access:
     """Return this person's access to the order with this number.
 
-    ``lock`` locks the order's row until the transaction ends. Raises Http404, alike for an order that
-    doesn't exist and for one that this person has no part in.
+    ``lock`` locks the order's row until the transaction ends. ``steps`` reads in the same statement what each step of
+    the wizards needs besides: the order's lines, its draft, and its organizations. Raises Http404, alike for an order
+    that doesn't exist and for one that this person has no part in.
     """
     if not isinstance(user, User):
         raise Http404
-    orders = Order.objects.filter(number=number, pk__in=Part.objects.filter(user=user).values("order"))
+    parts = Part.objects.filter(user=user, order__number=number)
     if lock:
-        orders = orders.select_for_update(no_key=True)
-    order = orders.first()
-    if order is None:
+        # Alone: what the same statement read of other rows could be older than the lock that it waited for.
+        own = Order.objects.filter(number=number, pk__in=parts.values("order"))
+        if own.select_for_update(no_key=True).values_list("pk").first() is None:
+            raise Http404
+    found = list(_with_steps(parts) if steps else parts.select_related("order", "rests_on"))
+    if not found:
         raise Http404
-    part = _strongest(list(Part.objects.filter(order=order, user=user).select_related("rests_on")))
-    return Access(order=order, user=user, part=part, role=_role(part))
+    part = _strongest(found)
+    if steps:
+        _set_lines(part.order, part.lines)  # type: ignore[attr-defined]  # annotated
+    return Access(order=part.order, user=user, part=part, role=_role(part))
+
+
+_LINE: Final = tuple(field.attname for field in OrderLine._meta.concrete_fields)
+
+
+def _with_steps(parts: QuerySet[Part]) -> QuerySet[Part]:
+    lines = OrderLine.objects.filter(order=OuterRef("order")).order_by(*OrderLine._meta.ordering or ())
+    return parts.select_related("order__draft", "order__customer", "order__partner", "rests_on").annotate(
+        lines=ArraySubquery(lines.values_list(JSONObject(**{name: name for name in _LINE})))
+    )
+
+
+def _set_lines(order: Order, rows: list[dict[str, object]]) -> None:
+    """Let ``order.lines.all()`` be these rows, as ``prefetch_related`` would."""
+    lines = order.lines.all()
+    lines._result_cache = [OrderLine.from_db(DEFAULT_DB_ALIAS, _LINE, [row[name] for name in _LINE]) for row in rows]
+    lines._prefetch_done = True
+    order._prefetched_objects_cache = {"lines": lines}  # type: ignore[attr-defined]
 
 
 def access_to_request(user: AbstractBaseUser | AnonymousUser, number: str, request: UUID) -> Access:

@@ -12,19 +12,23 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from procrastinate.contrib.django.models import ProcrastinateWorker
 
 from orgs import budgets
 from provisioning.access import May, access_to
 from provisioning.pages import page
 from subscriptions import documents
+from subscriptions.models import Document
 
-# A download waits so long for its turn to be made; then a page says that it is being made.
-PATIENCE = 5.0
+# A download waits so many seconds for the worker to make it, then for a turn to make it here; then a page says that it
+# is being made, and asks again after a while.
+WORKERS, OWN, AGAIN = 1.5, 0.25, 1
 # Codes that we don't know, from one network in an hour. Of 2^60 codes, a guess has no chance anyhow.
 UNKNOWN_CODES = 30
 _AN_HOUR = timedelta(hours=1)
@@ -63,18 +67,25 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
         return unchanged
-    content = copy.kept()
+    content = copy.wait(WORKERS if _is_being_made(copy.document) else 0)
     if content is None:
         try:
-            content = documents.copy_for(access.order, **who).make(wait=PATIENCE)
+            content = documents.copy_for(access.order, **who).make(wait=OWN)
         except documents.Busy:
-            page = render(request, "summary_being_made.html", {"order": access.order, "access": access}, status=503)
-            page["Retry-After"] = "5"
+            # No error: it is on its way. Browsers without JavaScript know this header, programs the other one.
+            page = render(request, "summary_being_made.html", {"order": access.order, "access": access}, status=202)
+            page["Refresh"], page["Retry-After"] = str(AGAIN), str(AGAIN)
             return page
     response = HttpResponse(content, content_type="application/pdf")
     response["Content-Disposition"] = f'attachment; filename="order-summary-{access.order.number}.pdf"'
     response["ETag"] = etag
     return response
+
+
+def _is_being_made(document: Document) -> bool:
+    """Say whether a worker makes this document's PDFs, or is about to: one that is alive says so every 10 seconds."""
+    alive = ProcrastinateWorker.objects.filter(last_heartbeat__gt=timezone.now() - timedelta(seconds=30))
+    return document.made_at is None and alive.exists()
 
 
 @never_cache

@@ -51,7 +51,16 @@ def load(order_id: int) -> Draft:
     An older version, or a repair by hand, may have left something else: that counts as not answered, and is asked
     again with what was posted filled in.
     """
-    draft = Draft.objects.filter(order_id=order_id).first() or Draft(order_id=order_id)
+    return readable(Draft.objects.filter(order_id=order_id).first() or Draft(order_id=order_id))
+
+
+def draft_of(order: Order) -> Draft:
+    """Return the draft of an order whose draft was read with it, as ``load`` does."""
+    return readable(getattr(order, "draft", None) or Draft(order=order))
+
+
+def readable(draft: Draft) -> Draft:
+    """Leave in a draft what this version can read of it."""
     draft.steps = {
         flow: {name: _readable(entry) for name, entry in entries.items() if _is_data(_mapping(entry).get("data"))}
         for flow, entries in _mapping(draft.steps).items()
@@ -106,10 +115,12 @@ class DraftStorage(BaseStorage):  # type: ignore[misc]
     (``access_to(…, lock=True)``), so two of them never overwrite each other.
     """
 
-    def __init__(self, prefix: str, request: HttpRequest, file_storage: Any = None) -> None:
+    def __init__(
+        self, prefix: str, request: HttpRequest, file_storage: Any = None, *, draft: Draft | None = None
+    ) -> None:
         super().__init__(prefix, request, file_storage)
         self.flow, _, order_id = prefix.partition(".")
-        self.draft = load(int(order_id))
+        self.draft = draft or load(int(order_id))
         self.person = str(request.user.pk)
         self._current_step: str | None = None
 

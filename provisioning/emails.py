@@ -20,7 +20,8 @@ from provisioning.brand import accent
 from provisioning.letters import EVENTS, sign_in_code
 from provisioning.models import Link, Mail, SignInCode
 from provisioning.stationery import Message
-from subscriptions.models import Order
+from subscriptions.documents import RENDERS
+from subscriptions.models import Document, Order
 
 # The accent of static/css/app.css on light pages; an email's program knows no dark pair.
 OWN_ACCENT = "#0b5d6e"
@@ -43,9 +44,17 @@ def try_again(mail: Mail) -> None:
             wake("send_mail", mail.pk)
 
 
-def wake(task: str, pk: int) -> None:
-    """Wake a worker for one row, in this transaction; the row is the truth, the job a wake-up (provisioning.tasks)."""
-    app.configure_task(f"provisioning.tasks.{task}", allow_unknown=False).defer(pk=pk)
+def wake(task: str, pk: int, *, lock: str | None = None, **facts: str) -> None:
+    """Wake a worker for one row, in this transaction; the row is the truth, the job a wake-up (provisioning.tasks).
+
+    Of the jobs with one ``lock``, one at a time runs, on all workers together.
+    """
+    app.configure_task(f"provisioning.tasks.{task}", allow_unknown=False, lock=lock).defer(pk=pk, **facts)
+
+
+def wake_for_pdfs(task: str, document: Document, **facts: str) -> None:
+    """Wake a worker for PDFs of a document; the others of a worker's places are kept free for emails."""
+    wake(task, document.pk, lock=f"pdf {document.pk % RENDERS}", **facts)
 
 
 def compose(mail: Mail, url: str) -> EmailMultiAlternatives:

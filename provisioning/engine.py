@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db import transaction
-from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -22,11 +21,12 @@ from django.utils.functional import cached_property
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from formtools.wizard.views import SessionWizardView
+from django.views.generic import View
+from formtools.wizard.views import SessionWizardView, StepsHelper
 
 from provisioning import access, journey, steps, unsent
 from provisioning.access import Access, May
-from provisioning.drafts import DraftStorage, changed_at, keepable
+from provisioning.drafts import DraftStorage, changed_at, draft_of, keepable
 from provisioning.pack import Step
 from subscriptions.rules import Problem, Refused
 from subscriptions.summary import mask
@@ -60,7 +60,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                 unsent.keep(request, number=kwargs["number"], flow=self.flow, step=at)
             return self.handle_no_permission()
         with transaction.atomic() if writing else contextlib.nullcontext():
-            self.access = access.access_to(request.user, kwargs["number"], lock=writing)
+            self.access = access.access_to(request.user, kwargs["number"], lock=writing, steps=True)
             self.order = self.access.order
             if not self.access.may(self.capability):
                 if writing and self.order.is_closed and self.access.would_may(self.capability):
@@ -72,7 +72,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                     )
                 return redirect("order", number=self.order.number)
             try:
-                response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+                response = self.dispatch_step(request, *args, **kwargs)
             except Refused as refused:
                 # The date passed since the line above; the answers are kept, and nothing else was done.
                 if refused.problem is not Problem.CLOSED:
@@ -81,10 +81,19 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                 return redirect("order", number=self.order.number)
             return response
 
+    def dispatch_step(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Do what formtools' ``dispatch`` does, with the draft that was read with the order."""
+        self.prefix = self.get_prefix(request)
+        self.storage = DraftStorage(self.prefix, request, draft=draft_of(self.order))
+        self.steps = StepsHelper(self)
+        response: HttpResponseBase = View.dispatch(self, request, *args, **kwargs)
+        return response
+
     def keep_for_later(self, request: HttpRequest, at: str) -> None:
         """Keep what was sent when the order had just closed, for when it is extended, and say so."""
         if at in self.form_list and keepable(request.POST):
-            DraftStorage(self.get_prefix(request), request).keep_typed(at, request.POST)
+            storage = DraftStorage(self.get_prefix(request), request, draft=draft_of(self.order))
+            storage.keep_typed(at, request.POST)
         messages.warning(request, _("The order closed before you sent this. What you typed is kept."))
 
     def is_done(self) -> bool:
@@ -97,7 +106,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
 
     # Which steps there are
 
-    @property
+    @cached_property
     def kept(self) -> dict[str, Any]:
         """The answers in the draft that can be read, whether their steps apply or not."""
         return steps.readable(self.table, self.storage.answers())
@@ -118,14 +127,23 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
 
     def order_facts(self) -> dict[str, Any]:
         """Return what the conditions have to know of the order itself."""
-        prefetch_related_objects([self.order], "lines")
         return {"services": [line.service for line in self.order.lines.all()], "administrator": False}
+
+    @cached_property
+    def applicable(self) -> dict[str, Any]:
+        """The form classes of the steps that apply, by name, in order."""
+        return {step.name: step.form for step in steps.applicable(self.table, self.answers)}
 
     def get_form_list(self) -> dict[str, Any]:
         """Return the form classes of the steps that apply, by name, in order."""
-        return {step.name: step.form for step in steps.applicable(self.table, self.answers)}
+        return self.applicable
 
-    @property
+    def read_anew(self) -> None:
+        """Forget what was read from the draft, which has changed."""
+        for name in ("kept", "answers", "applicable", "frontier"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
     def frontier(self) -> str:
         """The first step that isn't answered: as far as somebody may go."""
         names = list(self.get_form_list())
@@ -277,7 +295,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         if self.storage.keep(at, self.request.POST, answer, display(form), by=self.access.user.email):
             self.storage.reopen(steps.resting_on(self.table, at))
             self.answer_changed(at)
-        del self.answers
+        self.read_anew()
         names = list(self.get_form_list())
         if at == names[-1]:
             if (frontier := self.frontier) != at or at not in self.answers:

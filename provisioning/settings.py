@@ -111,7 +111,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+FORM_RENDERER = "provisioning.forms.rendering.Renderer"
 
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
@@ -226,8 +226,9 @@ except ValueError as _problem:
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
 PROCRASTINATE_ON_APP_READY = "provisioning.database.on_app_ready"
-# A job is only a wake-up; the rows say what became of it. Four at once: an email need not wait for a slow webhook.
-WORKER_CONCURRENCY = 4
+# A job is only a wake-up; the rows say what became of it. Six at once: two may wait for the vendor's systems, two make
+# PDFs, and emails and codes have the others.
+WORKER_CONCURRENCY = 6
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": WORKER_CONCURRENCY}
 
 # Languages

@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 MAX_TRIES = Mail.MAX_TRIES
 # A row that nobody has tried after this long has lost its wake-up.
 GRACE = timedelta(seconds=20)
+# The email that carries the order summary, and how long it waits for its PDF to be made before it is made with it.
+WITH_PDF = "set_up_confirmation"
+PDF_PATIENCE = 6 * GRACE
 # Of a process's threads, so many may wait for the vendor's systems: the others are there for emails and codes.
 _senders = threading.BoundedSemaphore(2)
 # Of a process's threads, one at a time is between handing an email over and noting that it went out.
@@ -67,8 +70,25 @@ def _one_at_a_time(sweep: Callable[[int], None]) -> Callable[[int], None]:
 
 @app.task(name="provisioning.tasks.send_mail")
 def send_mail(pk: int) -> None:
-    """Send one email, unless it has been sent or somebody else is at it."""
+    """Send one email, unless it has been sent, somebody else is at it, or its PDF is being made."""
+    if not _waits_for_pdf(pk, PDF_PATIENCE):
+        _send_mail(pk)
+
+
+def _send_mail(pk: int) -> None:
     _try_one(Mail.objects.select_related("order__partner", "order__customer", "link"), pk, _compose_mail)
+
+
+def _waits_for_pdf(pk: int, patience: timedelta) -> bool:
+    """Say whether an email needs a PDF that ``make_pdfs`` is about to make, and then wakes it; others go out first.
+
+    After ``patience`` the PDF is made where the email is sent.
+    """
+    young = Mail.objects.filter(pk=pk, event=WITH_PDF, sent_at=None, created_at__gt=timezone.now() - patience)
+    mail = young.select_related("order").first()
+    if mail is None:
+        return False
+    return documents.copy_for(mail.order, reader=mail.to, language=settings.LANGUAGE_CODE).kept() is None
 
 
 @app.task(name="provisioning.tasks.send_code", priority=10)
@@ -103,7 +123,16 @@ def sweep_webhooks(timestamp: int) -> None:
             webhooks.wake()
 
 
-@app.task(name="provisioning.tasks.make_pdfs")
+@app.task(name="provisioning.tasks.make_pdf", priority=-1)
+def make_pdf(pk: int, reader: str, language: str) -> None:
+    """Make and keep the PDF of a document for who asks for it first, in their language, and send what waits for it."""
+    document = Document.objects.select_related("order").filter(pk=pk, made_at=None).first()
+    if document is not None:
+        documents.copy_for(document.order, reader=reader, language=language).keep()
+        _wake_mails(document)
+
+
+@app.task(name="provisioning.tasks.make_pdfs", priority=-2)
 def make_pdfs(pk: int) -> None:
     """Make and keep the PDFs of a document, for those who may read it, in every language; unless that was done."""
     with transaction.atomic():
@@ -111,11 +140,22 @@ def make_pdfs(pk: int) -> None:
         document = rows.filter(pk=pk, made_at=None).first()
         if document is None:
             return
-        for reader in access.readers_of_summary(document.order):
-            for language, _name in settings.LANGUAGES:
-                documents.copy_for(document.order, reader=reader, language=language).keep()
+        mails = document.order.mails.filter(event=WITH_PDF, sent_at=None).values_list("to", flat=True)
+        emailed = [(to, settings.LANGUAGE_CODE) for to in mails]
+        readers = access.readers_of_summary(document.order)
+        for reader, language in [
+            *emailed,
+            *((reader, code) for code, _name in settings.LANGUAGES for reader in readers),
+        ]:
+            documents.copy_for(document.order, reader=reader, language=language).keep()
         document.made_at = timezone.now()
         document.save(update_fields=["made_at"])
+        _wake_mails(document)
+
+
+def _wake_mails(document: Document) -> None:
+    for mail in document.order.mails.filter(event=WITH_PDF, sent_at=None):
+        emails.wake("send_mail", mail.pk)
 
 
 @app.periodic(cron="*/5 * * * *")
@@ -124,7 +164,7 @@ def make_pdfs(pk: int) -> None:
 def sweep_pdfs(timestamp: int) -> None:
     """Make the PDFs that a killed worker left, and drop old ones."""
     for document in documents.to_be_made():
-        emails.wake("make_pdfs", document.pk)
+        emails.wake_for_pdfs("make_pdfs", document)
     documents.drop_old()
 
 
@@ -133,6 +173,7 @@ def sweep_pdfs(timestamp: int) -> None:
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
     """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
+    documents.get_ready()
     actions.look_after_dates()
     send_waiting()
     sign_in.forget_old_codes()
@@ -192,7 +233,8 @@ def send_waiting(*, grace: timedelta = GRACE) -> int:
     for pk in due_codes:
         send_code.func(pk=pk)
     for pk in due_mails:
-        send_mail.func(pk=pk)
+        if not _waits_for_pdf(pk, 6 * grace):
+            _send_mail(pk)
     return (
         SignInCode.objects.filter(pk__in=due_codes, sent_at__isnull=False).count()
         + Mail.objects.filter(pk__in=due_mails, sent_at__isnull=False).count()

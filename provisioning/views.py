@@ -245,5 +245,6 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
+    documents.get_ready()  # the next request is likely the one for the PDF
     seen = documents.seen_by(summary.build(access.order), access.user.email)
     return show(request, "summary.html", access, summary=seen, full_right=rights_views.full_right(access))

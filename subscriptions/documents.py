@@ -4,8 +4,8 @@ A *document* is an order's facts at a moment. Its code is derived from the order
 nobody can make one up, and printed on the PDF; the row keeps its hash only. ``verify`` says of a code whether the
 document is one of ours, and whether everything it says is still so. It works for good, also after a change of keys.
 
-A PDF is kept under a hash of everything that decides its bytes. It is made in the worker, and on demand where somebody
-is quicker than that; never more than RENDERS at once, on all machines together.
+A PDF is kept under a hash of everything that decides its bytes. It is made in the worker, which whoever is quicker
+waits for, and on demand where no worker does it; never more than RENDERS at once, on all machines together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import enum
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ SALT = "subscriptions.documents"
 RENDERS: Final = 2
 SLOTS = 0x504446  # the first of the two numbers of our advisory locks
 _POLL = 0.025
+_LOOK_AGAIN = 0.1
 # A kept PDF is dropped when it is this old, and sooner where a newer document of the order has replaced it.
 KEPT, KEPT_WHEN_REPLACED = timedelta(days=90), timedelta(days=7)
 
@@ -88,6 +90,13 @@ class Known:
         content = KeptPdf.objects.filter(key=self.key).values_list("content", flat=True).first()
         return bytes(content) if content is not None else None
 
+    def wait(self, seconds: float) -> bytes | None:
+        """The PDF once it is kept, which a worker is about to do; None where that takes longer."""
+        until = time.monotonic() + seconds
+        while (content := self.kept()) is None and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN)
+        return content
+
 
 @dataclass(frozen=True)
 class Copy(Known):
@@ -114,6 +123,18 @@ class Copy(Known):
             rows = [KeptPdf(document=self.document, key=self.key, content=content)]
             KeptPdf.objects.bulk_create(rows, ignore_conflicts=True)
         return content
+
+
+@lru_cache(maxsize=1)
+def get_ready() -> None:
+    """Load what makes PDFs, with its fonts and styles, beside what this process does: its first PDF took 2 seconds."""
+
+    def load() -> None:
+        from subscriptions import pdf
+
+        pdf.get_ready()
+
+    threading.Thread(target=load, name="get ready for PDFs", daemon=True).start()
 
 
 def issue(order: Order) -> tuple[Document, OrderSummary, str]:

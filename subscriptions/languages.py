@@ -44,6 +44,7 @@ def choices(locale: str = "en") -> list[tuple[str, str]]:
     return [(tag, name(tag, locale)) for tag in sorted(LANGUAGES, key=order)]
 
 
+@functools.lru_cache(maxsize=512)
 def likely_language(country: str) -> str:
     """Return the language most used in a country (two-letter code), as one of LANGUAGES; US English for none."""
     country = country.upper()

@@ -89,6 +89,16 @@ def render(summary: OrderSummary, language: str | None = None, *, code: str = ""
         return content
 
 
+def get_ready() -> None:
+    """Read the fonts and parse the styles that the first PDF would have to wait for."""
+    style = _style("A4", "", settings.BRAND_ACCENT or _ACCENT, settings.BRAND_FONT, _("Page %(page)s of %(pages)s"))
+    html = "<html lang=en><title>A</title><h1>A</h1><p><b>A</b> <i>a</i><table><tr><th>A<td>1</table>"
+    with one_at_a_time:
+        HTML(string=html, base_url="static:", url_fetcher=own_files).write_pdf(
+            font_config=fonts, stylesheets=[style], pdf_variant="pdf/a-3a", pdf_tags=True
+        )
+
+
 def page(summary: OrderSummary, code: str = "", url: str = "") -> str:
     """Return the HTML that the PDF is made from, in the active language."""
     logo, mark = _static_name(settings.BRAND_LOGO_URL), "" if settings.BRAND_LOGO_URL else _MARK
@@ -115,7 +125,8 @@ def page(summary: OrderSummary, code: str = "", url: str = "") -> str:
 def stylesheet(summary: OrderSummary) -> CSS:
     """Return the parsed stylesheet for this summary, in the active language."""
     accent = settings.BRAND_ACCENT or _ACCENT
-    return _style(summary.paper, summary.country, accent, settings.BRAND_FONT, _("Page %(page)s of %(pages)s"))
+    country = summary.country if summary.country in _HAN else ""
+    return _style(summary.paper, country, accent, settings.BRAND_FONT, _("Page %(page)s of %(pages)s"))
 
 
 def _attachment(name: str, facts: str, written: datetime) -> Attachment:

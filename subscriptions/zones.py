@@ -46,8 +46,18 @@ def zones_of(country: str) -> tuple[str, ...]:
 
 def likely_zone(country: str, at: datetime.datetime) -> str:
     """Return the country's first zone where all of its zones have one offset at this (aware) moment, else ""."""
+    return _likely_zone(country.upper(), hour_of(at))
+
+
+@functools.lru_cache(maxsize=1024)
+def _likely_zone(country: str, at: datetime.datetime) -> str:
     zones = zones_of(country)
     return zones[0] if len({offset(name, at) for name in zones}) == 1 else ""
+
+
+def hour_of(at: datetime.datetime) -> datetime.datetime:
+    """Return the start of an (aware) moment's hour: within it, every zone's offset counts as the same."""
+    return at.astimezone(datetime.UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def offset(name: str, at: datetime.datetime) -> str:
@@ -68,8 +78,7 @@ def groups(country: str, at: datetime.datetime, locale: str = "en") -> tuple[Zon
     The label of one of another country ends in that country, so that it can be found by it: "(UTC+09:00) Tokyo, Japan".
     ``at`` is an aware moment; offsets are those of its hour.
     """
-    hour = at.astimezone(datetime.UTC).replace(minute=0, second=0, microsecond=0)
-    return _groups(country.upper(), hour, locale)
+    return _groups(country.upper(), hour_of(at), locale)
 
 
 @functools.lru_cache(maxsize=256)

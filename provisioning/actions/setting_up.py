@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from provisioning import emails, history
 from provisioning.access import May, access_to
@@ -76,7 +78,9 @@ def set_up(*, order: Order, by: User, plans: Mapping[str, Any], seal: str | None
     order = subscriptions.set_up_order(order=order, plans=plans)
     history.record(order=order, kind=Event.Kind.SET_UP, by=by)
     document, _summary, _code = documents.issue(order)
-    emails.wake("make_pdfs", document.pk)
+    # First the one that this person is about to ask for, then what the emails carry, and all others.
+    emails.wake_for_pdfs("make_pdf", document, reader=by.email, language=get_language() or settings.LANGUAGE_CODE)
+    emails.wake_for_pdfs("make_pdfs", document)
     for email in plan.emails:
         emails.queue(order=order, event=email.event, to=email.to)
     return order

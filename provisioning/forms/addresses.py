@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.forms.base import ChoiceField, FieldsForm, TextField, Words
+from provisioning.forms.base import ChoiceField, FieldsForm, Select, TextField, Words
 from subscriptions import addresses
 from subscriptions.addresses import Problem
 
@@ -143,7 +143,7 @@ class AddressFields:
         attrs = {"autocomplete": _AUTOCOMPLETE[field.key]} if field.key in _AUTOCOMPLETE and not self.name else {}
         if field.choices:
             return SubdivisionField(
-                field, label=label, expected=expected, widget=forms.Select(attrs=attrs | self._live(field))
+                field, label=label, expected=expected, widget=Select(attrs=attrs | self._live(field))
             )
         street = field.key == "street_address"
         return TextField(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import phonenumbers
@@ -18,6 +19,7 @@ from provisioning.forms.addresses import AddressFields
 from provisioning.forms.base import (
     ChoiceField,
     CountryField,
+    FixedChoices,
     PhoneField,
     RadioField,
     StepForm,
@@ -33,6 +35,11 @@ from subscriptions import addresses, languages, zones
 SAME, OTHER = "same", "other"
 EMERGENCY = "emergency_"
 _NOT_KEPT = frozenset({"emergency", "asked_for"})
+
+
+@lru_cache(maxsize=8)
+def _languages(reader: str) -> FixedChoices:
+    return FixedChoices([("", gettext("Select a language")), *languages.choices(reader)])
 
 
 class LocationStart(StepForm):
@@ -121,7 +128,7 @@ class LocationAddress(StepForm):
         for name in ("language", "announcement_language"):
             select = self.fields[name]
             if isinstance(select, ChoiceField):
-                select.choices = [("", gettext("Select a language")), *languages.choices(get_language() or "en")]
+                select.choices = _languages(get_language() or "en")
                 select.initial = likely
         self.fields["main_number"].help_text = gettext("For example %(number)s.") % {"number": self._example_number()}
 

@@ -6,6 +6,7 @@ import datetime
 import functools
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import email_validator
@@ -13,7 +14,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import flatatt
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.choices import BaseChoiceIterator, CallableChoiceIterator
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -169,8 +171,62 @@ class PhoneField(TextField):
         return super().to_python(pasted_text.short(value) if short else value)
 
 
+class FixedChoices(BaseChoiceIterator):  # type: ignore[misc]  # Django's stubs leave its type out
+    """Choices that are the same for everybody who reads one language, with their options as HTML, made once.
+
+    A group is a heading with its choices. Nothing changes an object of this class: forms share it.
+    """
+
+    def __init__(self, choices: list[tuple[str, Any]]) -> None:
+        self.choices = tuple(choices)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return iter(self.choices)
+
+    def __deepcopy__(self, memo: object) -> FixedChoices:
+        return self
+
+    @functools.cached_property
+    def options(self) -> SafeString:
+        """The options of a select, none of them selected."""
+        return format_html_join("", "{}", ((_option(*choice),) for choice in self.choices))
+
+
+def _option(value: str, label: Any) -> SafeString:
+    if isinstance(label, list | tuple):
+        return format_html('<optgroup label="{}">{}</optgroup>', value, _options(label))
+    return format_html('<option value="{}">{}</option>', value, label)
+
+
+def _options(choices: Any) -> SafeString:
+    return format_html_join("", "{}", ((_option(*choice),) for choice in choices))
+
+
+class Select(forms.Select):
+    """A select that is written without a template for each option: a list of countries took most of a page's time."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Return the select, with the value selected where it is one of its choices."""
+        choices: Any = self.choices
+        if isinstance(choices, CallableChoiceIterator):
+            choices = choices.func()
+        options = choices.options if isinstance(choices, FixedChoices) else _options(choices)
+        if (selected := self.selected(value)) is not None:
+            mark = f'<option value="{escape(selected)}"'
+            options = mark_safe(options.replace(mark, f"{mark} selected", 1))  # noqa: S308 - of the options, escaped
+        return format_html(
+            '<select name="{}"{}>{}</select>', name, flatatt(self.build_attrs(self.attrs, attrs)), options
+        )
+
+    def selected(self, value: Any) -> str | None:
+        """Return the choice that is marked as selected; None for none. As in Django, the empty one is marked too."""
+        return "" if value is None else str(value)
+
+
 class ChoiceField(forms.ChoiceField):
     """One of several; anything else gets the same sentence as no choice at all."""
+
+    widget = Select
 
     def __init__(self, *, expected: Words, **kwargs: Any) -> None:
         super().__init__(error_messages={"required": expected, "invalid_choice": expected}, **kwargs)
@@ -205,9 +261,14 @@ class TickField(forms.BooleanField):
         super().__init__(required=False, **kwargs)
 
 
-def country_choices() -> list[tuple[str, str]]:
+@functools.lru_cache(maxsize=8)
+def _countries(language: str | None) -> FixedChoices:
+    return FixedChoices([("", gettext("Select a country or region")), *((code, str(name)) for code, name in countries)])
+
+
+def country_choices() -> FixedChoices:
     """Return (code, name) of every country or region in the current language, after an empty first choice."""
-    return [("", gettext("Select a country or region")), *((code, str(name)) for code, name in countries)]
+    return _countries(get_language())
 
 
 class CountryField(ChoiceField):
@@ -216,7 +277,7 @@ class CountryField(ChoiceField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("label", _("Country or region"))
         kwargs.setdefault("expected", _("Select a country or region"))
-        kwargs.setdefault("widget", forms.Select(attrs={"autocomplete": "country"}))
+        kwargs.setdefault("widget", Select(attrs={"autocomplete": "country"}))
         super().__init__(choices=country_choices, **kwargs)
 
 
@@ -235,31 +296,21 @@ AREAS = {
 }
 
 
-@functools.lru_cache(maxsize=32)
-def _options(choices: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> str:
-    return format_html_join(
-        "",
-        '<optgroup label="{}">{}</optgroup>',
-        ((heading, format_html_join("", '<option value="{}">{}</option>', group)) for heading, group in choices),
-    )
+class ZoneSelect(Select):
+    """A select of all zones."""
+
+    def selected(self, value: Any) -> str | None:
+        """Return the zone that is selected; the prompt is no zone."""
+        return str(value) if value else None
 
 
-class ZoneSelect(forms.Select):
-    """A select of all zones. Fifty of them on one page took seconds by way of a template for each option."""
-
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        """Return the select, with the value selected where it is one of the zones."""
-        (_empty, prompt), *groups = list(self.choices)
-        options = _options(tuple((heading, tuple(group)) for heading, group in groups))
-        if value and zones.is_zone(str(value)):
-            options = options.replace(f'value="{value}"', f'value="{value}" selected', 1)
-        return format_html(
-            '<select name="{}"{}><option value="">{}</option>{}</select>',
-            name,
-            flatatt(self.build_attrs(self.attrs, attrs)),
-            prompt,
-            mark_safe(options),  # noqa: S308 - made by format_html_join, and a zone's name has no markup
-        )
+@functools.lru_cache(maxsize=256)
+def _zones(country: str, hour: datetime.datetime, language: str) -> FixedChoices:
+    choices: list[tuple[str, Any]] = [("", gettext("Select a time zone"))]
+    for group in zones.groups(country, hour, language):
+        heading = str(countries.name(group.country)) if group.country else str(AREAS.get(group.area, group.area))
+        choices.append((heading, group.zones))
+    return FixedChoices(choices)
 
 
 class ZoneField(ChoiceField):
@@ -276,9 +327,5 @@ class ZoneField(ChoiceField):
     def offer(self, country: str, at: datetime.datetime | None = None) -> None:
         """Set the choices, those of the country (two-letter code or "") first, and preselect its zone if it has one."""
         at = at or timezone.now()
-        choices: list[Any] = [("", gettext("Select a time zone"))]
-        for group in zones.groups(country, at, get_language() or "en"):
-            heading = str(countries.name(group.country)) if group.country else str(AREAS.get(group.area, group.area))
-            choices.append((heading, group.zones))
-        self.choices = choices
+        self.choices = _zones(country.upper(), zones.hour_of(at), get_language() or "en")
         self.initial = zones.likely_zone(country, at) or self.initial

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from django import forms, template
 from django.forms.formsets import BaseFormSet
+from django.template.loader import render_to_string
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -56,6 +58,40 @@ def problems(form: Any) -> list[Problem]:
     if isinstance(form, forms.BaseForm) and form.is_bound:
         found += _form_problems(form)
     return found
+
+
+@register.simple_tag
+@lru_cache(maxsize=32)
+def icon(name: str) -> SafeString:
+    """A symbol of parts/icon.html, drawn once: pages have many of them."""
+    return render_to_string("parts/icon.html", {"name": name})
+
+
+@register.simple_tag
+def rail_steps(rail: list[dict[str, Any]]) -> SafeString:
+    """The parts of the journey with their steps as lists, which a page has twice (parts/rail.html)."""
+    done = format_html('<span class="visually-hidden">{}</span>', _("(done)"))
+    return format_html_join(
+        "",
+        '<p class="rail-part">{}</p><ol class="rail-steps">{}</ol>',
+        (
+            (part["title"], format_html_join("", "{}", ((_rail_step(item, done),) for item in part["steps"])))
+            for part in rail
+        ),
+    )
+
+
+def _rail_step(item: dict[str, Any], done: SafeString) -> SafeString:
+    state, title = item["state"], item["title"]
+    linked = item["url"] and state != "current"
+    return format_html(
+        '<li class="rail-{}"{}>{} {} {}</li>',
+        state,
+        SafeString(' aria-current="step"') if state == "current" else "",
+        icon("check") if state == "done" else "",
+        format_html('<a href="{}">{}</a>', item["url"], title) if linked else format_html("<span>{}</span>", title),
+        done if state == "done" else "",
+    )
 
 
 @register.simple_tag

@@ -575,7 +575,7 @@ def verifying() -> Scene:
     plans = {"meetings": [SitePlan("contoso-main", "Europe/Berlin", False, 250)]}
     actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
     with all_turns_taken():
-        yield Sight("being-made", f"/orders/{order.number}/summary.pdf", KIM, status=503)
+        yield Sight("being-made", f"/orders/{order.number}/summary.pdf", KIM, status=202)
     yield Sight("nothing-typed", "/verify/", dark=True)
     yield Sight("no-code", "/verify/?code=hello")
     yield Sight("unknown", "/verify/?code=0000-0000-0000")
