@@ -225,6 +225,8 @@ class TableFile:
             self._lines = _Lines(self._blocks())
             self.separator, header = self._header(columns)
             self.columns = _columns(header, columns, required, others=others)
+            # Of a whole row, also with the empty columns at its end.
+            self._separators = {len(self.columns) - 1, len(header) - 1}
             # Made once: making it takes longer than reading a row.
             self._dialect = csv.reader((), delimiter=self.separator, skipinitialspace=True, strict=True).dialect
         except BaseException:
@@ -362,6 +364,8 @@ class TableFile:
             )
         if not taken:
             return self._checked(number, record.fields)
+        while len(record.fields) > width and not record.fields[-1].strip():
+            record.fields.pop()
         if len(record.fields) != width or self._look_like_rows(line, taken, width):
             last = number + len(taken)
             for at, text in enumerate(taken, start=number + 1):
@@ -377,10 +381,10 @@ class TableFile:
     def _look_like_rows(self, first: str, taken: list[str], width: int) -> bool:
         """Whether a quote that opens in one line and closes in another rather was forgotten to be closed."""
         *between, last = taken
-        like = [text.count(self.separator) == width - 1 for text in between if text.strip()]
+        like = [text.count(self.separator) in self._separators for text in between if text.strip()]
         if like:
             return width > 1 and all(like) and (len(like) > 1 or width > 2)
-        both = first.count(self.separator) == last.count(self.separator) == width - 1 > 0
+        both = width > 1 and {first.count(self.separator), last.count(self.separator)} <= self._separators
         # In a file of two columns, any name with the separator in it looks so; their ids are alike if they are rows.
         return both and (width > 2 or _shape(first, self.separator) == _shape(last, self.separator))
 

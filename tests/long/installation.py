@@ -146,7 +146,17 @@ class Browser:
         self.jar = http.cookiejar.CookieJar()
         self.headers = {"Accept": "text/html,*/*", "Accept-Language": language}
         if session:
-            self.headers["Cookie"] = f"sessionid={session}"
+            where = {"domain": "127.0.0.1", "domain_specified": False, "domain_initial_dot": False}
+            path = {"path": "/", "path_specified": True, "port": None, "port_specified": False}
+            rest: dict[str, object] = {
+                "secure": False,
+                "expires": None,
+                "discard": True,
+                "comment": None,
+                "comment_url": None,
+                "rest": {},
+            }
+            self.jar.set_cookie(http.cookiejar.Cookie(0, "sessionid", session, **where, **path, **rest))  # type: ignore[arg-type]
         self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar)).open
 
     def get(self, path: str, **headers: str) -> Answer:

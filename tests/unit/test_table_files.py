@@ -125,6 +125,14 @@ def test_a_row_that_can_t_be_read_is_refused_with_its_line(
     assert all(refused[line] in reasons[line] for line in refused), reasons
 
 
+def test_a_line_break_goes_with_empty_columns_at_the_end(path: Path) -> None:
+    rows, reasons, _read_as = read(
+        path, 'external_id,name,country,,\nc1,"Größe\n& Söhne",DE,,\nc2,"Open,US,,\nc3,C",FR,,\n'
+    )
+    assert rows == [("c1", "Größe & Söhne", "DE")]
+    assert sorted(reasons) == [4, 5]
+
+
 def test_single_lines_in_another_encoding_are_refused_and_the_rest_is_read(path: Path) -> None:
     content = b"".join(
         [b"external_id,name\n", "c1,Größe\n".encode(), "c2,Söhne\n".encode("cp1252"), "c3,Straße".encode()]
