@@ -50,7 +50,7 @@ _TURN = 60
 _MOST_SENDERS = 8
 
 
-def _one_at_a_time(sweep: Callable[[int], None]) -> Callable[[int], None]:
+def _one_at_a_time[**P](sweep: Callable[P, None]) -> Callable[P, None]:
     """Leave a sweep out while this process is still at an earlier one, so that slow ones don't take all its threads.
 
     procrastinate's queueing lock would do that, but each sweep left out is a duplicate-key error in PostgreSQL's log.
@@ -58,10 +58,10 @@ def _one_at_a_time(sweep: Callable[[int], None]) -> Callable[[int], None]:
     at_it = threading.Lock()
 
     @functools.wraps(sweep)
-    def task(timestamp: int) -> None:
+    def task(*args: P.args, **kwargs: P.kwargs) -> None:
         if at_it.acquire(blocking=False):
             try:
-                sweep(timestamp)
+                sweep(*args, **kwargs)
             finally:
                 at_it.release()
 

@@ -171,7 +171,7 @@ class PhoneField(TextField):
         return super().to_python(pasted_text.short(value) if short else value)
 
 
-class FixedChoices(BaseChoiceIterator):  # type: ignore[misc]  # Django's stubs leave its type out
+class FixedChoices(BaseChoiceIterator):
     """Choices that are the same for everybody who reads one language, with their options as HTML, made once.
 
     A group is a heading with its choices. Nothing changes an object of this class: forms share it.
@@ -226,7 +226,7 @@ class Select(forms.Select):
 class ChoiceField(forms.ChoiceField):
     """One of several; anything else gets the same sentence as no choice at all."""
 
-    widget = Select
+    widget: type[forms.Widget] = Select
 
     def __init__(self, *, expected: Words, **kwargs: Any) -> None:
         super().__init__(error_messages={"required": expected, "invalid_choice": expected}, **kwargs)

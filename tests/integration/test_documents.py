@@ -309,7 +309,7 @@ def test_pdfs_never_take_the_places_that_emails_need() -> None:
     assert len(pdfs) == 12
     assert None not in locks
     # procrastinate runs one job of a lock at a time; two more may wait for the vendor's systems.
-    assert len(locks) + 2 < settings.PROCRASTINATE_WORKER_DEFAULTS["concurrency"]
+    assert len(locks) + 2 < settings.WORKER_CONCURRENCY
     assert all(job.priority > pdf.priority for job in jobs("send_mail") for pdf in pdfs)
 
 
