@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0008_likely_duplicates_for_the_desk'),
+        ('orgs', '0010_joined_names'),
     ]
 
     operations = [
