@@ -22,6 +22,7 @@ from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
+from orgs import words
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import access, actions, emails, history, links, sign_in, webhooks
 from provisioning.models import Event, Mail, SignInCode
@@ -117,9 +118,10 @@ def sweep(timestamp: int) -> None:
 @app.periodic(cron="17 3 * * *")
 @app.task(name="provisioning.tasks.recount_use", queueing_lock="recount_use", pass_context=False)
 def recount_use(timestamp: int) -> None:
-    """Note what changes by time alone: users who are not active any more, subscriptions that ended."""
+    """Note what changes by time alone: users who are not active any more, subscriptions that ended; count words."""
     note_ended_subscriptions()
     recount_all()
+    words.recount()
 
 
 @app.periodic(cron="47 3 * * *")
