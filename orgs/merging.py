@@ -30,7 +30,7 @@ from django.utils import timezone
 
 from orgs import normalize, terms, use, words
 
-SLICE: Final = 1000  # rows that are written in one transaction, at most
+SLICE: Final = 500  # rows that are written in one transaction, at most
 WAITS: Final = "100ms"  # how long a slice waits for a lock before it gives way
 TRIES: Final = 300  # a slice gives way so often, at most: more than a minute for what holds the lock
 REMOVED: Final = "removed"  # said of a domain, another name or a member that is to be taken away
@@ -642,7 +642,6 @@ class Merge:
             shares = {"organizations": (len(self._missing.organizations), open_ones)}
             for what, table in _TABLES.items():
                 cursor.execute(f"SELECT count(*) FROM {table} WHERE imported")  # noqa: S608 — names of ours only
-                # What this run brought is not what there was.
                 shares[f"{what}s".replace("_", " ")] = (len(self._missing.parts[what]), cursor.fetchone()[0])
         too_much = [
             f"{gone} of {of} {name} ({gone / of:.1%})" for name, (gone, of) in shares.items() if gone > most * of

@@ -77,18 +77,25 @@ def remember(organization_id: int, key: str) -> None:
             add_postings([(word, organization_id) for word in found])
 
 
+# LIMIT makes a look-up of each word, whatever the planner knows of tables that grow as it plans.
+_UNKNOWN: Final = """
+    (SELECT asked.word FROM unnest(%s::text[]) AS asked(word)
+     LEFT JOIN LATERAL (SELECT true AS there FROM {table} known WHERE {condition} LIMIT 1) known ON true
+     WHERE known.there IS NULL OFFSET 0) new
+"""
+
+
 def add_words(words: Sequence[str], *, of_names: Sequence[str]) -> None:
     """Add the words that the directory doesn't have yet, and the spellings of those that are words of names."""
+    of = _UNKNOWN.format(table="orgs_word", condition="known.word = asked.word")
+    spelt = _UNKNOWN.format(table="orgs_spelling", condition="known.key = asked.word AND known.word = asked.word")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""INSERT INTO orgs_word (word, organizations, sound, country)
-                SELECT word, 1, sound, '' FROM unnest(%s::text[]) AS new(word) {_SOUND.format(word="word")}
-                WHERE NOT EXISTS (SELECT FROM orgs_word known WHERE known.word = new.word)""",  # noqa: S608
+                SELECT word, 1, sound, '' FROM {of} {_SOUND.format(word="word")}""",  # noqa: S608 — names of ours
             [list(words)],
         )
-        of = """(SELECT word FROM unnest(%s::text[]) AS asked(word) WHERE NOT EXISTS (
-                     SELECT FROM orgs_spelling known WHERE known.key = asked.word AND known.word = asked.word)) new"""
-        cursor.execute(f"INSERT INTO orgs_spelling (key, word) {_SPELLINGS.format(of=of)}", [list(of_names)])
+        cursor.execute(f"INSERT INTO orgs_spelling (key, word) {_SPELLINGS.format(of=spelt)}", [list(of_names)])
 
 
 def add_postings(pairs: Sequence[tuple[str, int]]) -> None:
