@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models import Case, F, IntegerField, QuerySet, When
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils import timezone
 
@@ -37,9 +37,13 @@ __all__ = [
 ]
 
 # Where other systems report the users, one more here isn't one more of theirs: the next count says (orgs.use).
-_ONE_MORE_USER: Final = Case(When(reported_user_count=None, then=F("user_count") + 1), default=F("user_count"))
+_ONE_MORE_USER: Final = Case(
+    When(reported_user_count=None, then=F("user_count") + 1), default=F("user_count"), output_field=IntegerField()
+)
 _ONE_MORE_ACTIVE: Final = Case(
-    When(reported_active_user_count=None, then=F("active_user_count") + 1), default=F("active_user_count")
+    When(reported_active_user_count=None, then=F("active_user_count") + 1),
+    default=F("active_user_count"),
+    output_field=IntegerField(),
 )
 
 
@@ -130,7 +134,8 @@ def record_activity(*, member: Member) -> Member:
     active = F("active_user_count") if _is_active(member) else _ONE_MORE_ACTIVE
     # The organization first: one order of locks for all that write both.
     Organization.objects.filter(pk=member.organization_id).update(
-        last_activity_at=Greatest(F("last_activity_at"), now), active_user_count=Least(active, F("user_count"))
+        last_activity_at=Greatest(F("last_activity_at"), now),
+        active_user_count=Least(active, F("user_count"), output_field=IntegerField()),
     )
     Member.objects.filter(pk=member.pk).update(last_active_at=now)
     member.last_active_at = now
@@ -170,11 +175,14 @@ def report_use(
         raise ValueError("There are not more active users than users.")
     if last_activity_at is not None and last_activity_at > now + use.CLOCKS_DIFFER:
         raise ValueError("The last activity is not in the future.")
+    reported = {
+        "reported_user_count": users,
+        "reported_active_user_count": active_users,
+        "reported_subscription_count": subscriptions,
+        "reported_activity_at": last_activity_at,
+    }
     Organization.objects.filter(pk=organization.pk).update(
-        reported_user_count=Coalesce(Value(users), F("reported_user_count")),
-        reported_active_user_count=Coalesce(Value(active_users), F("reported_active_user_count")),
-        reported_subscription_count=Coalesce(Value(subscriptions), F("reported_subscription_count")),
-        reported_activity_at=Coalesce(Value(last_activity_at), F("reported_activity_at")),
+        **{column: value for column, value in reported.items() if value is not None},
         reported_at=now,
         active_subscription_count=F("active_subscription_count")
         if subscriptions is None

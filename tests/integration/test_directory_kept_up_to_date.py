@@ -468,7 +468,7 @@ def test_use_of_other_systems_comes_in_and_is_evidence(path: Path) -> None:
 
 
 def test_nightly_count_and_reports_dont_overwrite_each_other(path: Path) -> None:
-    bring(path, "u1,Contoso,ada@contoso.com|bob@contoso.com,120,80,3,", header=USE_HEADER)
+    bring(path, "u1,Contoso,full:ada@contoso.com|bob@contoso.com,120,80,3,", header=USE_HEADER)
     contoso = Organization.objects.get()
     assert recount_all() == 0
     order = a_mapped_order(contact="ada@contoso.com", customer=contoso, meetings=10)
@@ -478,7 +478,7 @@ def test_nightly_count_and_reports_dont_overwrite_each_other(path: Path) -> None
     setup.fill("meetings", site_name="contoso-one", time_zone="Europe/Paris", early_release="no")
     setup.fill("review")
     assert figures(contoso) == (120, 80, 4)  # ours beside theirs
-    bring(path, "u1,Contoso,ada@contoso.com|bob@contoso.com,1,1,5,", header=USE_HEADER)
+    bring(path, "u1,Contoso,full:ada@contoso.com|bob@contoso.com,1,1,5,", header=USE_HEADER)
     assert figures(contoso) == (2, 1, 6)  # two members are known here
     report_use(organization=contoso, users=50, active_users=40)
     assert figures(contoso) == (50, 40, 6)
