@@ -203,7 +203,7 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, tuple[tuple[str, str], ...]]:
+def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]:
     domains: list[tuple[str, str]] = []
     for status, text in _parts(row.get("domains", ""), _DOMAINS, "verified"):
         name = normalize.ascii_domain(text)

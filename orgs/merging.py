@@ -425,7 +425,7 @@ class Merge:
         """Compare a slice with the directory, and write what has come together of what is new or differs."""
         self._present = present
         twice = self._twice(part)
-        values = {**part.compared, "report_again": timezone.now() - _REPORTED_FOR, "full": self.full}
+        values: dict[str, Any] = {**part.compared, "report_again": timezone.now() - _REPORTED_FOR, "full": self.full}
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute(_DIFFERENT, values)

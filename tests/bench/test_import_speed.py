@@ -18,7 +18,7 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.utils import CursorWrapper
 
-from orgs import importing, scaling
+from orgs import importing, merging, scaling
 from orgs.actions import create_organization
 from orgs.benchmark import read
 from orgs.matching import find_candidates
@@ -85,7 +85,7 @@ class People:
             connections.close_all()
 
 
-def imported(path: Path, what: str) -> tuple[float, People, importing.Report]:
+def imported(path: Path, what: str) -> tuple[float, People, merging.Report]:
     with People() as people:
         start = time.perf_counter()
         report = importing.import_file(path)
@@ -119,6 +119,9 @@ def in_database(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_import_of_many_rows_while_people_work(tmp_path: Path, in_database: list[float]) -> None:
     slower = ROWS / 1_000_000
+    with People() as alone:
+        time.sleep(10)
+    print(f"\nwithout an import people wait {max(alone.waits) * 1000:.0f} ms at worst; load {os.getloadavg()[0]:.1f}")
     first = write(tmp_path / "first.csv", ROWS)
     taken, people, report = imported(first, f"First import of {ROWS} rows")
     print(f"in the database {in_database[0]:.1f} s")

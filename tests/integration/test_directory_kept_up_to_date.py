@@ -23,8 +23,8 @@ from django.utils import timezone
 
 from orgs import importing, merging, words
 from orgs.actions import create_organization, give_full_right, recount_all, report_use, take_full_right_back
-from orgs.importing import Report
 from orgs.matching import find_candidates, get_candidate, near_duplicates, search_by_domain
+from orgs.merging import Report
 from orgs.models import Domain, Member, Organization, OtherName, Posting, Spelling, Word
 from provisioning import links
 from provisioning.access import access_to_request, organizations_of
@@ -339,7 +339,7 @@ def test_dry_run_says_how_much_it_is_and_changes_nothing(path: Path, capsys: pyt
 
     def everything() -> list[Any]:
         models = (Organization, Domain, OtherName, Member, Word, Posting, Spelling)
-        return [sorted(model.objects.values_list()) for model in models]  # type: ignore[attr-defined]
+        return [sorted(model.objects.values_list()) for model in models]
 
     before = everything()
     path.write_text(FULL_HEADER + LESS[0].replace("DE", "AT") + "\nc3,Neu,DE,,,,\n", encoding="utf-8")
