@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models import Count, F, Max, Q, QuerySet
-from django.db.models.functions import Greatest
+from django.db import transaction
+from django.db.models import Case, F, IntegerField, QuerySet, When
+from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils import timezone
 
+from orgs import use
 from orgs.duplicates import find_pairs
 from orgs.models import LikelyDuplicate, Member, Organization, full_administrators
+from orgs.normalize import email_key
+from orgs.use import ACTIVE_FOR
 from orgs.verticals import VERTICALS
 
 __all__ = [
@@ -24,15 +27,24 @@ __all__ = [
     "dismiss_duplicates",
     "give_full_right",
     "record_activity",
+    "record_sign_in",
     "record_subscription",
     "recount",
     "recount_all",
     "renew_duplicates",
+    "report_use",
     "take_full_right_back",
 ]
 
-# A user is active who did something in this time.
-ACTIVE_FOR: Final = timedelta(days=90)
+# Where other systems report the users, one more here isn't one more of theirs: the next count says (orgs.use).
+_ONE_MORE_USER: Final = Case(
+    When(reported_user_count=None, then=F("user_count") + 1), default=F("user_count"), output_field=IntegerField()
+)
+_ONE_MORE_ACTIVE: Final = Case(
+    When(reported_active_user_count=None, then=F("active_user_count") + 1),
+    default=F("active_user_count"),
+    output_field=IntegerField(),
+)
 
 
 def create_organization(
@@ -55,7 +67,7 @@ def add_member(*, organization: Organization, email: str, role: str = Member.Rol
         defaults={"role": role},
     )
     if created:
-        Organization.objects.filter(pk=organization.pk).update(user_count=F("user_count") + 1)
+        Organization.objects.filter(pk=organization.pk).update(user_count=_ONE_MORE_USER)
     elif member.role != role:
         member.role = role
         member.save(update_fields=["role"])
@@ -103,10 +115,7 @@ def take_full_right_back(*, organization: Organization, email: str, request: UUI
         raise LastAdministrator
     if not member.role_before:
         member.delete()
-        active = F("active_user_count") - (1 if _is_active(member) else 0)
-        Organization.objects.filter(pk=organization.pk).update(
-            user_count=Greatest(F("user_count") - 1, active, 0), active_user_count=Greatest(active, 0)
-        )
+        use.settle([organization.pk])
         return True
     member.role, member.role_before = member.role_before, ""
     member.given_by = member.given_at = member.given_until = None
@@ -118,17 +127,72 @@ def _is_active(member: Member) -> bool:
     return member.last_active_at is not None and timezone.now() - member.last_active_at <= ACTIVE_FOR
 
 
+@transaction.atomic
 def record_activity(*, member: Member) -> Member:
     """Note that a member did something just now; the organization's statistics follow."""
     now = timezone.now()
-    was_active = _is_active(member)
-    Member.objects.filter(pk=member.pk).update(last_active_at=now)
+    active = F("active_user_count") if _is_active(member) else _ONE_MORE_ACTIVE
+    # The organization first: one order of locks for all that write both.
     Organization.objects.filter(pk=member.organization_id).update(
         last_activity_at=Greatest(F("last_activity_at"), now),
-        active_user_count=F("active_user_count") + (0 if was_active else 1),
+        active_user_count=Least(active, F("user_count"), output_field=IntegerField()),
     )
+    Member.objects.filter(pk=member.pk).update(last_active_at=now)
     member.last_active_at = now
     return member
+
+
+def record_sign_in(*, email: str) -> None:
+    """Note that whoever has this address signed in, where that says for which organization they are at work.
+
+    It does for a member of one organization alone. Who is a member of several may be here for any of them, and
+    counting all would call organizations active that nobody works for.
+    """
+    members = Member.objects.filter(email=email_key(email), organization__closed_at=None).order_by("pk")[:2]
+    found = list(members)
+    if len(found) == 1:
+        record_activity(member=found[0])
+
+
+@transaction.atomic
+def report_use(
+    *,
+    organization: Organization,
+    users: int | None = None,
+    active_users: int | None = None,
+    subscriptions: int | None = None,
+    last_activity_at: datetime | None = None,
+) -> Organization:
+    """Note what another system reports of an organization's use; None leaves what was reported before.
+
+    ``subscriptions`` are active ones of other systems, not those that were set up here. orgs.use says how it all counts
+    together. Raises ValueError for what can't be: negative numbers, more active users than users, activity to come.
+    """
+    now = timezone.now()
+    if any(number is not None and number < 0 for number in (users, active_users, subscriptions)):
+        raise ValueError("Numbers of users and subscriptions are not negative.")
+    if users is not None and active_users is not None and active_users > users:
+        raise ValueError("There are not more active users than users.")
+    if last_activity_at is not None and last_activity_at > now + use.CLOCKS_DIFFER:
+        raise ValueError("The last activity is not in the future.")
+    reported = {
+        "reported_user_count": users,
+        "reported_active_user_count": active_users,
+        "reported_subscription_count": subscriptions,
+        "reported_activity_at": last_activity_at,
+    }
+    Organization.objects.filter(pk=organization.pk).update(
+        **{column: value for column, value in reported.items() if value is not None},
+        reported_at=now,
+        active_subscription_count=F("active_subscription_count")
+        if subscriptions is None
+        else Greatest(
+            F("active_subscription_count") - Coalesce(F("reported_subscription_count"), 0) + subscriptions, 0
+        ),
+    )
+    use.settle([organization.pk])
+    organization.refresh_from_db()
+    return organization
 
 
 def record_subscription(organization: Organization, delta: int) -> Organization:
@@ -141,37 +205,20 @@ def record_subscription(organization: Organization, delta: int) -> Organization:
 
 
 def recount(organization: Organization) -> Organization:
-    """Count users and activity again from the members; subscriptions are recounted by who knows them."""
-    since = timezone.now() - ACTIVE_FOR
-    counted = Member.objects.filter(organization=organization).aggregate(
-        users=Count("pk"), active=Count("pk", filter=Q(last_active_at__gte=since)), last=Max("last_active_at")
-    )
-    organization.user_count = counted["users"]
-    organization.active_user_count = counted["active"]
-    organization.last_activity_at = counted["last"]
-    organization.save(update_fields=["user_count", "active_user_count", "last_activity_at"])
+    """Make users and activity follow from the members and from what was reported; subscriptions by who knows them."""
+    use.settle([organization.pk])
+    organization.refresh_from_db(fields=["user_count", "active_user_count", "last_activity_at"])
     return organization
 
 
 def recount_all() -> int:
     """Count users and active users of every organization again; how many were wrong.
 
-    Nobody does anything when a user's last activity grows too old: run it every night. Writes only what differs; the
-    time of the last activity stays, and so do subscriptions, which are counted by who knows them.
+    Nobody does anything when a user's last activity grows too old, nor when a report of active users does: run it every
+    night. What was reported stays and counts as orgs.use says. Writes only what differs; the time of the last activity
+    stays, and so do subscriptions, which are counted by who knows them.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE orgs_organization o
-               SET user_count = coalesce(counted.users, 0), active_user_count = coalesce(counted.active, 0)
-               FROM orgs_organization known LEFT JOIN (
-                   SELECT organization_id, count(*) AS users, count(*) FILTER (WHERE last_active_at >= %s) AS active
-                   FROM orgs_member GROUP BY organization_id
-               ) counted ON counted.organization_id = known.id
-               WHERE known.id = o.id AND (o.user_count, o.active_user_count)
-                     IS DISTINCT FROM (coalesce(counted.users, 0), coalesce(counted.active, 0))""",
-            [timezone.now() - ACTIVE_FOR],
-        )
-        return int(cursor.rowcount)
+    return use.settle_all()
 
 
 @transaction.atomic

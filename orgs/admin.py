@@ -52,11 +52,11 @@ class OrganizationAdmin(AdminOfOrganization):
     list_filter = ("is_partner", "origin")
     fields = (
         *("name", "external_id", "country", "vertical", "is_partner", "origin", "account_created_at"),
-        *("user_count", "active_user_count", "active_subscription_count", "last_activity_at"),
+        *("user_count", "active_user_count", "active_subscription_count", "last_activity_at", "closed_at"),
     )
     readonly_fields = (
         *("external_id", "account_created_at", "user_count", "active_user_count"),
-        *("active_subscription_count", "last_activity_at"),
+        *("active_subscription_count", "last_activity_at", "closed_at"),
     )
     search_fields = ("name_key",)
     show_full_result_count = False

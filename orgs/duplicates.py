@@ -27,9 +27,10 @@ _Why = LikelyDuplicate.Why
 # One pass over the names finds those that two organizations have and one goes by; all that follows is small.
 _PAIRS: Final = """
 WITH named AS (
-    SELECT name_key, id, true AS own, true AS telling FROM orgs_organization
+    SELECT name_key, id, true AS own, true AS telling FROM orgs_organization WHERE closed_at IS NULL
     UNION ALL
-    SELECT name_key, organization_id, false, kind <> 'acronym' FROM orgs_othername
+    SELECT n.name_key, n.organization_id, false, n.kind <> 'acronym'
+    FROM orgs_othername n JOIN orgs_organization o ON o.id = n.organization_id WHERE o.closed_at IS NULL
 ), several AS MATERIALIZED (
     SELECT name_key FROM named WHERE name_key <> '' GROUP BY name_key HAVING min(id) < max(id) AND bool_or(own)
 ), known AS MATERIALIZED (

@@ -1,14 +1,24 @@
 """Brings organizations with their domains, other names and members into the directory from one CSV file.
 
 Columns: ``external_id`` and ``name``, and as far as they are there ``country`` (a code or a name), ``vertical``,
-``is_partner``, ``origin``, ``domains``, ``other_names``, ``members``. The last three hold any number of parts,
-separated by ``|``, each with what it is before a colon: ``verified:contoso.com|claimed:contoso.de``,
-``former:Fabrikam|acronym:CTS``, ``full:ada@contoso.com|user:bob@contoso.com``; without one it is verified, trading,
-user. A domain that was used before is ``former:fabrikam.com``, and with the year or the day until when, if that is
-known, ``former:fabrikam.com@2022`` or ``former:fabrikam.com@2022-06-30``.
+``is_partner``, ``origin``, ``status`` (open or closed), ``domains``, ``other_names``, ``members``. The last three hold
+any number of parts, separated by ``|``, each with what it is before a colon:
+``verified:contoso.com|claimed:contoso.de``, ``former:Fabrikam|acronym:CTS``,
+``full:ada@contoso.com|user:bob@contoso.com``; without one it is verified, trading, user. ``removed:`` takes it away,
+whoever made it. A domain that was used before is ``former:fabrikam.com``, and with the year or the day until when, if
+that is known, ``former:fabrikam.com@2022`` or ``former:fabrikam.com@2022-06-30``. What other systems know of the use
+comes in ``users``, ``active_users``, ``active_subscriptions`` (other systems', not those that were set up here) and
+``last_activity`` (a date or a time, ISO 8601); see orgs.use for how it counts.
 
-Everything is one transaction: rows are read and checked by other processes, staged with COPY, and merged by external
-id. What the file doesn't have stays as it is; a second run changes nothing.
+What the file doesn't have stays as it is, and a second run changes nothing. With --remove-missing the file is all that
+the source has: organizations with an external id that aren't in it are closed, and of those that are in it the domains,
+other names and members that earlier imports brought are taken away, as far as the file has the column. What people
+made stays: organizations without an external id, what the order desk typed, rights that were given by request (who has
+one and isn't in the file keeps it as the request says, and nothing else). What both a person and a file say is the
+file's. A closed organization is found by nobody; its orders stay as they are.
+
+Rows are read and checked by other processes, and merged by external id while people work (orgs.merging): an import
+that ends early has brought in what it reports, and the next one goes on.
 """
 
 from __future__ import annotations
@@ -17,83 +27,69 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 import django
-import uuid_utils.compat as uuid
-from django.db import connection, transaction
 from django.utils import timezone
 
-from orgs import country_names, normalize, pasted_text, words
+from orgs import country_names, merging, normalize, pasted_text, use
+from orgs.merging import Report, Row
 from orgs.models import Domain, Member, Organization, OtherName
 from orgs.table_files import Refused, TableFile, truth
 
 BATCH: Final = 10_000  # rows that one process reads and checks at a time
 AHEAD: Final = 4  # batches that wait to be written, at most
 _SEPARATOR: Final = "|"
-_DOMAINS: Final = frozenset(Domain.Status.values)
-_NAMES: Final = frozenset(OtherName.Kind.values)
-_ROLES: Final = frozenset(Member.Role.values)
+_DOMAINS: Final = frozenset({*Domain.Status.values, merging.REMOVED})
+_NAMES: Final = frozenset({*OtherName.Kind.values, merging.REMOVED})
+_ROLES: Final = frozenset({*Member.Role.values, merging.REMOVED})
+_FIGURES: Final = {"users": "users", "active_users": "active_users", "subscriptions": "active_subscriptions"}
 _ORIGINS: Final = frozenset(Organization.Origin.values)
 REQUIRED: Final = ("external_id", "name")
-COLUMNS: Final = (*REQUIRED, "country", "vertical", "is_partner", "origin", "domains", "other_names", "members")
+COLUMNS: Final = (
+    *REQUIRED,
+    *("country", "vertical", "is_partner", "origin", "status", "domains", "other_names", "members"),
+    *("users", "active_users", "active_subscriptions", "last_activity"),
+)
 
 
 @dataclass
 class Batch:
-    """Checked rows as COPY takes them, table by table, and what was refused."""
+    """Checked rows, in slices as they are merged, and what was refused."""
 
     rows: int = 0
-    staged: dict[str, list[str]] = field(default_factory=lambda: {table: [] for table in STAGED})
+    columns: frozenset[str] = frozenset()
+    slices: list[merging.Slice] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     read_as: str = ""
 
 
-@dataclass
-class Report:
-    """What an import did."""
+def import_file(
+    path: Path,
+    progress: Callable[[int], None] = lambda _read: None,
+    *,
+    remove_missing: bool = False,
+    most_removed: float = 0.05,
+    dry_run: bool = False,
+    report: Report | None = None,
+) -> Report:
+    """Bring in what is not refused of a file; ``progress`` hears how many bytes were read, ``report`` fills up.
 
-    rows: int = 0
-    organizations: int = 0  # made or changed
-    domains: int = 0
-    other_names: int = 0
-    members: int = 0
-    refused: list[Refused] = field(default_factory=list)
-    read_as: str = ""  # the file's encoding and separator
-
-
-STAGED: Final[dict[str, str]] = {
-    "staged_organization": "line int, public_id uuid, external_id text, name text, name_key text, name_start text, "
-    "country text, vertical text, is_partner boolean, origin text",
-    "staged_domain": "line int, external_id text, name text, registrable text, label text, status text, "
-    "used_until text",
-    "staged_other_name": "external_id text, name text, name_key text, kind text",
-    "staged_member": "external_id text, email text, email_domain text, role text",
-}
-
-
-def import_file(path: Path, progress: Callable[[int], None] = lambda _read: None) -> Report:
-    """Bring a file in, all or nothing of what is not refused; ``progress`` hears how many bytes were read."""
-    report = Report()
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('import organizations'))")
-        for table, columns in STAGED.items():
-            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
-            cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP")
+    ``remove_missing``: the file is all that the source has; see above. Where that is a greater share than
+    ``most_removed`` nothing is taken away. ``dry_run``: the report alone.
+    """
+    report = report or Report()
+    with merging.Merge(report, full=remove_missing, dry_run=dry_run) as merge:
         for batch in _checked(path, progress):
             report.rows += batch.rows
             report.read_as = report.read_as or batch.read_as
             report.refused += batch.refused
-            for table, lines in batch.staged.items():
-                if lines:
-                    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                        copy.write("".join(lines))
-        _merge(cursor, report)
-    with connection.cursor() as cursor:
-        for model in (Organization, Domain, OtherName, Member):
-            cursor.execute(f"ANALYZE {model._meta.db_table}")
+            for part in batch.slices:
+                merge.add(part, batch.columns)
+        merge.finish(most_removed=most_removed)
     report.refused.sort(key=lambda each: each.line)
     return report
 
@@ -115,9 +111,11 @@ def _checked(path: Path, progress: Callable[[int], None]) -> Iterator[Batch]:
 
 
 def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
-    """Read and check rows of the file: what is right goes to its table, what is not is refused with a reason."""
+    """Read and check rows of the file: what is not right is refused with a reason."""
     batch = Batch(rows=len(rows))
+    checked: list[Row] = []
     for line, row in rows:
+        batch.columns = batch.columns or frozenset(row)
         external_id, name = _clean(row["external_id"]), _clean(row["name"])
         country = row.get("country", "").strip()
         origin = row.get("origin", "").strip() or Organization.Origin.DIRECT_ORDER.value
@@ -128,11 +126,21 @@ def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
         if problem:
             batch.refused.append(Refused(line, problem))
             continue
-        batch.staged["staged_organization"].append(
-            _line(line, uuid.uuid7(), external_id, name, normalize.name_key(name), normalize.name_start(name),
-                  country_names.find(country), _clean(row.get("vertical", ""))[:40], "t" if partner else "f", origin)
-        )  # fmt: skip
-        _check_parts(batch, line, external_id, row)
+        checked.append(
+            Row(
+                line=line,
+                external_id=external_id,
+                name=name,
+                country=country_names.find(country) if "country" in row else None,
+                vertical=_clean(row["vertical"])[:40] if "vertical" in row else None,
+                is_partner=partner if "is_partner" in row else None,
+                origin=origin,
+                status=_status(batch, line, row),
+                **_use(batch, line, row),
+                **_check_parts(batch, line, row),
+            )
+        )
+    batch.slices = merging.sliced(checked)
     return batch
 
 
@@ -148,7 +156,50 @@ def _problem(external_id: str, name: str, country: str, origin: str) -> str:
     return ""
 
 
-def _check_parts(batch: Batch, line: int, external_id: str, row: dict[str, str]) -> None:
+def _status(batch: Batch, line: int, row: dict[str, str]) -> str | None:
+    status = row.get("status", "").strip().lower()
+    if status and status not in {merging.OPEN, merging.CLOSED}:
+        batch.refused.append(Refused(line, f"A status is open or closed: {status[:80]}"))
+        return None
+    return status or None
+
+
+def _use(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]:
+    """What other systems know of the use; all of it or, where something is wrong, nothing."""
+    found: dict[str, Any] = dict.fromkeys(("users", "active_users", "subscriptions", "last_activity"))
+    for field_name, column in _FIGURES.items():
+        text = row.get(column, "").strip()
+        number = pasted_text.whole_number(text)
+        if text and (number is None or number >= 2**31):
+            batch.refused.append(Refused(line, f"What {column} has is a whole number, such as 1250: {text[:80]}"))
+            return dict.fromkeys(found)
+        found[field_name] = number
+    if found["active_users"] is not None and found["users"] is not None and found["active_users"] > found["users"]:
+        batch.refused.append(Refused(line, "There are not more active_users than users."))
+        return dict.fromkeys(found)
+    text = row.get("last_activity", "").strip()
+    if text:
+        moment = _moment(text)
+        if moment is None or moment > timezone.now() + use.CLOCKS_DIFFER:
+            reason = (
+                f"A last_activity is a past date such as 2026-01-31, or a time such as 2026-01-31T12:00Z: {text[:80]}"
+            )
+            batch.refused.append(Refused(line, reason))
+            return dict.fromkeys(found)
+        found["last_activity"] = moment.isoformat()
+    return found
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]:
+    domains: list[tuple[str, str]] = []
     for status, text in _parts(row.get("domains", ""), _DOMAINS, "verified"):
         domain, at, until = text.partition("@") if status == Domain.Status.FORMER else (text, "", "")
         until = until.strip()
@@ -157,17 +208,19 @@ def _check_parts(batch: Batch, line: int, external_id: str, row: dict[str, str])
             batch.refused.append(Refused(line, reason))
             continue
         name = pasted_text.domain(domain)
-        registrable = normalize.registrable_domain(name)
-        if not registrable or len(name) > 253:
+        if not normalize.registrable_domain(name) or len(name) > 253:
             batch.refused.append(Refused(line, f"A domain is like contoso.com: {text[:80]}"))
             continue
-        label = normalize.domain_label(name)[:63]
-        batch.staged["staged_domain"].append(_line(line, external_id, name, registrable, label, status, until))
+        domains.append((merging.until(status, until), name))
+    # Of one domain the last one counts: what is used now comes after what was used before.
+    domains.sort(key=lambda each: (not each[0].startswith(Domain.Status.FORMER), each[0]))
+    other_names: list[tuple[str, str]] = []
     for kind, text in _parts(row.get("other_names", ""), _NAMES, "trading"):
         if len(text) > 200:
             batch.refused.append(Refused(line, f"Another name has 1 to 200 characters: {text[:80]}"))
             continue
-        batch.staged["staged_other_name"].append(_line(external_id, text, normalize.name_key(text), kind))
+        other_names.append((kind, text))
+    members: list[tuple[str, str]] = []
     for role, text in _parts(row.get("members", ""), _ROLES, "user"):
         found = pasted_text.emails(text)
         email = normalize.email_key(found[0])
@@ -175,7 +228,8 @@ def _check_parts(batch: Batch, line: int, external_id: str, row: dict[str, str])
         if len(found) > 1 or not email.partition("@")[0] or "." not in domain or len(email) > 254:
             batch.refused.append(Refused(line, f"A member is an email address: {text[:80]}"))
             continue
-        batch.staged["staged_member"].append(_line(external_id, email, domain, role))
+        members.append((role, email))
+    return {"domains": tuple(domains), "other_names": tuple(other_names), "members": tuple(members)}
 
 
 def _parts(text: str, kinds: frozenset[str], default: str) -> Iterator[tuple[str, str]]:
@@ -195,100 +249,3 @@ def _clean(text: str) -> str:
     if text.isprintable():
         return text.strip()
     return "".join(char for char in text if char.isprintable() or char == " ").strip()
-
-
-def _line(*values: object) -> str:
-    """A line of COPY's text format. Values hold no control characters; only the backslash needs care."""
-    return "\t".join(str(value).replace("\\", "\\\\") for value in values) + "\n"
-
-
-def _merge(cursor: Any, report: Report) -> None:
-    """Merge what is staged into the directory; only what differs is written."""
-    cursor.execute("ANALYZE staged_organization")
-    cursor.execute(
-        """DELETE FROM staged_organization s USING (
-               SELECT external_id, min(line) AS first FROM staged_organization GROUP BY 1 HAVING count(*) > 1
-           ) twice WHERE s.external_id = twice.external_id AND s.line > twice.first RETURNING s.line, twice.first"""
-    )
-    for line, first in cursor.fetchall():
-        reason = f"The external id is in line {first} already; what that line says is kept."
-        report.refused.append(Refused(line, reason))
-    cursor.execute(
-        """INSERT INTO orgs_organization AS o (public_id, external_id, name, name_key, name_start, country, vertical,
-                is_partner, origin, account_created_at, user_count, active_user_count, active_subscription_count)
-            SELECT public_id, external_id, name, name_key, name_start, country, vertical, is_partner, origin,
-                %s, 0, 0, 0
-            FROM staged_organization ORDER BY line
-            ON CONFLICT (external_id) DO UPDATE SET name = excluded.name, name_key = excluded.name_key,
-                name_start = excluded.name_start, country = excluded.country, vertical = excluded.vertical,
-                is_partner = excluded.is_partner
-            WHERE (o.name, o.name_key, o.country, o.vertical, o.is_partner)
-                  IS DISTINCT FROM (excluded.name, excluded.name_key, excluded.country, excluded.vertical,
-                                    excluded.is_partner)""",
-        [timezone.now()],
-    )
-    report.organizations = cursor.rowcount
-    cursor.execute("DROP TABLE IF EXISTS pg_temp.staged_id")
-    cursor.execute("CREATE TEMPORARY TABLE staged_id (external_id text PRIMARY KEY, id bigint) ON COMMIT DROP")
-    cursor.execute(
-        "INSERT INTO staged_id SELECT external_id, id FROM orgs_organization "
-        "WHERE external_id IN (SELECT external_id FROM staged_organization)"
-    )
-    cursor.execute("ANALYZE staged_id")
-    _merge_domains(cursor, report)
-    cursor.execute(
-        """INSERT INTO orgs_othername (organization_id, name, name_key, kind)
-           SELECT DISTINCT ON (i.id, s.name) i.id, s.name, s.name_key, s.kind
-           FROM staged_other_name s JOIN staged_id i USING (external_id) ORDER BY i.id, s.name
-           ON CONFLICT (organization_id, name) DO UPDATE SET kind = excluded.kind, name_key = excluded.name_key
-           WHERE (orgs_othername.kind, orgs_othername.name_key) IS DISTINCT FROM (excluded.kind, excluded.name_key)"""
-    )
-    report.other_names = cursor.rowcount
-    cursor.execute(
-        """INSERT INTO orgs_member (organization_id, email, email_domain, role)
-           SELECT DISTINCT ON (i.id, s.email) i.id, s.email, s.email_domain, s.role
-           FROM staged_member s JOIN staged_id i USING (external_id) ORDER BY i.id, s.email
-           ON CONFLICT (organization_id, email) DO UPDATE SET role = excluded.role
-           WHERE orgs_member.role IS DISTINCT FROM excluded.role"""
-    )
-    report.members = cursor.rowcount
-    cursor.execute(
-        """UPDATE orgs_organization o SET user_count = counted.users FROM (
-               SELECT m.organization_id, count(*) AS users FROM orgs_member m
-               WHERE m.organization_id IN (
-                   SELECT i.id FROM staged_id i JOIN staged_member s USING (external_id))
-               GROUP BY 1) counted
-           WHERE counted.organization_id = o.id AND o.user_count IS DISTINCT FROM counted.users"""
-    )
-    if report.organizations or report.other_names or report.domains:
-        words.rebuild()
-
-
-def _merge_domains(cursor: Any, report: Report) -> None:
-    """Domains: one that another organization has claimed can't be claimed again."""
-    cursor.execute(
-        """WITH claimed AS (
-               SELECT s.ctid AS row, s.line, s.name, i.id,
-                      row_number() OVER (PARTITION BY s.name ORDER BY s.line) AS nth
-               FROM staged_domain s JOIN staged_id i USING (external_id) WHERE s.status = 'claimed'
-           ), taken AS (
-               SELECT c.row, c.line, c.name FROM claimed c WHERE c.nth > 1 OR EXISTS (
-                   SELECT 1 FROM orgs_domain d
-                   WHERE d.name = c.name AND d.status = 'claimed' AND d.organization_id <> c.id)
-           ), gone AS (DELETE FROM staged_domain s USING taken t WHERE s.ctid = t.row)
-           SELECT line, name FROM taken"""
-    )
-    for line, name in cursor.fetchall():
-        report.refused.append(Refused(line, f"A domain is claimed by one organization alone; another has {name}."))
-    cursor.execute(
-        """INSERT INTO orgs_domain (organization_id, name, registrable, label, status, used_until)
-           SELECT DISTINCT ON (i.id, s.name) i.id, s.name, s.registrable, s.label, s.status, s.used_until
-           FROM staged_domain s JOIN staged_id i USING (external_id)
-           ORDER BY i.id, s.name, s.status = 'former', s.status, s.used_until DESC
-           ON CONFLICT (organization_id, name) DO UPDATE SET status = excluded.status,
-               used_until = CASE excluded.status WHEN 'former'
-                   THEN coalesce(nullif(excluded.used_until, ''), orgs_domain.used_until) ELSE '' END
-           WHERE orgs_domain.status IS DISTINCT FROM excluded.status
-               OR (excluded.used_until <> '' AND orgs_domain.used_until <> excluded.used_until)"""
-    )
-    report.domains = cursor.rowcount

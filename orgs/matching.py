@@ -117,13 +117,16 @@ def search_by_domain(
 
 
 def get_candidate(*, public_id: UUID, email: str, company_name: str, viewer: Viewer = FULL) -> Candidate | None:
-    """One organization as a card again; None where there is none with this id."""
-    organization = Organization.objects.filter(public_id=public_id).values_list("pk", flat=True).first()
+    """One organization as a card again; None where there is none with this id, or it has closed."""
+    open_ones = Organization.objects.filter(public_id=public_id, closed_at=None)
+    organization = open_ones.values_list("pk", flat=True).first()
     if organization is None:
         return None
     question = _question(email, company_name)
     found, slots = _found(question, viewer, also=[organization])
     found = {pk: one for pk, one in found.items() if pk == organization}
+    if not found:  # closed a moment ago
+        return None
     ranking_of = _rank(question, found, slots)
     return next(iter(_candidates(question, found, ranking_of, [organization], viewer, limit=1, chosen=True)), None)
 

@@ -46,6 +46,14 @@ class Organization(models.Model):
     active_user_count = models.PositiveIntegerField(default=0)
     active_subscription_count = models.PositiveIntegerField(default=0)
     last_activity_at = models.DateTimeField(null=True, blank=True)
+    # What other systems reported of its use, and when; None: nothing. See orgs.use for how it counts with our own.
+    reported_user_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    reported_active_user_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    reported_subscription_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    reported_activity_at = models.DateTimeField(null=True, blank=True, editable=False)
+    reported_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Since when it is closed: never offered any more, for orders that have it as readable as before.
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("organization")
@@ -91,6 +99,8 @@ class OtherName(models.Model):
     name = models.CharField(max_length=200)
     name_key = models.CharField(max_length=200, editable=False)
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.TRADING)
+    # Whether an import brought it: then an import may take it away again. What people here made stays.
+    imported = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         verbose_name = _("other name")
@@ -144,6 +154,9 @@ class Domain(models.Model):
         db_default="",
         help_text=_("For a former domain, if known: a year or a date, such as 2022 or 2022-06-30."),
     )
+
+    # Whether an import brought it: then an import may take it away again. What people here made stays.
+    imported = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = DomainQuerySet.as_manager()
 
@@ -216,6 +229,8 @@ class Member(models.Model):
     given_at = models.DateTimeField(null=True, blank=True, editable=False)
     given_until = models.DateTimeField(null=True, blank=True, editable=False)
     role_before = models.CharField(max_length=12, blank=True, editable=False, db_default="")
+    # Whether an import brought it: then an import may take it away again. What people here made stays.
+    imported = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         verbose_name = _("member")
@@ -294,15 +309,22 @@ class LikelyDuplicate(models.Model):
 
 
 class Word(models.Model):
-    """A word of the directory's names, and in how many organizations it is (as of the last rebuild: a hint)."""
+    """A word of the directory's names, and in how many organizations it is (as of the last count: a hint).
 
-    word = models.CharField(max_length=60, primary_key=True)
+    Not unique: two people who bring the same new word at once don't wait for each other, and the next count keeps one
+    row of it (orgs.words.recount).
+    """
+
+    word = models.CharField(max_length=60)
     organizations = models.PositiveIntegerField(default=1)
     sound = models.CharField(max_length=30, default="")  # see orgs.terms.sound
     country = models.CharField(max_length=2, default="")  # where nearly all organizations with this word are
 
     class Meta:
-        indexes = [models.Index(fields=["sound"], condition=~models.Q(sound=""), name="word_sound")]
+        indexes = [
+            models.Index(fields=["word"], name="orgs_word_word"),
+            models.Index(fields=["sound"], condition=~models.Q(sound=""), name="word_sound"),
+        ]
 
     def __str__(self) -> str:
         return self.word
@@ -322,20 +344,18 @@ class Spelling(models.Model):
 
 
 class Posting(models.Model):
-    """Organizations that have a word in one of their names; a word can have several rows.
+    """An organization that has a word in one of its names.
 
     Only a hint where to look: an organization that has lost the word, or is gone, may still be listed, so it is
     no foreign key; the names themselves decide.
     """
 
+    pk = models.CompositePrimaryKey("word", "organization_id")
     word = models.CharField(max_length=60)
-    organization_ids = ArrayField(models.BigIntegerField())
-
-    class Meta:
-        indexes = [models.Index(fields=["word"], name="posting_word")]
+    organization_id = models.BigIntegerField()
 
     def __str__(self) -> str:
-        return f"{self.word}: {len(self.organization_ids)}"
+        return f"{self.word}: {self.organization_id}"
 
 
 class WordPair(models.Model):

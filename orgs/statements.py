@@ -84,7 +84,7 @@ WITH ties AS MATERIALIZED (
     UNION ALL
     SELECT given.id, 'given' FROM unnest(%(given)s::bigint[]) AS given(id)
 ), tied AS (SELECT id, array_agg(DISTINCT tie) AS ties FROM ties GROUP BY id)
-SELECT tied.ties, 0::float, {_FACTS} FROM tied JOIN orgs_organization o ON o.id = tied.id
+SELECT tied.ties, 0::float, {_FACTS} FROM tied JOIN orgs_organization o ON o.id = tied.id WHERE o.closed_at IS NULL
 """  # noqa: S608 — names and numbers of ours only
 
 # By words: what each word of the question is known as (itself, what it is paired with, how it may be misspelt or
@@ -185,11 +185,12 @@ WITH directory AS (
     SELECT id, sum(weight) AS weight FROM (
         SELECT posting.id, chosen.weight FROM chosen
         CROSS JOIN LATERAL (
-            SELECT unnest(organization_ids) AS id FROM orgs_posting WHERE word = chosen.word LIMIT {MOST_POSTINGS}
+            SELECT organization_id AS id FROM orgs_posting WHERE word = chosen.word LIMIT {MOST_POSTINGS}
         ) posting
     ) found GROUP BY id ORDER BY 2 DESC, id LIMIT {MOST_BY_WORDS}
 )
 SELECT NULL::text[], by_words.weight, {_FACTS} FROM by_words JOIN orgs_organization o ON o.id = by_words.id
+WHERE o.closed_at IS NULL
 UNION ALL
 SELECT ARRAY[arm, slot::text, word, country, organizations::text, (SELECT size FROM directory)::text], quality,
        NULL, NULL, {", ".join(["NULL"] * len(COLUMNS))}

@@ -38,6 +38,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from orgs import pasted_text
+from orgs.actions import record_sign_in
 from orgs.normalize import email_key
 from provisioning import emails
 from provisioning.models import Part, SignInCode, User
@@ -134,6 +135,7 @@ def use_code(email: str, typed: str) -> bool:
             if row.user_id and row.wrong < MAX_WRONG and compare_user_code(actual=typed, expected=code_of(row)):
                 row.used_at = now
                 row.save(update_fields=["used_at"])
+                record_sign_in(email=email)
                 return True
         SignInCode.objects.filter(pk__in=[row.pk for row in rows]).update(wrong=F("wrong") + 1)
     return False

@@ -25,6 +25,7 @@ from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
+from orgs import words
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import access, actions, emails, history, links, sign_in, webhooks
 from provisioning.models import Event, Mail, SignInCode
@@ -183,9 +184,10 @@ def sweep(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.recount_use", pass_context=False)
 @_one_at_a_time
 def recount_use(timestamp: int) -> None:
-    """Note what changes by time alone: users who are not active any more, subscriptions that ended."""
+    """Note what changes by time alone: users who are not active any more, subscriptions that ended; count words."""
     note_ended_subscriptions()
     recount_all()
+    words.recount()
 
 
 @app.periodic(cron="47 3 * * *")

@@ -107,7 +107,7 @@ def ask_administrators(
     if order.state not in UNMAPPED:
         raise too_late(order)
     refuse_closed(order)
-    target = Organization.objects.filter(public_id=organization).first()
+    target = Organization.objects.filter(public_id=organization, closed_at=None).first()
     if target is None:
         raise OrganizationGone
     if order.state != Order.State.HELD:

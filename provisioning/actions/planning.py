@@ -152,7 +152,8 @@ def is_own_company(*, order: Order, by: User, partner: Choice | None, customer: 
 
 def _existing(chosen: Iterable[tuple[Which, Choice]]) -> dict[UUID, Organization]:
     ids = [choice.public_id for _which, choice in chosen if isinstance(choice, Existing)]
-    return {each.public_id: each for each in Organization.objects.filter(public_id__in=ids)} if ids else {}
+    found = Organization.objects.filter(public_id__in=ids, closed_at=None) if ids else ()
+    return {each.public_id: each for each in found}
 
 
 def _planned(which: Which, choice: Choice, found: Mapping[UUID, Organization]) -> PlannedOrganization:

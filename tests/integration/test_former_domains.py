@@ -65,7 +65,7 @@ HEADER = "external_id,name,domains\n"
 def bring(tmp_path: Path) -> Any:
     """Import a file with these rows and return the report."""
 
-    def imported(*rows: str) -> importing.Report:
+    def imported(*rows: str) -> Report:
         path = tmp_path / "organizations.csv"
         path.write_text(HEADER + "".join(f"{row}\n" for row in rows), encoding="utf-8")
         return importing.import_file(path)

@@ -1,4 +1,4 @@
-"""Bringing organizations in from a file: upsert, refusals with lines and reasons, all or nothing."""
+"""Bringing organizations in from a file: upsert, refusals with lines and reasons, what a second run finds."""
 
 from __future__ import annotations
 
@@ -110,16 +110,6 @@ def test_domain_is_claimed_by_one_organization_alone(file: Path) -> None:
     report = importing.import_file(file)
     assert [each.line for each in report.refused] == [2]
     assert Domain.objects.get(name="contoso.de").organization.external_id == "c1"
-
-
-def test_nothing_is_half_done_after_a_crash(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("orgs.words.rebuild", crash)
-    with pytest.raises(KeyboardInterrupt):
-        importing.import_file(file)
-    assert Organization.objects.count() == 0
 
 
 def test_file_without_the_columns_is_refused_with_a_sentence(file: Path) -> None:

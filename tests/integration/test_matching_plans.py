@@ -59,7 +59,7 @@ ARMS = {
         *("orgs_othername_organization_id", "orgs_domain_organization_id"),
     ),
     statements.BY_WORDS: (
-        *("orgs_word_", "word_sound", "spelling_key", "word_pair_once", "posting_word"),
+        *("orgs_word_", "word_sound", "spelling_key", "word_pair_once", "orgs_posting_pkey"),
         *("orgs_organization_pkey", "orgs_othername_organization_id", "orgs_domain_organization_id"),
     ),
 }
