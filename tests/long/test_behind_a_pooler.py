@@ -323,7 +323,9 @@ def test_people_finish_behind_a_pooler_while_an_import_runs(product: Product, tm
     assert Mail.objects.filter(event="set_up_confirmation").count() >= len(PEOPLE)
     assert f"{len(PEOPLE)} histories are whole" in product.manage("verify_history")
     assert "Traceback" not in product.logs(), product.logs()
-    assert "ERROR" not in product.logs(), product.logs()
+    errors = [line for line in product.logs().splitlines() if " ERROR " in line]
+    # Whoever asks for a PDF before its turn is asked to wait, which Django logs as an error.
+    assert [line for line in errors if not re.search(r"Service Unavailable: /orders/\S+/summary\.pdf$", line)] == []
 
 
 SAY = "import json, django; django.setup(); from provisioning import database; print(json.dumps(database.%s()))"
