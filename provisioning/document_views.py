@@ -26,9 +26,9 @@ from provisioning.pages import page
 from subscriptions import documents
 from subscriptions.models import Document
 
-# A download waits so many seconds for the worker to make it, then for a turn to make it here; then a page says that it
-# is being made, and asks again after a while.
-WORKERS, OWN, AGAIN = 1.5, 0.25, 1
+# A download waits so many seconds for the worker to make it, and is made here where a turn is free; otherwise a page
+# says that it is being made, and asks again after a while.
+WORKERS, AGAIN = 1.5, 1
 # Codes that we don't know, from one network in an hour. Of 2^60 codes, a guess has no chance anyhow.
 UNKNOWN_CODES = 30
 _AN_HOUR = timedelta(hours=1)
@@ -70,7 +70,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     content = copy.wait(WORKERS if _is_being_made(copy.document) else 0)
     if content is None:
         try:
-            content = documents.copy_for(access.order, **who).make(wait=OWN)
+            content = documents.copy_for(access.order, **who).make(wait=0)
         except documents.Busy:
             # No error: it is on its way. Browsers without JavaScript know this header, programs the other one.
             page = render(request, "summary_being_made.html", {"order": access.order, "access": access}, status=202)

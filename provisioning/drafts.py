@@ -55,7 +55,7 @@ def load(order_id: int) -> Draft:
 
 
 def draft_of(order: Order) -> Draft:
-    """Return the draft of an order whose draft was read with it, as ``load`` does."""
+    """Return an order's draft as ``load`` does, without asking again where it was read with the order."""
     return readable(getattr(order, "draft", None) or Draft(order=order))
 
 

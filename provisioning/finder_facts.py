@@ -151,6 +151,10 @@ class FinderFacts:
     def _partner_of(self) -> frozenset[int]:
         return searches.partner_of(self.access.user)
 
+    @cached_property
+    def _shown_so_far(self) -> Sequence[int]:
+        return searches.standing_of(self.order, self.access.user).shown
+
     def _seen_by(self, question: Question) -> Viewer:
         return searches.viewer(self.order, self.access.user, named=question.named, partner_of=self._partner_of)
 
@@ -259,8 +263,7 @@ class FinderFacts:
         if asked is None:
             return None
         if (asked, public_id) not in self._shown_again:
-            shown = searches.standing_of(self.order, self.access.user).shown
-            candidate = searches.again(public_id, asked, self._seen_by(asked), shown)
+            candidate = searches.again(public_id, asked, self._seen_by(asked), self._shown_so_far)
             self._shown_again[asked, public_id] = candidate
         return self._shown_again[asked, public_id]
 

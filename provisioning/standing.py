@@ -52,7 +52,7 @@ def last_request(access: Access) -> AccessRequest | None:
 
 def subjects(order: Order) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return what can be asked about, by step: ("step", the whole step) and ("step.field", label) of each field."""
-    entries = drafts.load(order.pk).steps.get("set_up", {})
+    entries = drafts.draft_of(order).steps.get("set_up", {})
     kept = readable(SETUP, {name: entry["answer"] for name, entry in entries.items()})
     answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}, **kept}
     found = []
@@ -71,7 +71,7 @@ def subjects(order: Order) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def answered(order: Order) -> list[dict[str, Any]]:
     """Return what is answered of the set-up, by step: title, step, rows (label, value), by (address) and at."""
-    entries = drafts.load(order.pk).steps.get("set_up", {})
+    entries = drafts.draft_of(order).steps.get("set_up", {})
     return [
         {
             "title": step.label,
@@ -106,7 +106,7 @@ def chain(access: Access) -> list[dict[str, Any]]:
 
 def progress(order: Order) -> dict[str, int]:
     """Return how many steps of the set-up are answered, of how many."""
-    entries = drafts.load(order.pk).steps.get("set_up", {})
+    entries = drafts.draft_of(order).steps.get("set_up", {})
     kept = readable(SETUP, {name: entry["answer"] for name, entry in entries.items()})
     answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}, **kept}
     names = [step.name for step in applicable(SETUP, answers)]

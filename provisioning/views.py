@@ -183,7 +183,7 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
 def delegated(request: HttpRequest, number: str) -> HttpResponse:
     """Where the customer's set-up stands, and taking it over."""
     with transaction.atomic():
-        access = access_to(request.user, number, lock=request.method == "POST")
+        access = access_to(request.user, number, lock=request.method == "POST", steps=True)
         if not access.may(May.TAKE_OVER):
             return redirect("order", number=number)
         if request.method == "POST":

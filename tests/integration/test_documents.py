@@ -29,7 +29,7 @@ from pytest_django import Settings
 from orgs.models import Organization
 from provisioning import actions, links, tasks
 from provisioning.document_views import UNKNOWN_CODES
-from provisioning.models import Webhook
+from provisioning.models import Mail, Webhook
 from subscriptions import documents, pdf
 from subscriptions.documents import Standing, verify
 from subscriptions.models import Document, KeptPdf, Location, Order, OrderLine, Site, Subscription
@@ -284,8 +284,10 @@ def test_download_waits_for_the_pdf_that_a_worker_is_making() -> None:
 
 
 def jobs(name: str) -> list[ProcrastinateJob]:
-    """The jobs of this task, in the order in which they were deferred."""
-    return list(ProcrastinateJob.objects.filter(task_name=f"provisioning.tasks.{name}").order_by("pk"))
+    """The jobs of this task for the rows of this test, in the order in which they were deferred."""
+    rows = Mail if name == "send_mail" else Document
+    own = ProcrastinateJob.objects.filter(args__pk__in=list(rows.objects.values_list("pk", flat=True)))
+    return list(own.filter(task_name=f"provisioning.tasks.{name}").order_by("pk"))
 
 
 def test_readers_own_language_is_made_first_and_by_itself() -> None:
