@@ -18,6 +18,7 @@ from django.utils import translation
 from orgs import importing, normalize, wording
 from orgs.cards import Viewer
 from orgs.matching import Candidate, Result, find_candidates, get_candidate, near_duplicates, search_by_domain
+from orgs.merging import Report
 from orgs.models import Domain, LikelyDuplicate, Organization
 from orgs.ranking import Code
 from orgs.words import rebuild
