@@ -264,7 +264,7 @@ def _set_lines(order: Order, rows: list[dict[str, object]]) -> None:
     """Let ``order.lines.all()`` be these rows, as ``prefetch_related`` would."""
     lines = order.lines.all()
     lines._result_cache = [OrderLine.from_db(DEFAULT_DB_ALIAS, _LINE, [row[name] for name in _LINE]) for row in rows]
-    lines._prefetch_done = True
+    lines._prefetch_done = True  # type: ignore[attr-defined]
     order._prefetched_objects_cache = {"lines": lines}  # type: ignore[attr-defined]
 
 

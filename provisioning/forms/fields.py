@@ -13,6 +13,7 @@ import email_validator
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import flatatt
+from django.forms.widgets import ChoiceWidget
 from django.utils import timezone
 from django.utils.choices import BaseChoiceIterator, CallableChoiceIterator
 from django.utils.html import escape, format_html, format_html_join
@@ -156,7 +157,7 @@ class WholeNumberField(forms.IntegerField):
         return storable(str(data), 40) if isinstance(data, str | int) else ""
 
 
-class FixedChoices(BaseChoiceIterator):  # type: ignore[misc]  # Django's stubs leave its type out
+class FixedChoices(BaseChoiceIterator):
     """Choices that are the same for everybody who reads one language, with their options as HTML, made once.
 
     A group is a heading with its choices. Nothing changes an object of this class: forms share it.
@@ -211,7 +212,7 @@ class Select(forms.Select):
 class ChoiceField(forms.ChoiceField):
     """One of several; anything else gets the same sentence as no choice at all."""
 
-    widget = Select
+    widget: type[ChoiceWidget] = Select
 
     def __init__(self, *, expected: Words, **kwargs: Any) -> None:
         super().__init__(error_messages={"required": expected, "invalid_choice": expected}, **kwargs)
