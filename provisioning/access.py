@@ -230,7 +230,7 @@ def access_to(
     """Return this person's access to the order with this number.
 
     ``lock`` locks the order's row until the transaction ends. ``steps`` reads in the same statement what each step of
-    the wizards needs besides: the order's lines, its draft, and its organizations. Raises Http404, alike for an order
+    the wizards needs besides: the order's lines, its draft, and its customer. Raises Http404, alike for an order
     that doesn't exist and for one that this person has no part in.
     """
     if not isinstance(user, User):
@@ -255,7 +255,7 @@ _LINE: Final = tuple(field.attname for field in OrderLine._meta.concrete_fields)
 
 def _with_steps(parts: QuerySet[Part]) -> QuerySet[Part]:
     lines = OrderLine.objects.filter(order=OuterRef("order")).order_by(*OrderLine._meta.ordering or ())
-    return parts.select_related("order__draft", "order__customer", "order__partner", "rests_on").annotate(
+    return parts.select_related("order__draft", "order__customer", "rests_on").annotate(
         lines=ArraySubquery(lines.values_list(JSONObject(**{name: name for name in _LINE})))
     )
 

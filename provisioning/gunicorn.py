@@ -34,6 +34,8 @@ bind = f"0.0.0.0:{_port}" if _port else "127.0.0.1:8000"
 # database. The application is loaded once, before the fork: processes share memory, and it is checked once.
 worker_class = "gthread"
 threads = 8
+# A thread uses one connection at a time.
+os.environ.setdefault("DATABASE_POOL", str(threads + 1))
 preload_app = True
 # Longer than a proxy keeps an idle connection (nginx: 60 s): whoever closes first must not be this side, as the other
 # one may be sending its next request just then.

@@ -22,7 +22,6 @@ from django.db.models import Q
 from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
-from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
 from orgs import words
@@ -206,15 +205,9 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
 
 
 async def retry_stalled(manager: JobManager) -> None:
-    """Queue the jobs of dead workers again; those that come periodically are dropped.
-
-    One of these may wait in the queue already, and its queueing lock takes no second one.
-    """
+    """Queue the jobs of dead workers again."""
     for job in await manager.get_stalled_jobs():
-        if job.queueing_lock:
-            await manager.finish_job(job, Status.FAILED, delete_job=True)
-        else:
-            await manager.retry_job(job)
+        await manager.retry_job(job)
 
 
 def send_waiting(*, grace: timedelta = GRACE) -> int:

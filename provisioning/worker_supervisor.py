@@ -23,10 +23,10 @@ from procrastinate.connector import Notify
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
-from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.retry import BaseRetryStrategy
 from procrastinate.worker import Worker
 
+from provisioning.database import WORKER_POOL, WorkerConnector
 from provisioning.database_errors import connection_is_refused, database_is_away
 from provisioning.tasks import retry_stalled
 
@@ -53,11 +53,11 @@ class RetryAfterOutage(BaseRetryStrategy):
         return None
 
 
-class WatchedConnector(PsycopgConnector):
+class WatchedConnector(WorkerConnector):
     """A connector that says when a statement failed because the database is away, and that can be opened again."""
 
-    def __init__(self, *, size: int) -> None:
-        super().__init__(kwargs=connector_params(), min_size=1, max_size=size, timeout=2, reconnect_timeout=1)
+    def __init__(self) -> None:
+        super().__init__(kwargs=connector_params(), min_size=1, max_size=WORKER_POOL, timeout=2, reconnect_timeout=1)
         self.lost = asyncio.Event()
 
     @contextlib.contextmanager
@@ -122,9 +122,9 @@ class Supervisor:
             asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
         self.app.perform_import_paths()  # type: ignore[no-untyped-call]
         for task in self.app.tasks.values():
-            if task.retry_strategy is None and not task.queueing_lock:  # what has one comes periodically
+            if task.retry_strategy is None:
                 task.retry_strategy = RetryAfterOutage()
-        connector = WatchedConnector(size=self.options.get("concurrency", 1))
+        connector = WatchedConnector()
         with self.app.replace_connector(connector):
             while await self._database_answers():
                 try:

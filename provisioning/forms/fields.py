@@ -13,6 +13,7 @@ import email_validator
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import flatatt
+from django.forms.widgets import ChoiceWidget
 from django.utils import timezone
 from django.utils.choices import BaseChoiceIterator, CallableChoiceIterator
 from django.utils.html import escape, format_html, format_html_join
@@ -226,7 +227,7 @@ class Select(forms.Select):
 class ChoiceField(forms.ChoiceField):
     """One of several; anything else gets the same sentence as no choice at all."""
 
-    widget: type[forms.Widget] = Select
+    widget: type[ChoiceWidget] = Select
 
     def __init__(self, *, expected: Words, **kwargs: Any) -> None:
         super().__init__(error_messages={"required": expected, "invalid_choice": expected}, **kwargs)

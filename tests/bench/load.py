@@ -229,7 +229,8 @@ def product(state: Path, port: int, threads: int) -> Iterator[dict[str, int]]:
     state.mkdir(parents=True, exist_ok=True)
     os.environ.pop("DATABASE_URL", None)
     os.environ |= {
-        "STATE_DIR": str(state), "PUBLIC_URL": f"http://127.0.0.1:{port}", "DJANGO_SETTINGS_MODULE": "provisioning.settings",
+        "STATE_DIR": str(state), "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "DJANGO_SETTINGS_MODULE": "provisioning.settings",
         "EMAIL_URL": f"filemail://{state / 'mail'}", "LOG_LEVEL": "WARNING", "ALLOWED_HOSTS": "127.0.0.1",
     }  # fmt: skip
     server = postgres.start(state)

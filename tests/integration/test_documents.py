@@ -295,7 +295,7 @@ def test_readers_own_language_is_made_first_and_by_itself() -> None:
     with override("de"):
         set_up(order)
     [first], [rest] = jobs("make_pdf"), jobs("make_pdfs")
-    assert first.priority > rest.priority
+    assert int(first.priority) > int(rest.priority)
     tasks.make_pdf.func(**first.args)
     german = signed_in(KIM)
     german.cookies["django_language"] = "de"
@@ -312,7 +312,7 @@ def test_pdfs_never_take_the_places_that_emails_need() -> None:
     assert None not in locks
     # procrastinate runs one job of a lock at a time; two more may wait for the vendor's systems.
     assert len(locks) + 2 < settings.WORKER_CONCURRENCY
-    assert all(job.priority > pdf.priority for job in jobs("send_mail") for pdf in pdfs)
+    assert all(int(job.priority) > int(pdf.priority) for job in jobs("send_mail") for pdf in pdfs)
 
 
 @pytest.mark.django_db(transaction=True)
