@@ -10,6 +10,6 @@ class OrgsConfig(AppConfig):
 
     def ready(self) -> None:
         """Say how the finder's statements are planned, on every connection that is made."""
-        from orgs import statements
+        from orgs.finder import statements
 
         connection_created.connect(statements.plan_once, dispatch_uid="orgs.statements.plan_once")

@@ -26,8 +26,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_countries import countries
 
-from orgs import normalize, words
+from orgs import search_index
 from orgs.models import Domain, Member, Organization, OtherName
+from orgs.names import normalize
 
 BATCH: Final = 10_000  # rows that one process reads and checks at a time
 AHEAD: Final = 4  # batches that wait to be written, at most
@@ -271,7 +272,7 @@ def _merge(cursor: Any, report: Report) -> None:
            WHERE counted.organization_id = o.id AND o.user_count IS DISTINCT FROM counted.users"""
     )
     if report.organizations or report.other_names or report.domains:
-        words.rebuild()
+        search_index.rebuild()
 
 
 def _merge_domains(cursor: Any, report: Report) -> None:

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
-from orgs import normalize, words
+from orgs import search_index
+from orgs.names import normalize
 
 
 class Organization(models.Model):
@@ -29,7 +30,7 @@ class Organization(models.Model):
     public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
     external_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
     name = models.CharField(max_length=200)
-    # Kept by save() and by the importer; see orgs.normalize for what the two keys mean.
+    # Kept by save() and by the importer; see orgs.names.normalize for what the two keys mean.
     name_key = models.CharField(max_length=200, editable=False)
     name_start = models.CharField(max_length=5, editable=False)
     country = CountryField(blank=True)
@@ -70,7 +71,7 @@ class Organization(models.Model):
             kwargs["update_fields"] = {*fields, "name_key", "name_start"}
         super().save(**kwargs)
         if fields is None or "name" in fields:
-            words.remember(self.pk, self.name_key)
+            search_index.index_names(self.pk, self.name_key)
 
 
 class OtherName(models.Model):
@@ -103,7 +104,7 @@ class OtherName(models.Model):
         """Keep the search key with the name it is made from."""
         self.name_key = normalize.name_key(self.name)
         super().save(**kwargs)
-        words.remember(self.organization_id, self.name_key)
+        search_index.index_names(self.organization_id, self.name_key)
 
 
 class Domain(models.Model):
@@ -144,7 +145,7 @@ class Domain(models.Model):
         self.registrable = normalize.registrable_domain(self.name)
         self.label = normalize.domain_label(self.name)[:63]
         super().save(**kwargs)
-        words.remember(self.organization_id, self.label)
+        search_index.index_names(self.organization_id, self.label)
 
 
 class Member(models.Model):
@@ -249,7 +250,7 @@ class Word(models.Model):
 
     word = models.CharField(max_length=60, primary_key=True)
     organizations = models.PositiveIntegerField(default=1)
-    sound = models.CharField(max_length=30, default="")  # see orgs.terms.sound
+    sound = models.CharField(max_length=30, default="")  # see orgs.names.terms.sound
     country = models.CharField(max_length=2, default="")  # where nearly all organizations with this word are
 
     class Meta:

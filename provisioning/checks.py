@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core import checks
 
-from subscriptions import fonts
+from subscriptions.summary import fonts
 
 _PANGO = "Install libpango-1.0-0, libpangoft2-1.0-0 and libharfbuzz-subset0 (Debian, Ubuntu), or pango (Homebrew)."
 

@@ -13,8 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.local import postgres
-from subscriptions.deadlines import MAX_DAYS
+from provisioning.local.database import postgres
+from subscriptions.rules.deadlines import MAX_DAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -100,7 +100,7 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
-# PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.postgres.
+# PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.database.postgres.
 DATABASES = {"default": env.db_url("DATABASE_URL", default=postgres.url(STATE_DIR))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
@@ -120,13 +120,13 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, str]] = []
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_orders"
-ACCOUNT_ADAPTER = "provisioning.sign_in.AccountAdapter"
+ACCOUNT_ADAPTER = "provisioning.people.sign_in.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # the code that signs in is the proof
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
-# How long a browser waits for a code, and how often it may try; provisioning.sign_in has the rest, and why.
+# How long a browser waits for a code, and how often it may try; provisioning.people.sign_in has the rest, and why.
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_LOGIN_TIMEOUT = 60 * 60
 ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
 ACCOUNT_RATE_LIMITS = False  # by network address they would lock out everybody behind the one of a mail scanner
@@ -206,7 +206,7 @@ except ValueError as _problem:
     raise ImproperlyConfigured("WEBHOOK_ALLOW_PRIVATE must be networks such as 10.2.0.0/16.") from _problem
 
 # Background work
-PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
+PROCRASTINATE_IMPORT_PATHS = ["provisioning.worker.tasks"]
 # A job is only a wake-up; the rows say what became of it. Four at once: an email need not wait for a slow webhook.
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": 4}
 

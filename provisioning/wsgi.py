@@ -6,7 +6,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from provisioning.local import commands, postgres
+from provisioning.local import commands
+from provisioning.local.database import postgres
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "provisioning.settings")
 if not os.environ.get("DATABASE_URL"):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from provisioning.local import cluster, environment, postgres
+from provisioning.local import environment
+from provisioning.local.database import cluster, postgres
 
 # These never look at the database, so they don't start it.
 _WITHOUT_DATABASE = {
@@ -30,9 +31,9 @@ def run(argv: list[str]) -> int:
     try:
         if command == "demo":
             environment.require_pango()
-            from provisioning.local import demo
+            from provisioning.local.demo import runner
 
-            return demo.main(argv[2:], state_dir())
+            return runner.main(argv[2:], state_dir())
         if command == "test":
             environment.require_pango()
             from provisioning.local import suite

@@ -22,14 +22,16 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from orgs.models import Organization
-from provisioning import actions, links, tasks
-from provisioning.document_views import UNKNOWN_CODES
+from provisioning import actions
 from provisioning.models import Webhook
-from subscriptions import documents
-from subscriptions.documents import Standing, verify
+from provisioning.pages.documents import UNKNOWN_CODES
+from provisioning.people import links
+from provisioning.worker import tasks
 from subscriptions.models import Document, KeptPdf, Location, Order, OrderLine, Site, Subscription
-from subscriptions.rules import SitePlan
-from subscriptions.summary import build
+from subscriptions.rules.validation import SitePlan
+from subscriptions.summary import documents
+from subscriptions.summary.documents import Standing, verify
+from subscriptions.summary.summary import build
 from tests.factories import a_delegated_order, a_mapped_order, an_organization, signed_in
 from tests.integration.test_pdf import packed, shown, text_of
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS
@@ -251,7 +253,7 @@ def test_never_more_than_two_are_made_at_once_by_all_processes_together(tmp_path
 @pytest.mark.django_db(transaction=True)
 def test_whoever_waits_too_long_is_told_that_it_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
     order = set_up(a_mapped_order(contact=KIM))
-    monkeypatch.setattr("provisioning.document_views.PATIENCE", 0.2)
+    monkeypatch.setattr("provisioning.pages.documents.PATIENCE", 0.2)
 
     with all_turns_taken():
         answer = download(order)

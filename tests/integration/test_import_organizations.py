@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from orgs import importing
-from orgs.matching import Result, find_candidates
+from orgs.finder.matching import Result, find_candidates
 from orgs.models import Domain, Member, Organization, OtherName
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -115,7 +115,7 @@ def test_nothing_is_half_done_after_a_crash(file: Path, monkeypatch: pytest.Monk
     def crash() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orgs.words.rebuild", crash)
+    monkeypatch.setattr("orgs.search_index.rebuild", crash)
     with pytest.raises(KeyboardInterrupt):
         importing.import_file(file)
     assert Organization.objects.count() == 0

@@ -12,10 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
 
-from orgs import statements, terms, words
-from orgs.matching import find_candidates
+from orgs import search_index
+from orgs.finder import statements
+from orgs.finder.matching import find_candidates
 from orgs.models import Domain, Member, Organization, OtherName
-from orgs.words import rebuild
+from orgs.names import terms
+from orgs.search_index import rebuild
 
 pytestmark = pytest.mark.django_db
 
@@ -141,4 +143,4 @@ def test_words_of_a_saved_organization_are_found_at_once_and_after_a_rebuild() -
     for _time in range(2):
         found = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
         assert [each.organization.name for each in found.candidates] == ["Zorblax Quantum Devices"]
-        words.rebuild()
+        search_index.rebuild()

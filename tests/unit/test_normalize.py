@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orgs import normalize, terms
+from orgs.names import normalize, terms
 
 
 @pytest.mark.parametrize(

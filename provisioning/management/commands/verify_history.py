@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from provisioning import chain
+from provisioning.history import verification
 from subscriptions.models import Order
 
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no order {number}.")
         checked = broken = 0
         for order in orders.iterator():
-            result = chain.check(order, expect=expect)
+            result = verification.check(order, expect=expect)
             checked += 1
             if result.problem:
                 broken += 1
