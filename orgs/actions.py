@@ -14,7 +14,7 @@ from django.utils import timezone
 from orgs import use
 from orgs.duplicates import find_pairs
 from orgs.models import LikelyDuplicate, Member, Organization, full_administrators
-from orgs.normalize import email_key
+from orgs.text.normalize import email_key
 from orgs.use import ACTIVE_FOR
 from orgs.verticals import VERTICALS
 

@@ -17,8 +17,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orgs import actions, normalize, pasted_text, wording
+from orgs import actions
+from orgs.finder import evidence_sentences
 from orgs.models import Domain, LikelyDuplicate, Organization, OtherName
+from orgs.text import normalize, pasted_text
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     AdminOfOrganization = admin.ModelAdmin[Organization]
@@ -127,7 +129,7 @@ class LikelyDuplicateAdmin(AdminOfDuplicate):
         told = str(pair.get_why_display()) + (f" ({pair.domain})" if pair.domain else "")
         if pair.dismissed_at is None:
             return told
-        said = {"day": wording.date(pair.dismissed_at), "email": pair.dismissed_by_email}
+        said = {"day": evidence_sentences.date(pair.dismissed_at), "email": pair.dismissed_by_email}
         return f"{told}. " + _("Not the same, said %(email)s on %(day)s.") % said
 
     @admin.action(description=gettext_lazy("Not the same organization"), permissions=["change"])
@@ -157,8 +159,9 @@ def _told(organization: Organization) -> SafeString:
     """The name, which leads to the organization's page, and what helps to choose the one that stays in use."""
     facts = [
         str(organization.country.name) if organization.country else "",
-        _("users: %(count)s") % {"count": wording.number(organization.user_count)},
-        _("active subscriptions: %(count)s") % {"count": wording.number(organization.active_subscription_count)},
+        _("users: %(count)s") % {"count": evidence_sentences.number(organization.user_count)},
+        _("active subscriptions: %(count)s")
+        % {"count": evidence_sentences.number(organization.active_subscription_count)},
     ]
     url = reverse("admin:orgs_organization_change", args=[organization.pk])
     told = " · ".join(fact for fact in facts if fact)

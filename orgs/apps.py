@@ -10,6 +10,6 @@ class OrgsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have migrations make the finder's functions."""
-        from orgs import statements
+        from orgs.finder import statements
 
-        post_migrate.connect(statements.install, sender=self, dispatch_uid="orgs.statements.install")
+        post_migrate.connect(statements.install, sender=self, dispatch_uid="orgs.finder.statements.install")

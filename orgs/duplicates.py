@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from django.db import connection, transaction
 
-from orgs.cards import is_shared
+from orgs.finder.cards import is_shared
 from orgs.models import LikelyDuplicate
 
 # Pairs that are kept, at most: more than anybody looks through. The strongest reasons come first.

@@ -35,10 +35,11 @@ from typing import Any, Final
 import django
 from django.utils import timezone
 
-from orgs import country_names, merging, normalize, pasted_text, use
+from orgs import merging, use
 from orgs.merging import Report, Row
 from orgs.models import Domain, Member, Organization, OtherName
-from orgs.table_files import Refused, TableFile, truth
+from orgs.text import country_names, normalize, pasted_text
+from orgs.text.table_files import Refused, TableFile, truth
 
 BATCH: Final = 10_000  # rows that one process reads and checks at a time
 AHEAD: Final = 4  # batches that wait to be written, at most

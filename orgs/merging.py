@@ -6,7 +6,7 @@ words. So a person waits for one slice at most, an import that is killed has bro
 finds them unchanged and goes on.
 
 The order of locks is the same in every slice: organizations by their primary keys, then their domains, other names and
-members, then postings by word. Words themselves have no unique index and are only added (orgs.words), so nobody waits
+members, then postings by word. Words themselves have no unique index and are only added (search_index), so nobody waits
 for them. A slice that has to wait for somebody else's lock gives way after WAITS, lets go of what it has, and tries
 again: people never wait for an import that waits for people.
 """
@@ -28,9 +28,10 @@ from django.apps import apps
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from orgs import normalize, terms, use, words
+from orgs import search_index, use
 from orgs.models import Domain
-from orgs.table_files import Refused
+from orgs.text import normalize, terms
+from orgs.text.table_files import Refused
 
 SLICE: Final = 500  # rows that are written in one transaction, at most
 WAITS: Final = "100ms"  # how long a slice waits for a lock before it gives way
@@ -413,7 +414,7 @@ class Merge:
         self._seen: dict[str, int] = {}
         self._missing = Missing()
         self._present: frozenset[str] = frozenset()
-        self._words = words.Difference()
+        self._words = search_index.Difference()
         self._waiting: list[Row] = []
         self._ahead: deque[Future[_Keys]] = deque()
         self._pool: ProcessPoolExecutor | None = None
@@ -481,11 +482,11 @@ class Merge:
         if self.dry_run:
             return
         if len(self._words.more) >= _MANY:
-            words.recount()
+            search_index.recount()
         elif self._words.more:
-            words.count(self._words.more)
+            search_index.count(self._words.more)
         if self.report.other_names + self.report.removed_other_names >= _LEARN_FROM:
-            words.learn_pairs()
+            search_index.learn_pairs()
         if self.report.written >= _ANALYZE_FROM:
             analyze()
 
@@ -530,7 +531,7 @@ class Merge:
             values,
         )
         known: dict[str, int] = dict(cursor.fetchall())
-        before = words.of_organizations(list(known.values()))[0] if known else set()
+        before = search_index.of_organizations(list(known.values()))[0] if known else set()
         new = [at for at, row in enumerate(rows, start=1) if row.external_id not in known]
         ids = dict(known)
         if new:
@@ -601,13 +602,13 @@ class Merge:
             done.come += [word for (word,) in cursor.fetchall()]
 
     def _move_words(self, before: set[tuple[str, int]], organization_ids: list[int], done: _Done) -> None:
-        after, of_names = words.of_organizations(organization_ids)
+        after, of_names = search_index.of_organizations(organization_ids)
         found = {word for word, _pk in after - before}
         if found:
             self._words.add_words(found, found & of_names)
             done.words |= found
             done.of_names |= found & of_names
-        come, gone = words.move(before, after)
+        come, gone = search_index.move(before, after)
         done.come += come
         done.gone += gone
 
@@ -636,7 +637,7 @@ class Merge:
     def _remove_missing(self, most: float) -> None:
         """Take away what the file doesn't have, unless it is too great a share."""
         with transaction.atomic(), connection.cursor() as cursor:
-            found = words.stream("SELECT id, external_id FROM orgs_organization "
+            found = search_index.stream("SELECT id, external_id FROM orgs_organization "
                                  "WHERE external_id IS NOT NULL AND closed_at IS NULL")  # fmt: skip
             open_ones = 0
             for pk, external_id in found:
@@ -666,7 +667,7 @@ class Merge:
     def _close(self, cursor: Any, organization_ids: list[int]) -> _Done:
         done = _Done()
         _lock(cursor, organization_ids)
-        before, _names = words.of_organizations(organization_ids)
+        before, _names = search_index.of_organizations(organization_ids)
         cursor.execute(
             "UPDATE orgs_organization SET closed_at = %s WHERE id = ANY(%s) AND closed_at IS NULL",
             [timezone.now(), organization_ids],
@@ -679,7 +680,7 @@ class Merge:
         done = _Done()
         organizations = sorted({pk for pk, _what, _part in parts})
         _lock(cursor, organizations)
-        before, _names = words.of_organizations(organizations)
+        before, _names = search_index.of_organizations(organizations)
         for what in _TABLES:
             _remove(cursor, what, sorted(part for _pk, of, part in parts if of == what), done)
         self._move_words(before, organizations, done)

@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
-from orgs import normalize, pasted_text, words
+from orgs import search_index
+from orgs.text import normalize, pasted_text
 
-# What names are looked up by: "kuow public radio" is found as "kuowpublicradio" too (see orgs.spacing).
+# What names are looked up by: "kuow public radio" is found as "kuowpublicradio" too (see orgs.text.spacing).
 _WITHOUT_SPACES = Replace("name_key", models.Value(" "), models.Value(""))
 
 
@@ -33,7 +34,7 @@ class Organization(models.Model):
     public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
     external_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
     name = models.CharField(max_length=200)
-    # Kept by save() and by the importer; see orgs.normalize for what the two keys mean.
+    # Kept by save() and by the importer; see orgs.text.normalize for what the two keys mean.
     name_key = models.CharField(max_length=200, editable=False)
     name_start = models.CharField(max_length=5, editable=False)
     country = CountryField(blank=True)
@@ -82,7 +83,7 @@ class Organization(models.Model):
             kwargs["update_fields"] = {*fields, "name_key", "name_start"}
         super().save(**kwargs)
         if fields is None or "name" in fields:
-            words.remember(self.pk, self.name_key)
+            search_index.index_names(self.pk, self.name_key)
 
 
 class OtherName(models.Model):
@@ -117,7 +118,7 @@ class OtherName(models.Model):
         """Keep the search key with the name it is made from."""
         self.name_key = normalize.name_key(self.name)
         super().save(**kwargs)
-        words.remember(self.organization_id, self.name_key)
+        search_index.index_names(self.organization_id, self.name_key)
 
 
 class DomainQuerySet(models.QuerySet["Domain"]):
@@ -196,7 +197,7 @@ class Domain(models.Model):
         self.label = normalize.domain_label(self.name)[:63]
         super().save(**kwargs)
         if self.is_current:
-            words.remember(self.organization_id, self.label)
+            search_index.index_names(self.organization_id, self.label)
 
     @property
     def is_current(self) -> bool:
@@ -312,12 +313,12 @@ class Word(models.Model):
     """A word of the directory's names, and in how many organizations it is (as of the last count: a hint).
 
     Not unique: two people who bring the same new word at once don't wait for each other, and the next count keeps one
-    row of it (orgs.words.recount).
+    row of it (orgs.search_index.recount).
     """
 
     word = models.CharField(max_length=60)
     organizations = models.PositiveIntegerField(default=1)
-    sound = models.CharField(max_length=30, default="")  # see orgs.terms.sound
+    sound = models.CharField(max_length=30, default="")  # see orgs.text.terms.sound
     country = models.CharField(max_length=2, default="")  # where nearly all organizations with this word are
 
     class Meta:

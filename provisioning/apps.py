@@ -9,4 +9,4 @@ class ProvisioningConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks of an installation."""
-        from provisioning import checks  # noqa: F401  # importing registers them
+        from provisioning.deployment import checks  # noqa: F401  # importing registers them

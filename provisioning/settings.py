@@ -15,10 +15,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
-from provisioning import connection_pool
+from provisioning.database import connection_pool
 from provisioning.env import Env
-from provisioning.local import cluster, postgres
-from subscriptions.deadlines import MAX_DAYS
+from provisioning.local.database import cluster, postgres
+from subscriptions.rules.deadlines import MAX_DAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "provisioning.unavailable.UnavailableMiddleware",
+    "provisioning.database.unavailable_page.UnavailableMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -111,9 +111,9 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "provisioning.forms.rendering.Renderer"
+FORM_RENDERER = "provisioning.wizard.forms.rendering.Renderer"
 
-# PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.postgres.
+# PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.database.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # A process has as many connections as threads ask for at once, and closes them again when they are idle.
@@ -131,7 +131,7 @@ if DATABASE_POOLER not in {"", "transaction", "none"}:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Nothing is kept in a process or beside the database: no library may think it has a cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
-SESSION_ENGINE = "provisioning.session_store"
+SESSION_ENGINE = "provisioning.database.session_store"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # People
@@ -140,13 +140,13 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, str]] = []
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_orders"
-ACCOUNT_ADAPTER = "provisioning.sign_in.AccountAdapter"
+ACCOUNT_ADAPTER = "provisioning.people.sign_in.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # the code that signs in is the proof
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
-# How long a browser waits for a code, and how often it may try; provisioning.sign_in has the rest, and why.
+# How long a browser waits for a code, and how often it may try; provisioning.people.sign_in has the rest, and why.
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_LOGIN_TIMEOUT = 60 * 60
 ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
 ACCOUNT_RATE_LIMITS = False  # by network address they would lock out everybody behind the one of a mail scanner
@@ -224,8 +224,8 @@ except ValueError as _problem:
     raise ImproperlyConfigured("WEBHOOK_ALLOW_PRIVATE must be networks such as 10.2.0.0/16.") from _problem
 
 # Background work
-PROCRASTINATE_IMPORT_PATHS = ["provisioning.tasks"]
-PROCRASTINATE_ON_APP_READY = "provisioning.database.on_app_ready"
+PROCRASTINATE_IMPORT_PATHS = ["provisioning.worker.tasks"]
+PROCRASTINATE_ON_APP_READY = "provisioning.database.transaction_pooler.on_app_ready"
 # A job is only a wake-up; the rows say what became of it. Six at once: two may wait for the vendor's systems, two make
 # PDFs, and emails and codes have the others.
 WORKER_CONCURRENCY = 6
@@ -302,11 +302,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "filters": {"outages": {"()": "provisioning.database_errors.NoTracebacks"}},
+    "filters": {"outages": {"()": "provisioning.database.errors.NoTracebacks"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # It tells of every job and of every start of any command.
     "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")}
-    # It tells of every attempt to connect; provisioning.unavailable says once that there is an outage.
+    # It tells of every attempt to connect; provisioning.database.unavailable_page says once that there is an outage.
     | {"psycopg.pool": {"level": "ERROR"}},
 }

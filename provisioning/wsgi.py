@@ -1,4 +1,4 @@
-"""The product as a WSGI application: `manage.py serve`, or `gunicorn -c provisioning/gunicorn.py`."""
+"""The product as a WSGI application: `manage.py serve`, or `gunicorn -c provisioning/deployment/gunicorn.py`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
-from provisioning import readiness
-from provisioning.local import cluster, commands
+from provisioning.deployment import readiness
+from provisioning.local import commands
+from provisioning.local.database import cluster
 
 _LOAD_ERROR = 4  # gunicorn ends at this status of a process, instead of starting it again and again
 

@@ -1,7 +1,7 @@
 """Every write to orders and what is made from them. Each locks what it changes and does all of it, or nothing.
 
-What an order must be like is in ``subscriptions.rules``; a refusal is a ``Refused`` with a code. Who may do it is not
-asked here: provisioning.access knows the people. Events, links and emails are provisioning.actions' part.
+What an order must be like is in ``rules.validation``; a refusal is a ``Refused`` with a code. Who may do it is not
+asked here: provisioning.people.access knows the people. Events, links and emails are provisioning.actions' part.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from orgs.actions import record_subscription
 from orgs.models import Organization
-from subscriptions import deadlines, pack, rules
+from subscriptions import packs
 from subscriptions.models import Order, OrderLine, Subscription
-from subscriptions.rules import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
+from subscriptions.rules import deadlines, validation
+from subscriptions.rules.validation import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
 
 __all__ = [
     "Line",
@@ -54,14 +55,16 @@ def place_order(
     :param set_up_by: when it closes unless it is set up; None: so many days from now as its products have.
     :raises Refused: with the code of the first thing that can't be so.
     """
-    number = rules.clean_number(number) if number else None
+    number = validation.clean_number(number) if number else None
     facts = {
-        "sold_to": rules.clean_text(sold_to, Problem.SOLD_TO, longest=rules.MAX_NAME),
-        "contact_email": rules.clean_email(contact_email, Problem.CONTACT_EMAIL),
-        "customer_name": rules.clean_text(customer_name, Problem.CUSTOMER_NAME, longest=rules.MAX_NAME, required=False),
-        "customer_email": rules.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False),
+        "sold_to": validation.clean_text(sold_to, Problem.SOLD_TO, longest=validation.MAX_NAME),
+        "contact_email": validation.clean_email(contact_email, Problem.CONTACT_EMAIL),
+        "customer_name": validation.clean_text(
+            customer_name, Problem.CUSTOMER_NAME, longest=validation.MAX_NAME, required=False
+        ),
+        "customer_email": validation.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False),
     }
-    cleaned = rules.clean_lines(lines, _products())
+    cleaned = validation.clean_lines(lines, _products())
     now = timezone.now()
     closes_at = set_up_by or now + timedelta(days=_days_for(cleaned))
     if not deadlines.may_be_date(closes_at, now=now):
@@ -113,18 +116,18 @@ def correct_order(
         ):
             raise Refused(Problem.ALREADY_MAPPED)
         if sold_to is not None:
-            order.sold_to = rules.clean_text(sold_to, Problem.SOLD_TO, longest=rules.MAX_NAME)
+            order.sold_to = validation.clean_text(sold_to, Problem.SOLD_TO, longest=validation.MAX_NAME)
         if contact_email is not None:
-            order.contact_email = rules.clean_email(contact_email, Problem.CONTACT_EMAIL)
+            order.contact_email = validation.clean_email(contact_email, Problem.CONTACT_EMAIL)
         if customer_name is not None:
-            order.customer_name = rules.clean_text(
-                customer_name, Problem.CUSTOMER_NAME, longest=rules.MAX_NAME, required=False
+            order.customer_name = validation.clean_text(
+                customer_name, Problem.CUSTOMER_NAME, longest=validation.MAX_NAME, required=False
             )
         if customer_email is not None:
-            order.customer_email = rules.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False)
+            order.customer_email = validation.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False)
         order.save(update_fields=["sold_to", *early])
         if lines is not None:
-            _replace_lines(order, rules.clean_lines(lines, _products()))
+            _replace_lines(order, validation.clean_lines(lines, _products()))
         return order
 
 
@@ -141,7 +144,7 @@ def cancel_order(*, order: Order) -> Order:
         order.state = Order.State.CANCELLED
         order.cancelled_at = timezone.now()
         order.save(update_fields=["state", "cancelled_at"])
-        for each in pack.installed().values():
+        for each in packs.installed().values():
             each.free(order)
         return order
 
@@ -176,7 +179,7 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
         if order.state != Order.State.MAPPED or order.is_closed:
             raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
         for service, what in wanted.items():
-            pack.of(service).reserve(order, what)
+            packs.of(service).reserve(order, what)
 
 
 def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:
@@ -198,12 +201,12 @@ def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:
             raise Refused(Problem.CLOSED)
         if order.state != Order.State.MAPPED or order.customer is None:
             raise Refused(Problem.NOT_MAPPED)
-        lines = pack.in_order(order.lines.all())
+        lines = packs.in_order(order.lines.all())
         _check(lines, plans)
         now = timezone.now()
         for line in lines:
             subscription = _subscribe(order.customer, line, now)
-            pack.of(line.service).make(subscription, plans.get(line.service))
+            packs.of(line.service).make(subscription, plans.get(line.service))
         order.state = Order.State.SET_UP
         order.set_up_at = now
         order.save(update_fields=["state", "set_up_at"])
@@ -228,14 +231,14 @@ def _check(lines: Sequence[OrderLine], plans: Mapping[str, Any]) -> None:
     if {service for service, plan in plans.items() if plan} - {line.service for line in lines}:
         raise Refused(Problem.UNASKED)
     for line in lines:
-        if line.service not in pack.installed():
+        if line.service not in packs.installed():
             raise Refused(Problem.SERVICE)
-        pack.of(line.service).check(plans.get(line.service), line.licenses)
+        packs.of(line.service).check(plans.get(line.service), line.licenses)
 
 
 def _products() -> dict[str, str]:
     """The services there are, and what a line's product is called where the order doesn't say (not translated)."""
-    return {service: each.product for service, each in pack.installed().items()}
+    return {service: each.product for service, each in packs.installed().items()}
 
 
 def _locked(order: Order) -> Order:
@@ -291,5 +294,5 @@ def _subscribe(customer: Organization, line: OrderLine, now: datetime) -> Subscr
         line=line,
         organization=customer,
         starts_at=now,
-        ends_at=rules.add_months(now, line.term_months),
+        ends_at=validation.add_months(now, line.term_months),
     )

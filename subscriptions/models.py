@@ -13,10 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
 
 from orgs.models import Organization
-from subscriptions import pack, rules
+from subscriptions.rules import validation
 
-MAX_LICENSES = rules.MAX_LICENSES
-MAX_TERM_MONTHS = rules.MAX_TERM_MONTHS
+MAX_LICENSES = validation.MAX_LICENSES
+MAX_TERM_MONTHS = validation.MAX_TERM_MONTHS
 
 
 class Order(models.Model):
@@ -129,7 +129,7 @@ class OrderLine(models.Model):
     """One service in an order, with its product, licenses and term."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")  # part of it
-    service = models.CharField(max_length=10)  # of a pack: subscriptions.pack knows them all
+    service = models.CharField(max_length=10)  # of a pack: subscriptions.packs.base knows them all
     product = models.CharField(max_length=80)
     licenses = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MAX_LICENSES)])
     term_months = models.PositiveSmallIntegerField(
@@ -146,10 +146,6 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.product} × {self.licenses}"
-
-    def get_service_display(self) -> str:
-        """What the service is called, in the active language."""
-        return str(pack.of(self.service).label)
 
 
 class Subscription(models.Model):

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone, translation
 from pytest_django import DjangoDbBlocker
 
-from provisioning.local import cluster, postgres
+from provisioning.local.database import cluster, postgres
 from tests import chromium
 
 # The same examples in every run: what is green today is not red tomorrow by chance. With HYPOTHESIS_EXAMPLES, new ones.

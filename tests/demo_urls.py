@@ -6,4 +6,4 @@ from django.urls import include, path
 
 from provisioning.urls import urlpatterns as product
 
-urlpatterns = [path("", include("provisioning.local.urls")), *product]
+urlpatterns = [path("", include("provisioning.local.demo.urls")), *product]

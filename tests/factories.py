@@ -9,10 +9,11 @@ from typing import Any
 from django.test import Client
 
 from orgs.models import Domain, Member, Organization, OtherName
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import User
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import Line
+from subscriptions.rules.validation import Line
 
 _numbers = itertools.count(1)
 

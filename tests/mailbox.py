@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.mail import EmailMessage
 
-from provisioning import tasks
+from provisioning.worker import tasks
 
 _CODE = re.compile(r"^\s+([A-Z]{4}-[A-Z]{4})$", re.MULTILINE)
 

@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from orgs import benchmark
+from orgs.finder.evaluation import benchmark
 
 SAMPLE = settings.BASE_DIR / "provisioning" / "local" / "data"
 QUESTIONS = settings.BASE_DIR / "tests" / "bench" / "data" / "queries_dev.csv.xz"

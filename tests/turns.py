@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from subscriptions import documents
+from subscriptions.summary import documents
 
 
 @contextmanager

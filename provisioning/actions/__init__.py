@@ -1,6 +1,13 @@
 """Every write of an order's journey: one module an act, all of them keyword-only, each one transaction."""
 
-from provisioning.actions.asking import (
+from provisioning.actions.access_decisions import (
+    NoLongerAnAdministrator,
+    OwnRight,
+    ReasonMissing,
+    decide,
+    take_right_back,
+)
+from provisioning.actions.access_requests import (
     AskedTooOften,
     OrganizationGone,
     administers,
@@ -11,15 +18,8 @@ from provisioning.actions.asking import (
     release,
 )
 from provisioning.actions.deadlines import extend_order, look_after_dates
-from provisioning.actions.deciding import (
-    NoLongerAnAdministrator,
-    OwnRight,
-    ReasonMissing,
-    decide,
-    take_right_back,
-)
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
-from provisioning.actions.desk_help import (
+from provisioning.actions.desk_access_cases import (
     DeskMayNot,
     SamePerson,
     TooEarly,
@@ -27,6 +27,7 @@ from provisioning.actions.desk_help import (
     begin_desk_case,
     confirm_desk_case,
 )
+from provisioning.actions.finder_searches import search
 from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_back
 from provisioning.actions.mapping import map_order
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
@@ -39,8 +40,7 @@ from provisioning.actions.planning import (
     plan_mapping,
     plan_set_up,
 )
-from provisioning.actions.searching import search
-from provisioning.actions.sending_again import note_bounce, send_again
+from provisioning.actions.resending import note_bounce, send_again
 from provisioning.actions.setting_up import postpone, reserve, set_up, take_over
 
 __all__ = [

@@ -15,13 +15,14 @@ from django.db import transaction
 from django.db.models import Case, DateTimeField, Exists, F, OuterRef, QuerySet, Value, When
 from django.utils import timezone
 
-from provisioning import emails, history, links
-from provisioning.access import who_must_act
+from provisioning import emails, history
 from provisioning.actions.orders import lock
 from provisioning.models import Event, Part, Reminder, User
+from provisioning.people import links
+from provisioning.people.access import who_must_act
 from subscriptions import actions as subscriptions
-from subscriptions.deadlines import REMINDERS
 from subscriptions.models import UNFINISHED, Order
+from subscriptions.rules.deadlines import REMINDERS
 
 # So many orders in one go; the next sweep, twenty seconds later, goes on.
 AT_ONCE: Final = 500

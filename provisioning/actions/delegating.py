@@ -10,13 +10,14 @@ from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
-from provisioning import emails, history, links
-from provisioning.access import May, access_to
-from provisioning.actions.asking import is_full_administrator
-from provisioning.actions.deciding import ReasonMissing
+from provisioning import emails, history
+from provisioning.actions.access_decisions import ReasonMissing
+from provisioning.actions.access_requests import is_full_administrator
 from provisioning.actions.orders import refuse_closed
 from provisioning.actions.planning import NotAnAdministrator
 from provisioning.models import Event, Part, Question, User
+from provisioning.people import links
+from provisioning.people.access import May, access_to
 from subscriptions.models import Order
 
 # Open questions about one order: more help nobody.

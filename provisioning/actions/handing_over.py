@@ -9,12 +9,14 @@ from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 
-from orgs import budgets
-from orgs.normalize import email_key
-from provisioning import drafts, emails, history, links
-from provisioning.access import UNMAPPED, may_take_back
+from orgs import rate_limits
+from orgs.text.normalize import email_key
+from provisioning import emails, history
+from provisioning.actions import drafts
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
+from provisioning.people import links
+from provisioning.people.access import UNMAPPED, may_take_back
 from subscriptions.models import Order
 
 # In a day: each is an email to an address that the person chooses.
@@ -28,7 +30,7 @@ class HandedOverTooOften(Exception):
 
 def is_handed_over_too_often(order: Order) -> bool:
     """Say whether this order can't be handed over again today."""
-    return budgets.is_spent(_key(order), MOST, A_DAY)
+    return rate_limits.is_spent(_key(order), MOST, A_DAY)
 
 
 def _key(order: Order) -> str:
@@ -51,7 +53,7 @@ def hand_over(*, order: Order, by: User, email: str) -> Order:
     refuse_closed(order)
     if current.user_id != by.pk:
         raise Http404
-    if not budgets.spend({_key(order): MOST}, A_DAY):
+    if not rate_limits.spend({_key(order): MOST}, A_DAY):
         raise HandedOverTooOften
     part = _pass_on(order=order, current=current, to=links.user_for(email), given_by=current)
     link = links.issue(part=part)

@@ -7,15 +7,16 @@ from django.utils import timezone
 
 from orgs.actions import create_organization
 from orgs.models import Member, Organization
-from orgs.normalize import email_key
-from provisioning import emails, history, links
-from provisioning.access import UNMAPPED
-from provisioning.actions.asking import carrying_right, contact_of
+from orgs.text.normalize import email_key
+from provisioning import emails, history
+from provisioning.actions.access_requests import carrying_right, contact_of
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.actions.planning import Audience, Choice, Existing, NotAnAdministrator, is_own_company, plan_mapping
-from provisioning.as_ordered import not_as_ordered
 from provisioning.models import Event, Part, User
-from provisioning.plan import DELEGATE, Plan, Right, Which
+from provisioning.people import links
+from provisioning.people.access import UNMAPPED
+from provisioning.rules.order_mismatch import not_as_ordered
+from provisioning.rules.plan import DELEGATE, Plan, Right, Which
 from subscriptions.models import Order
 
 

@@ -8,12 +8,14 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from orgs.normalize import email_key
-from provisioning import drafts, emails, history, links
+from orgs.text.normalize import email_key
+from provisioning import emails, history
+from provisioning.actions import drafts
 from provisioning.models import Event, Link, Part, User
+from provisioning.people import links
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
-from subscriptions.rules import Line, Problem, Refused
+from subscriptions.rules.validation import Line, Problem, Refused
 
 
 def lock(order: Order) -> Order:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from orgs import policies
 from orgs.models import Member, Organization
-from orgs.normalize import email_key
-from provisioning.access import provisioner_of
-from provisioning.actions.asking import OrganizationGone, administers, is_at_domain_of, is_full_administrator
+from orgs.text.normalize import email_key
+from provisioning.actions.access_requests import OrganizationGone, administers, is_at_domain_of, is_full_administrator
 from provisioning.models import User
-from provisioning.plan import (
+from provisioning.people.access import provisioner_of
+from provisioning.rules.plan import (
     DELEGATE,
     Plan,
     PlannedEmail,
@@ -23,7 +23,7 @@ from provisioning.plan import (
     Right,
     Which,
 )
-from subscriptions import pack
+from subscriptions import packs
 from subscriptions.models import Order, OrderLine
 
 Audience = Literal["customer", "own"]
@@ -102,7 +102,7 @@ def plan_mapping(
         delegate = email_key(offered_to)
         rights.append(PlannedRight(Right.DELEGATE, delegate, "customer", DELEGATE))
         emails.append(PlannedEmail("setup_delegated", delegate, DELEGATE))
-    lines = pack.in_order(order.lines.all())
+    lines = packs.in_order(order.lines.all())
     return Plan(
         order=order.number,
         audience=audience,
@@ -121,7 +121,7 @@ def plan_set_up(*, order: Order, by: User, plans: Mapping[str, Any], lines: Iter
     customer = order.customer
     # The contact (the partner's person, if a partner bought it), the customer's administrator, whoever set it up; once.
     told = {email_key(email) for email in (order.contact_email, order.customer_email, order.delegated_to, by.email)}
-    lines = pack.in_order(order.lines.all() if lines is None else lines)
+    lines = packs.in_order(order.lines.all() if lines is None else lines)
     return Plan(
         order=order.number,
         audience=order.audience,
@@ -171,5 +171,5 @@ def _row(which: Which, row: Organization) -> PlannedOrganization:
 
 def _subscription(line: OrderLine, plans: Mapping[str, Any] | None = None) -> PlannedSubscription:
     plan = (plans or {}).get(line.service)
-    made = pack.of(line.service).planned(plan) if plan else None
+    made = packs.of(line.service).planned(plan) if plan else None
     return PlannedSubscription(line.service, line.product, line.licenses, line.term_months, made)

@@ -11,13 +11,13 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from provisioning import emails, history
-from provisioning.access import May, access_to
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.actions.planning import plan_set_up
 from provisioning.models import Event, Part, User
+from provisioning.people.access import May, access_to
 from subscriptions import actions as subscriptions
-from subscriptions import documents
 from subscriptions.models import Order
+from subscriptions.summary import documents
 
 
 @transaction.atomic

@@ -16,8 +16,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand
 
-from provisioning import readiness
-from provisioning.local import cluster, environment, postgres, private
+from provisioning.deployment import readiness
+from provisioning.local import environment, private
+from provisioning.local.database import cluster, postgres
 
 
 class Needs(enum.IntEnum):
@@ -60,9 +61,9 @@ def run(argv: list[str]) -> int:
     try:
         if command == "demo":
             environment.require_pango()
-            from provisioning.local import demo
+            from provisioning.local.demo import runner
 
-            return demo.main(argv[2:], state_dir())
+            return runner.main(argv[2:], state_dir())
         if command == "test":
             environment.require_pango()
             from provisioning.local import suite

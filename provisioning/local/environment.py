@@ -266,7 +266,7 @@ def _compile() -> None:
     imports = (
         "import sys; sys.path.insert(0, sys.argv[1]); import django; django.setup(); "
         "from django.urls import get_resolver; get_resolver().url_patterns; "
-        "import gunicorn.app.base, gunicorn.workers.gthread, procrastinate.worker, provisioning.local.demo"
+        "import gunicorn.app.base, gunicorn.workers.gthread, procrastinate.worker, provisioning.local.demo.runner"
     )
     settings = {"DJANGO_SETTINGS_MODULE": "provisioning.settings", "SECRET_KEY": "-", "DATABASE_URL": "postgres:///-"}
     subprocess.run(

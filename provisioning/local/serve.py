@@ -18,11 +18,11 @@ from django.urls import get_resolver
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.util import parse_address  # type: ignore[import-untyped]
 
-from provisioning import gunicorn as settings
-from provisioning import readiness
+from provisioning.deployment import gunicorn as settings
+from provisioning.deployment import readiness
 from provisioning.local import commands
-from provisioning.local.children import Children
-from provisioning.local.cluster import Problem
+from provisioning.local.database.cluster import Problem
+from provisioning.local.processes import Children
 
 _LONGER = 5.0  # seconds that an orderly end may take beyond gunicorn's own limit
 

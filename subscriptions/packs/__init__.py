@@ -1,1 +1,5 @@
-"""The packs that come with the product, as far as they know what was bought: one module a service."""
+"""The services that are sold. Import the registry from here; each service is a module of this package."""
+
+from subscriptions.packs.base import Made, Pack, in_order, installed, label_of, of
+
+__all__ = ["Made", "Pack", "in_order", "installed", "label_of", "of"]

@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy
 from django_countries import countries
 
 from orgs.models import Organization
-from subscriptions import addresses, languages, rules, zones
-from subscriptions.layout import Row, language
 from subscriptions.models import Location, Subscription
-from subscriptions.pack import Made, Pack
-from subscriptions.rules import LocationPlan, Problem, Refused
+from subscriptions.packs.base import Made, Pack
+from subscriptions.presentation import Row, language
+from subscriptions.rules import addresses, languages, time_zones, validation
+from subscriptions.rules.validation import LocationPlan, Problem, Refused
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class MadeHeadquarters(Made):
         location = self.location
         yield Row(_("Main headquarters"), location.name)
         yield Row(_("Address"), _written(location.country, location.address))
-        yield Row(_("Time zone"), zones.label(location.time_zone, as_of, language()))
+        yield Row(_("Time zone"), time_zones.label(location.time_zone, as_of, language()))
         yield Row(_("Email language"), languages.name(location.language, language()))
         yield Row(_("Announcement language"), languages.name(location.announcement_language, language()))
         if location.main_number:
@@ -85,7 +85,7 @@ class Calling(Pack):
 
     def check(self, plan: LocationPlan | None, licenses: int) -> None:
         """A location that can be made."""
-        rules.check_location(plan, countries=frozenset(countries.countries))
+        validation.check_location(plan, countries=frozenset(countries.countries))
 
     def planned(self, plan: LocationPlan) -> MadeHeadquarters:
         """The location that will be made."""

@@ -10,12 +10,12 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from subscriptions import rules, zones
-from subscriptions.layout import Row, Section, Table, language, number
 from subscriptions.models import Order, Site, Subscription
-from subscriptions.pack import Made, Pack
-from subscriptions.reservations import free_site_names, reserve_site_names
-from subscriptions.rules import SitePlan
+from subscriptions.packs.base import Made, Pack
+from subscriptions.packs.site_reservations import free_site_names, reserve_site_names
+from subscriptions.presentation import Row, Section, Table, language, number
+from subscriptions.rules import time_zones, validation
+from subscriptions.rules.validation import SitePlan
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class MadeSites(Made):
         rows = tuple(
             (
                 site.url,
-                zones.label(site.time_zone, as_of, language()),
+                time_zones.label(site.time_zone, as_of, language()),
                 _("Yes") if site.early_release else _("No"),
                 number(site.licenses),
             )
@@ -94,7 +94,7 @@ class Meetings(Pack):
 
     def check(self, plan: Sequence[SitePlan] | None, licenses: int) -> None:
         """Sites that can be made, with shares that add up."""
-        rules.check_sites(plan or (), licenses)
+        validation.check_sites(plan or (), licenses)
 
     def planned(self, plan: Sequence[SitePlan]) -> MadeSites:
         """The sites that will be made."""

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from provisioning.local import postgres
+from provisioning.local.database import postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 60  # seconds for an email or a PDF to come
@@ -266,7 +266,7 @@ def place_orders(people: int) -> None:
 
     django.setup()
     from provisioning import actions
-    from subscriptions.rules import Line
+    from subscriptions.rules.validation import Line
 
     for number in range(people):
         actions.place_order(

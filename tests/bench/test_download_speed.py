@@ -17,10 +17,12 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from provisioning import actions, links, tasks
+from provisioning import actions
+from provisioning.people import links
 from provisioning.urls import urlpatterns as own_urls
+from provisioning.worker import tasks
 from subscriptions.models import Document
-from subscriptions.rules import LocationPlan, SitePlan
+from subscriptions.rules.validation import LocationPlan, SitePlan
 from tests.factories import a_mapped_order, signed_in
 
 pytestmark = pytest.mark.django_db

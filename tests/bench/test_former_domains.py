@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orgs import benchmark
+from orgs.finder.evaluation import benchmark
 from orgs.models import Domain
 
 # Without it there would be no database of the tests' own (the fixture below opens it for all of them at once).

@@ -18,10 +18,11 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.utils import CursorWrapper
 
-from orgs import importing, merging, scaling
+from orgs import importing, merging
 from orgs.actions import create_organization
-from orgs.benchmark import read
-from orgs.matching import find_candidates
+from orgs.finder.evaluation import scale
+from orgs.finder.evaluation.benchmark import read
+from orgs.finder.matching import find_candidates
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,7 +35,7 @@ def rows(count: int, changed: int = 0) -> Iterator[str]:
     """Rows with a domain and another name each; every ``changed``th has another name and country than before."""
     known = list(read(DATA))
     yield "external_id,name,country,domains,other_names"
-    for number, (name, country, domain) in enumerate(scaling.names(known, count)):
+    for number, (name, country, domain) in enumerate(scale.names(known, count)):
         other = known[number * 7919 % len(known)]["name"]
         if changed and number % changed == 0:
             name, country = f"{name} Renamed", "NZ"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from orgs import benchmark, normalize
+from orgs.finder.evaluation import benchmark
+from orgs.text import normalize
 
 # Without it there would be no database of the tests' own (the fixture below opens it for all of them at once).
 pytestmark = pytest.mark.django_db

@@ -25,8 +25,8 @@ from django.test.utils import _TestState
 from django.urls import path
 from formtools.wizard.views import SessionWizardView
 
-from provisioning.forms.meetings import MeetingSetup
 from provisioning.urls import urlpatterns as own_urls
+from provisioning.wizard.forms.meetings import MeetingSetup
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, signed_in
 

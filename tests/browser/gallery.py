@@ -14,11 +14,12 @@ from django.utils import timezone
 from playwright.sync_api import Page
 
 from orgs.models import Member, Organization, SearchBudget
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import AccessRequest, Link, Mail
-from subscriptions import documents
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import Line, SitePlan
+from subscriptions.rules.validation import Line, SitePlan
+from subscriptions.summary import documents
 from tests import mailbox
 from tests.driver import Wizard
 from tests.factories import (

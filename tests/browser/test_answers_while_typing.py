@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from provisioning import actions, links
-from subscriptions.rules import SitePlan
+from provisioning import actions
+from provisioning.people import links
+from subscriptions.rules.validation import SitePlan
 from tests.browser.person import Person
 from tests.factories import a_mapped_order, an_organization
 

@@ -10,8 +10,8 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
-from provisioning import tasks
 from provisioning.models import User
+from provisioning.worker import tasks
 from subscriptions.models import Order
 from tests import mailbox
 from tests.browser.conftest import Watch

@@ -19,11 +19,12 @@ from django.core.mail import EmailMultiAlternatives
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import BrowserContext, Page
 
-from provisioning import actions, emails, links
-from provisioning.letters import EVENTS
+from provisioning import actions, emails
+from provisioning.emails.order_emails import EVENTS
 from provisioning.models import Mail, Part, SignInCode
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan
+from subscriptions.rules.validation import SitePlan
 from tests.browser.test_pages import STICKS_OUT
 from tests.factories import a_mapped_order, an_order, an_organization
 

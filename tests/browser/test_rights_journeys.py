@@ -10,10 +10,11 @@ import time_machine
 from django.utils import timezone
 
 from orgs.models import Member
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import AccessRequest, User
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan
+from subscriptions.rules.validation import SitePlan
 from tests.browser.person import Person
 from tests.factories import a_delegated_order, an_order, an_organization, an_own_order
 

@@ -19,11 +19,12 @@ from django.urls import URLPattern, resolve, reverse
 from django.urls.exceptions import Resolver404
 
 from orgs.actions import add_member
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import AccessRequest, User
+from provisioning.people import links
 from provisioning.urls import urlpatterns
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan
+from subscriptions.rules.validation import SitePlan
 from tests.driver import Wizard, form_fields
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 from tests.mailbox import deliver, link_in, newest, newest_code

@@ -8,8 +8,8 @@ from html import unescape
 
 import pytest
 
+from provisioning.history.event_sentences import DESK, sentences_for
 from provisioning.models import Event
-from provisioning.story import DESK, tell
 from tests.driver import Wizard
 from tests.factories import an_order, an_organization, an_own_order, signed_in
 from tests.german import in_german
@@ -61,7 +61,7 @@ def noted(wizard: Wizard) -> list[str]:
     """Confirm, and return whom the history says that the order names, as the order desk reads it."""
     wizard.fill("review")
     events = Event.objects.filter(order=wizard.order, kind=Event.Kind.MAPPED).select_related("by")
-    [line] = tell(events, DESK)
+    [line] = sentences_for(events, DESK)
     return re.findall(r"The order names (“[^”]*”); an organization of another name was chosen", line.sentence)
 
 

@@ -16,8 +16,9 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from orgs.models import Domain, Member, Organization
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import AccessRequest, Draft, Event, Mail
+from provisioning.people import links
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import an_order, an_organization, an_own_order, signed_in

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from orgs.cards import Viewer
-from orgs.matching import Candidate, find_candidates, near_duplicates
+from orgs.finder.cards import Viewer
+from orgs.finder.matching import Candidate, find_candidates, near_duplicates
 from tests.factories import an_organization
 
 pytestmark = pytest.mark.django_db

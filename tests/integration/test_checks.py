@@ -12,9 +12,9 @@ from django.core import checks
 from django.db import connection
 from pytest_django import Settings
 
-from provisioning import database
-from provisioning.checks import database_fits, environment_is_complete
-from subscriptions import fonts
+from provisioning.database import transaction_pooler
+from provisioning.deployment.checks import database_fits, environment_is_complete
+from subscriptions.summary import fonts
 
 VARIABLES = ("SECRET_KEY", "EMAIL_URL", "PUBLIC_URL")
 
@@ -59,7 +59,7 @@ def test_check_of_fonts_is_silent_where_all_are_there() -> None:
 def test_pdf_is_made_although_a_font_is_missing(tmp_path: Path) -> None:
     script = (
         "import sys, django; django.setup()\n"
-        "from subscriptions import pdf; from subscriptions.summary import Company\n"
+        "from subscriptions import pdf; from subscriptions.summary.summary import Company\n"
         "from tests.unit.test_summary import a_summary\n"
         "sys.stdout.buffer.write(pdf.render(a_summary(1, customer=Company('c', '東方ソフト 한국통신', 'JP')), 'en'))\n"
     )
@@ -71,9 +71,9 @@ def test_pdf_is_made_although_a_font_is_missing(tmp_path: Path) -> None:
 def test_check_compares_the_connections_that_are_asked_for_with_those_there_are(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    room = database.room()
+    room = transaction_pooler.room()
     assert 0 < room <= 100
-    settings.DATABASE_POOL, worker = 8, 4 + database.WORKER_EXTRA
+    settings.DATABASE_POOL, worker = 8, 4 + transaction_pooler.WORKER_EXTRA
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     assert database_fits() == []
     for processes in (most := (room - worker) // 8, most + 1):

@@ -8,8 +8,10 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from provisioning import actions, links, unsent
+from provisioning import actions
 from provisioning.models import Draft
+from provisioning.people import links
+from provisioning.wizard import pending_posts
 from subscriptions.models import Order
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_order, signed_in
@@ -65,7 +67,7 @@ def test_what_was_sent_after_the_session_had_ended_is_in_the_form_after_signing_
     assert (fields["intent-audience"], fields["intent-email"]) == (["other"], ["alex@partner.exa"])
     order.refresh_from_db()
     assert order.contact_email == SAM
-    assert unsent.KEY not in wizard.client.session
+    assert pending_posts.KEY not in wizard.client.session
 
 
 def test_it_is_nobody_else_s() -> None:
@@ -75,7 +77,7 @@ def test_it_is_nobody_else_s() -> None:
     page = signs_in(wizard.client, EVE, wizard.url("intent"))
     assert page.status_code == 404
     assert not Draft.objects.exists()
-    assert unsent.KEY not in wizard.client.session
+    assert pending_posts.KEY not in wizard.client.session
 
 
 def test_it_undoes_nothing_that_was_answered_meanwhile() -> None:
@@ -101,4 +103,4 @@ def test_a_stranger_can_not_fill_the_sessions() -> None:
     for number in ("NO-SUCH-1", an_order().number):
         client = Client()
         client.post(f"/orders/{number}/organizations/intent/", {f"intent-{n}": "x" * 4000 for n in range(300)})
-        assert unsent.KEY not in client.session
+        assert pending_posts.KEY not in client.session

@@ -19,11 +19,13 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from orgs.models import Member
-from provisioning import actions, links, tasks
-from provisioning.facts import SetUpFacts
+from provisioning import actions
 from provisioning.models import AccessRequest, Event, Mail, Reminder, User
+from provisioning.people import links
+from provisioning.wizard.set_up_lookups import SetUpLookups
+from provisioning.worker import tasks
 from subscriptions.models import Order, Site
-from subscriptions.rules import Line, Problem, Refused, SitePlan
+from subscriptions.rules.validation import Line, Problem, Refused, SitePlan
 from tests.driver import Wizard, form_fields
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 from tests.mailbox import deliver, link_in, newest
@@ -428,13 +430,13 @@ def test_date_that_passes_inside_the_confirming_keeps_the_answers(
 ) -> None:
     setup = ready_to_confirm(clock)
     clock.move_to(setup.order.closes_at - timedelta(seconds=1))
-    plans = SetUpFacts.plans
+    plans = SetUpLookups.plans
 
-    def slow_plans(self: SetUpFacts, answers: Any) -> Any:
+    def slow_plans(self: SetUpLookups, answers: Any) -> Any:
         clock.shift(2)  # the machine was busy
         return plans(self, answers)
 
-    monkeypatch.setattr(SetUpFacts, "plans", slow_plans)
+    monkeypatch.setattr(SetUpLookups, "plans", slow_plans)
     page = setup.fill("review")
     assert "The order closed before you sent this. What you typed is kept." in page
     assert "This order is closed" in page

@@ -10,8 +10,9 @@ from django.http import Http404
 from django.test import Client
 
 from orgs.models import Member
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import Event, Mail, Part, Question
+from provisioning.people import links
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import a_delegated_order, a_mapped_order, an_order, signed_in

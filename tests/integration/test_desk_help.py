@@ -14,8 +14,9 @@ from django.test import Client
 from django.utils import timezone
 
 from orgs.models import Member
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import AccessRequest, DeskCase, Event, Mail, User
+from provisioning.people import links
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import signed_in

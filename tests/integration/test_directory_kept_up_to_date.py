@@ -21,15 +21,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orgs import importing, merging, words
+from orgs import importing, merging, search_index
 from orgs.actions import create_organization, give_full_right, recount_all, report_use, take_full_right_back
-from orgs.matching import find_candidates, get_candidate, near_duplicates, search_by_domain
+from orgs.finder.matching import find_candidates, get_candidate, near_duplicates, search_by_domain
 from orgs.merging import Report
 from orgs.models import Domain, Member, Organization, OtherName, Posting, Spelling, Word
-from provisioning import links
-from provisioning.access import access_to_request, organizations_of
 from provisioning.actions import Existing, OrganizationGone, ask_administrators, map_order
 from provisioning.models import AccessRequest
+from provisioning.people import links
+from provisioning.people.access import access_to_request, organizations_of
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import a_mapped_order, an_organization, an_own_order, signed_in
@@ -129,7 +129,7 @@ def test_people_who_create_organizations_of_the_same_new_words_wait_for_no_impor
         assert imported.result(LONG).made == 2
     found = find_candidates(email="new@gmail.com", company_name="Zorblaks Quantix Yttrium")
     assert found.candidates[0].organization.external_id == "z1"
-    words.recount()
+    search_index.recount()
     assert Word.objects.get(word="yttrium").organizations == 6  # one row of it, counted
 
 
@@ -230,9 +230,9 @@ def assert_words_are_right() -> None:
             sorted(set(Spelling.objects.values_list("key", "word"))),
         ]
 
-    words.recount()
+    search_index.recount()
     kept = all_words()
-    words.rebuild()
+    search_index.rebuild()
     assert kept[:2] == all_words()[:2]
     assert set(all_words()[2]) <= set(kept[2])
 
@@ -510,7 +510,7 @@ def test_use_that_cant_be_is_refused_and_the_rest_of_the_row_comes_in(path: Path
 
 
 def test_signing_in_is_activity_for_a_member_of_one_organization_alone() -> None:
-    from provisioning.sign_in import ask_for_code, code_of, use_code
+    from provisioning.people.sign_in import ask_for_code, code_of, use_code
 
     contoso = an_organization("Contoso", members=["ada@contoso.com", "two@contoso.com"])
     fabrikam = an_organization("Fabrikam", members=["two@contoso.com"])

@@ -27,14 +27,16 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
 from orgs.models import Organization
-from provisioning import actions, links, tasks
-from provisioning.document_views import UNKNOWN_CODES
+from provisioning import actions
 from provisioning.models import Mail, Webhook
-from subscriptions import documents, pdf
-from subscriptions.documents import Standing, verify
+from provisioning.pages.documents import UNKNOWN_CODES
+from provisioning.people import links
+from provisioning.worker import tasks
 from subscriptions.models import Document, KeptPdf, Location, Order, OrderLine, Site, Subscription
-from subscriptions.rules import SitePlan
-from subscriptions.summary import build
+from subscriptions.rules.validation import SitePlan
+from subscriptions.summary import documents, pdf
+from subscriptions.summary.documents import Standing, verify
+from subscriptions.summary.summary import build
 from tests.factories import a_delegated_order, a_mapped_order, an_organization, signed_in
 from tests.integration.test_pdf import packed, shown, text_of
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS

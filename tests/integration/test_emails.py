@@ -25,11 +25,14 @@ from django.utils import timezone
 
 from orgs.actions import create_organization
 from orgs.models import Organization
-from provisioning import actions, emails, letters, links, sign_in, tasks
+from provisioning import actions, emails
+from provisioning.emails import order_emails
 from provisioning.models import Mail
+from provisioning.people import links, sign_in
+from provisioning.worker import tasks
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
-from subscriptions.rules import Line
+from subscriptions.rules.validation import Line
 from tests.mailbox import deliver, link_in, newest
 
 pytestmark = pytest.mark.django_db
@@ -230,7 +233,7 @@ def test_the_same_link_is_in_a_mail_that_is_sent_again() -> None:
     assert len(ids) == 1
 
 
-@pytest.mark.parametrize("event", sorted(letters.EVENTS))
+@pytest.mark.parametrize("event", sorted(order_emails.EVENTS))
 def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> None:
     order = place()
     link = order.links.get()

@@ -13,12 +13,14 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from orgs import budgets
+from orgs import rate_limits
 from orgs.models import Organization, Search, SearchBudget
-from orgs.words import rebuild
-from provisioning import actions, alike, links, searches
+from orgs.search_index import rebuild
+from provisioning import actions
+from provisioning.matching import finder_questions, response_padding
+from provisioning.matching.finder_questions import Kind, Question
 from provisioning.models import Draft, Event, Mail, User
-from provisioning.searches import Kind, Question
+from provisioning.people import links
 from subscriptions.models import Order
 from tests.driver import Wizard, form_fields
 from tests.factories import an_order, an_organization, an_own_order, signed_in
@@ -90,7 +92,7 @@ def ask(wizard: Wizard, name: str, email: str) -> str:
 def test_ten_thousand_names_and_domains_show_an_order_ten_organizations(directory: list[Organization]) -> None:
     order = an_order(contact=EVE, customer="Company Nobody Holding", customer_email="")  # near to many of the names
     eve = links.user_for(EVE)
-    seen_by = searches.viewer(order, eve, named=True, partner_of=frozenset())
+    seen_by = finder_questions.viewer(order, eve, named=True, partner_of=frozenset())
     learned: set[int] = set()
     counted = 0
     clock = timezone.now()
@@ -108,11 +110,11 @@ def test_ten_thousand_names_and_domains_show_an_order_ten_organizations(director
             for question in questions:
                 if actions.search(order=order, by=eve, question=question, more=True):
                     counted += 1
-                    shown = searches.standing_of(order, eve).shown
-                    answer = searches.answer(question, seen_by, shown)
+                    shown = finder_questions.standing_of(order, eve).shown
+                    answer = finder_questions.answer(question, seen_by, shown)
                     learned |= {each.organization.pk for each in answer.candidates}
     assert 0 < len(learned) <= MOST
-    assert counted == Search.objects.count() == 5 * searches.PER_ORDER
+    assert counted == Search.objects.count() == 5 * finder_questions.PER_ORDER
     assert order.events.filter(kind=Event.Kind.SEARCHED).count() == counted
 
 
@@ -162,7 +164,7 @@ def test_person_with_many_orders_asks_a_hundred_times_an_hour() -> None:
         for number in range(40):
             question = Question(Kind.DOMAIN, False, False, EVE, "", f"company{number}.example")
             answered += actions.search(order=order, by=eve, question=question)
-    assert answered == searches.PER_PERSON
+    assert answered == finder_questions.PER_PERSON
 
 
 # Nothing else tells
@@ -247,7 +249,7 @@ def test_once_ten_were_shown_a_hit_changes_nothing_about_the_cards_that_stay(
     rebuild()
     order = an_order(contact=EVE, customer=customer, customer_email="")
     wizard = attacker(order)
-    budgets.disclose(searches.key_of(order), [known.pk, *(each.pk for each in directory[1:10])])
+    rate_limits.disclose(finder_questions.key_of(order), [known.pk, *(each.pk for each in directory[1:10])])
     for name in ("Eve Kravex Networks", "Kravex", "Contoso Beverages"):
         hit, miss = (_pages(wizard, name, f"x@{domain}") for domain in ("company51.example", "company9999.example"))
         assert [plain(page, "company51.example") for page in hit] == [
@@ -283,7 +285,7 @@ def test_who_has_searched_too_often_is_told_when_to_come_back_and_loses_no_answe
         wizard = attacker(order)
         ask(wizard, "Something Else", EVE)
         before = Draft.objects.get(order=order).steps
-        SearchBudget.objects.filter(key=f"order:{order.number}").update(searches=searches.PER_ORDER)
+        SearchBudget.objects.filter(key=f"order:{order.number}").update(searches=finder_questions.PER_ORDER)
         travel.shift(timedelta(minutes=19))
         for domain in ("company5.example", "company99999.example"):
             page = wizard.search("customer", domain)
@@ -371,10 +373,10 @@ def test_more_organizations_than_a_page_shows_at_once_are_shown_by_a_button() ->
         an_organization(f"Company {_word(number)}", domains=["group.example"])
     wizard = attacker(an_order(contact=EVE, customer="", customer_email=""))
     page = ask(wizard, "Something Else", "x@group.example")
-    assert len(on(page)) == searches.AT_ONCE
+    assert len(on(page)) == finder_questions.AT_ONCE
     assert "More organizations match." in page
     names = set(re.findall(r"An organization at group.example \([A-J]\)", page))
-    assert len(names) == searches.AT_ONCE
+    assert len(names) == finder_questions.AT_ONCE
     wizard.page = wizard.client.post(wizard.url("customer"), {"search": "1"}, follow=True)
     assert len(on(wizard.html)) == 9
     assert "More organizations match." not in wizard.html
@@ -405,7 +407,7 @@ def test_id_of_an_organization_is_worth_nothing_unsigned_in_another_order_or_for
 
 
 def _signed_for(order: Order, user: User, organization: Organization) -> str:
-    from provisioning import signed_ids
+    from provisioning.matching import signed_ids
 
     return signed_ids.sign(organization.public_id, order=order, user=user)
 
@@ -481,7 +483,7 @@ def test_signed_id_is_worth_nothing_to_who_gets_the_order_to_who_lost_it_and_onc
 
 def test_time_of_asking_says_nothing_of_how_many_administrators_there_are(settings: Settings) -> None:
     settings.EVEN_ANSWERS_MS = 10
-    step = 0.01 * alike.ASKING
+    step = 0.01 * response_padding.ASKING
     for number in (0, 3):
         bosses = [f"boss{each}@asked{number}.example" for each in range(number)]
         organization = an_organization(f"Asked {number}", domains=[f"asked{number}.example"], administrators=bosses)

@@ -25,12 +25,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import Webhook
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import Line, LocationPlan, SitePlan
-from subscriptions.sites import split_evenly
-from subscriptions.summary import build
+from subscriptions.rules.sites import split_evenly
+from subscriptions.rules.validation import Line, LocationPlan, SitePlan
+from subscriptions.summary.summary import build
 from tests.factories import an_order, an_organization, signed_in
 from tests.german import in_german
 from tests.integration.test_pdf import packed, text_of

@@ -25,10 +25,11 @@ from django.db import connections
 from psycopg.conninfo import make_conninfo
 from pytest_django import DjangoDbBlocker, Settings
 
-from provisioning import readiness
+from provisioning.deployment import readiness
 from provisioning.env import Env
-from provisioning.local import commands, postgres, private
+from provisioning.local import commands, private
 from provisioning.local.commands import NEEDS, Needs
+from provisioning.local.database import postgres
 
 # Commands close their connections: no test's transaction may hold them.
 on_databases = pytest.mark.django_db(transaction=True)

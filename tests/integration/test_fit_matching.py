@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from orgs import scoring
+from orgs.finder import scoring
 
 pytestmark = pytest.mark.django_db
 

@@ -15,15 +15,19 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 
-from orgs import importing, normalize, wording
-from orgs.cards import Viewer
-from orgs.matching import Candidate, Result, find_candidates, get_candidate, near_duplicates, search_by_domain
+from orgs import importing
+from orgs.finder import evidence_sentences
+from orgs.finder.cards import Viewer
+from orgs.finder.evidence_rules import Code
+from orgs.finder.matching import Candidate, Result, find_candidates, get_candidate, near_duplicates, search_by_domain
 from orgs.merging import Report
 from orgs.models import Domain, LikelyDuplicate, Organization
-from orgs.ranking import Code
-from orgs.words import rebuild
-from provisioning import actions, links, tasks
+from orgs.search_index import rebuild
+from orgs.text import normalize
+from provisioning import actions
 from provisioning.models import User
+from provisioning.people import links
+from provisioning.worker import tasks
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import an_order, an_organization, an_own_order, signed_in
@@ -481,4 +485,4 @@ def test_address_at_a_former_domain_makes_no_own_company() -> None:
 def test_year_month_or_day(text: str, day: date | None) -> None:
     assert normalize.day_of(text) == day
     assert normalize.is_year_or_date(text) is (day is not None)
-    assert wording.until("2022") == "2022"
+    assert evidence_sentences.until("2022") == "2022"

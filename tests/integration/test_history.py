@@ -11,9 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, connections, transaction
 
-from provisioning import actions, chain, history, links, story
-from provisioning.access import access_to
+from provisioning import actions, history
+from provisioning.history import event_sentences, verification
 from provisioning.models import Event, HistoryHead
+from provisioning.people import links
+from provisioning.people.access import access_to
 from subscriptions.models import Order
 from tests.factories import a_delegated_order, an_order, an_organization, an_own_order
 from tests.mailbox import deliver, newest
@@ -64,8 +66,10 @@ def test_each_event_follows_the_one_before_it_and_python_computes_the_same_hashe
     order = an_order_with_a_past()
     events = list(order.events.all())
     assert [event.position for event in events] == list(range(1, len(events) + 1))
-    assert [event.previous for event in events] == [chain.FIRST, *(event.hash for event in events[:-1])]
-    assert [event.hash for event in events] == [chain.hash_of(number=order.number, event=event) for event in events]
+    assert [event.previous for event in events] == [verification.FIRST, *(event.hash for event in events[:-1])]
+    assert [event.hash for event in events] == [
+        verification.hash_of(number=order.number, event=event) for event in events
+    ]
     assert {event.kind: event.who for event in events}["handed_over"] == SAM
     assert history.head(order) == f"{len(events)}:{events[-1].hash}"
     assert f"whole. It ends with {history.head(order)}" in verify(order.number)
@@ -84,7 +88,7 @@ def test_whatever_the_facts_are_python_and_the_database_write_them_alike(facts: 
     order = an_order()
     history.record(order=order, kind=Event.Kind.CORRECTED, facts=facts)
     event = order.events.get(kind=Event.Kind.CORRECTED)
-    assert event.hash == chain.hash_of(number=order.number, event=event)
+    assert event.hash == verification.hash_of(number=order.number, event=event)
 
 
 def test_a_fraction_is_refused_before_it_is_written() -> None:
@@ -98,7 +102,7 @@ def test_an_event_that_somebody_adds_with_a_place_and_hash_of_their_own_gets_the
     event = Event.objects.create(order=order, kind="cancelled", position=99, who="x", previous="y", hash="z")
     assert (f"{event.position - 1}:{event.previous}", event.who) == (before, "")
     Event.objects.bulk_create([Event(order=order, kind="cancelled"), Event(order=order, kind="placed")])
-    assert chain.check(order).problem == ""
+    assert verification.check(order).problem == ""
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_the_database_refuses_to_change_what_is_written(statement: str) -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         with pytest.raises(DatabaseError, match="only ever added to"), transaction.atomic():
             cursor.execute(statement)
-    assert chain.check(order).problem == ""
+    assert verification.check(order).problem == ""
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,7 @@ def test_many_at_once_make_one_chain() -> None:
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(record, range(60)))
     assert order.events.count() == 62
-    assert chain.check(order).problem == ""
+    assert verification.check(order).problem == ""
 
 
 @pytest.mark.django_db(transaction=True)
@@ -215,7 +219,7 @@ def test_events_of_before_are_chained_by_the_migration(restored: None) -> None:
     assert list(Event.objects.values_list("order_id", "kind", "at", "by_id", "facts")) == before
     assert set(HistoryHead.objects.values_list("order_id", "events", "hash")) == heads
     for each in (order, other):
-        assert chain.check(each).problem == ""
+        assert verification.check(each).problem == ""
 
 
 @pytest.fixture
@@ -230,14 +234,14 @@ def restored() -> Any:
 # In words
 
 
-def told(order: Order, reader: story.Reader) -> list[str]:
+def told(order: Order, reader: event_sentences.Reader) -> list[str]:
     """Return the sentences that somebody reads."""
-    return [line.sentence for line in story.tell(order.events.select_related("by"), reader)]
+    return [line.sentence for line in event_sentences.sentences_for(order.events.select_related("by"), reader)]
 
 
 def test_the_desk_reads_everything_and_people_read_masked_addresses() -> None:
     order = an_order_with_a_past()
-    assert told(order, story.DESK) == [
+    assert told(order, event_sentences.DESK) == [
         f"The system placed the order; its provisioning contact was {SAM}.",
         f"The system had a link sent to {SAM}.",
         f"{SAM} handed the order over to {ALEX}.",
@@ -246,7 +250,7 @@ def test_the_desk_reads_everything_and_people_read_masked_addresses() -> None:
         f"The email “Order handed over to you” went out to {ALEX}.",
         f"The email “Order taken back” went out to {ALEX}.",
     ]
-    assert told(order, story.Reader(SAM)) == [
+    assert told(order, event_sentences.Reader(SAM)) == [
         f"The order was placed; its provisioning contact was {SAM} (you).",
         f"A link to the order was sent to {SAM} (you).",
         f"{SAM} (you) handed the order over to {ALEX}.",
@@ -255,10 +259,13 @@ def test_the_desk_reads_everything_and_people_read_masked_addresses() -> None:
         f"The email “Order handed over to you” went out to {ALEX}.",
         f"The email “Order taken back” went out to {ALEX}.",
     ]
-    assert told(order, story.Reader(KIM))[2] == "s•••@partner.example handed the order over to a•••@partner.example."
+    assert (
+        told(order, event_sentences.Reader(KIM))[2]
+        == "s•••@partner.example handed the order over to a•••@partner.example."
+    )
 
 
-def reader(order: Order, email: str) -> story.Reader:
+def reader(order: Order, email: str) -> event_sentences.Reader:
     """Return as whom somebody reads an order."""
     return access_to(links.user_for(email), order.number).reader
 
@@ -293,7 +300,7 @@ def test_who_was_asked_is_told_to_nobody_but_the_desk_and_a_reason_to_who_asked(
         for secret in ("boss", "chief", "b•••", "c•••", "Secret"):
             assert secret not in text
         assert text.count("“Request") == (1 if email == SAM else 0)
-    text = "\n".join(told(order, story.DESK))
+    text = "\n".join(told(order, event_sentences.DESK))
     for fact in ("Secret Contoso", BOSS, "chief@contoso.example", "Who are you?", "Request for rights"):
         assert fact in text
 
@@ -316,5 +323,5 @@ def test_the_customer_s_administrator_reads_from_their_own_start() -> None:
 def test_an_unknown_kind_is_shown_to_the_desk_only() -> None:
     order = an_order(contact=SAM)
     Event.objects.create(order=order, kind="of_an_older_release")
-    assert told(order, story.DESK)[-1] == "of_an_older_release"
-    assert len(told(order, story.Reader(SAM))) == 2
+    assert told(order, event_sentences.DESK)[-1] == "of_an_older_release"
+    assert len(told(order, event_sentences.Reader(SAM))) == 2

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orgs.models import Member, Organization
-from provisioning import steps
 from provisioning.models import Draft
+from provisioning.wizard import steps
 from subscriptions.models import Order, Site
 from tests.driver import Wizard, form_fields
 from tests.factories import an_order, an_organization, signed_in

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from orgs import importing
-from orgs.matching import Result, find_candidates
+from orgs.finder.matching import Result, find_candidates
 from orgs.models import Domain, Member, Organization, OtherName
 
 pytestmark = pytest.mark.django_db(transaction=True)

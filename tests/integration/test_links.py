@@ -15,10 +15,11 @@ from django.db.models import Model
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import Event, Link, Mail, Part, SignInCode, User
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import Line
+from subscriptions.rules.validation import Line
 from tests.mailbox import code_in, deliver, link_in, newest
 
 pytestmark = pytest.mark.django_db

@@ -14,8 +14,8 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from pytest_django import Settings
 
-from provisioning import tasks
-from provisioning.local import mailbox
+from provisioning.local.demo import mailbox
+from provisioning.worker import tasks
 from tests.factories import an_order
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.demo_urls")]

@@ -21,7 +21,8 @@ from orgs.actions import (
     recount_all,
     take_full_right_back,
 )
-from orgs.matching import (
+from orgs.finder.evidence_rules import Code
+from orgs.finder.matching import (
     Candidate,
     Result,
     SharedDomain,
@@ -32,7 +33,6 @@ from orgs.matching import (
     search_by_domain,
 )
 from orgs.models import Domain, Member, Organization, OtherName
-from orgs.ranking import Code
 
 pytestmark = pytest.mark.django_db
 

@@ -10,9 +10,9 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
-from orgs import budgets
-from orgs.cards import disclosed
-from orgs.matching import Result, SharedDomain, Viewer, find_candidates, near_duplicates, search_by_domain
+from orgs import rate_limits
+from orgs.finder.cards import disclosed
+from orgs.finder.matching import Result, SharedDomain, Viewer, find_candidates, near_duplicates, search_by_domain
 from orgs.models import Search, SearchBudget
 from tests.factories import an_organization
 
@@ -131,32 +131,32 @@ def test_domain_that_only_looks_like_the_organization_s_proves_nothing(verified:
 
 @pytest.mark.django_db
 def test_what_was_shown_before_stays_shown_and_another_order_has_its_own_budget() -> None:
-    assert budgets.disclose("order:1", range(6)) == set(range(6))
-    assert budgets.disclose("order:1", range(3, 15)) == set(range(3, 10))
-    assert budgets.disclose("order:1", [3, 14]) == {3}
-    assert budgets.disclose("order:2", [14]) == {14}
-    standing = budgets.read("order:1")
+    assert rate_limits.disclose("order:1", range(6)) == set(range(6))
+    assert rate_limits.disclose("order:1", range(3, 15)) == set(range(3, 10))
+    assert rate_limits.disclose("order:1", [3, 14]) == {3}
+    assert rate_limits.disclose("order:2", [14]) == {14}
+    standing = rate_limits.read("order:1")
     assert standing.shown == tuple(range(10))
     assert standing.is_full
-    assert not budgets.read("order:2").is_full
+    assert not rate_limits.read("order:2").is_full
 
 
 @pytest.mark.django_db
 def test_one_question_leaves_room_for_the_next() -> None:
-    assert budgets.disclose("order:1", range(12), at_once=6) == set(range(6))
-    assert budgets.disclose("order:1", range(20, 30), at_once=6) == {20, 21, 22, 23}
+    assert rate_limits.disclose("order:1", range(12), at_once=6) == set(range(6))
+    assert rate_limits.disclose("order:1", range(20, 30), at_once=6) == {20, 21, 22, 23}
 
 
 @pytest.mark.django_db
 def test_same_question_is_counted_once() -> None:
     limits = {"order:9": 2, "person:1": 5}
-    assert [budgets.ask("order:9", "a", limits) for _time in range(5)] == [True] * 5
-    assert budgets.ask("order:9", "b", limits)
-    assert not budgets.ask("order:9", "c", limits)
-    assert budgets.ask("order:9", "a", limits)
+    assert [rate_limits.ask("order:9", "a", limits) for _time in range(5)] == [True] * 5
+    assert rate_limits.ask("order:9", "b", limits)
+    assert not rate_limits.ask("order:9", "c", limits)
+    assert rate_limits.ask("order:9", "a", limits)
     assert SearchBudget.objects.get(key="person:1").searches == 2
     assert sorted(Search.objects.values_list("question", flat=True)) == ["a", "b"]
-    standing = budgets.read("order:9", ["a", "b", "c"], limits)
+    standing = rate_limits.read("order:9", ["a", "b", "c"], limits)
     assert standing.asked == {"a", "b"}
     assert standing.free_at is not None
 
@@ -164,30 +164,30 @@ def test_same_question_is_counted_once() -> None:
 @pytest.mark.django_db
 def test_questions_are_counted_by_order_and_by_person_and_come_back() -> None:
     keys = {"order:9": 3, "person:eve": 5}
-    assert [budgets.spend(keys) for _time in range(4)] == [True, True, True, False]
-    assert budgets.spend({"order:10": 3, "person:eve": 5})
-    assert budgets.spend({"order:10": 3, "person:eve": 5})
-    assert not budgets.spend({"order:10": 3, "person:eve": 5})
+    assert [rate_limits.spend(keys) for _time in range(4)] == [True, True, True, False]
+    assert rate_limits.spend({"order:10": 3, "person:eve": 5})
+    assert rate_limits.spend({"order:10": 3, "person:eve": 5})
+    assert not rate_limits.spend({"order:10": 3, "person:eve": 5})
     assert SearchBudget.objects.get(key="order:10").searches == 2
-    free_at = budgets.read("order:10", limits={"order:10": 3, "person:eve": 5}).free_at
+    free_at = rate_limits.read("order:10", limits={"order:10": 3, "person:eve": 5}).free_at
     assert free_at is not None
     assert timezone.now() < free_at <= timezone.now() + timedelta(hours=1)
     with time_machine.travel(free_at, tick=False):
-        assert budgets.read("order:10", limits={"order:10": 3, "person:eve": 5}).free_at is None
-        assert budgets.spend(keys)
+        assert rate_limits.read("order:10", limits={"order:10": 3, "person:eve": 5}).free_at is None
+        assert rate_limits.spend(keys)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_simultaneous_questions_never_show_more_than_the_budget() -> None:
     def show(number: int) -> set[int]:
         try:
-            return budgets.disclose("order:7", [number])
+            return rate_limits.disclose("order:7", [number])
         finally:
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
         shown = set().union(*pool.map(show, range(40)))
-    assert len(shown) == budgets.ORGANIZATIONS
+    assert len(shown) == rate_limits.ORGANIZATIONS
     assert set(SearchBudget.objects.get(key="order:7").organization_ids) == shown
 
 
@@ -195,7 +195,7 @@ def test_simultaneous_questions_never_show_more_than_the_budget() -> None:
 def test_simultaneous_questions_are_counted_one_by_one() -> None:
     def ask(number: int) -> bool:
         try:
-            return budgets.ask(f"order:{number % 3}", f"question {number // 2}", {"person:eve": 7})
+            return rate_limits.ask(f"order:{number % 3}", f"question {number // 2}", {"person:eve": 7})
         finally:
             connection.close()
 

@@ -11,10 +11,12 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from orgs import statements, terms, words
-from orgs.matching import find_candidates
+from orgs import search_index
+from orgs.finder import statements
+from orgs.finder.matching import find_candidates
 from orgs.models import Domain, Member, Organization, OtherName
-from orgs.words import rebuild
+from orgs.search_index import rebuild
+from orgs.text import terms
 
 pytestmark = pytest.mark.django_db
 
@@ -155,7 +157,7 @@ def test_words_of_a_saved_organization_are_found_at_once_and_after_a_rebuild() -
     for _time in range(2):
         found = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
         assert [each.organization.name for each in found.candidates] == ["Zorblax Quantum Devices"]
-        words.rebuild()
+        search_index.rebuild()
 
 
 def test_functions_are_made_anew_by_a_migration_and_not_needed_before_it() -> None:

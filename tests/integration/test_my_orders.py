@@ -8,11 +8,12 @@ import pytest
 import time_machine
 
 from orgs.models import Organization
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import AccessRequest
-from provisioning.task_list import Entry
+from provisioning.pages.task_list import Entry
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan
+from subscriptions.rules.validation import SitePlan
 from tests.driver import Wizard
 from tests.factories import a_delegated_order, an_order, an_organization, an_own_order, signed_in
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from orgs.matching import Candidate, find_candidates, near_duplicates
+from orgs.finder.evidence_rules import Code
+from orgs.finder.matching import Candidate, find_candidates, near_duplicates
 from orgs.models import Domain, Organization, OtherName
-from orgs.ranking import Code
 
 pytestmark = pytest.mark.django_db
 

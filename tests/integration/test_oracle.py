@@ -9,8 +9,9 @@ from uuid import uuid4
 import pytest
 
 from orgs.models import Member, Organization
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import Draft
+from provisioning.people import links
 from subscriptions.models import Order
 from tests.driver import Wizard, form_fields
 from tests.factories import an_order, an_organization, an_own_order, signed_in

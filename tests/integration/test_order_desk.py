@@ -10,10 +10,11 @@ from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import Event, Mail, User
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import Line
+from subscriptions.rules.validation import Line
 from tests.mailbox import code_in, deliver, newest
 
 pytestmark = pytest.mark.django_db

@@ -17,10 +17,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orgs.matching import find_candidates
+from orgs.finder.matching import find_candidates
 from orgs.models import Domain, LikelyDuplicate, Organization, OtherName
-from provisioning import tasks
 from provisioning.models import User
+from provisioning.worker import tasks
 from tests.factories import an_organization
 
 pytestmark = pytest.mark.django_db

@@ -13,11 +13,13 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 from django.utils.translation import override
 
-from provisioning import actions, emails, links
-from subscriptions import pack, rules
-from subscriptions import summary as summaries
+from provisioning import actions, emails
+from provisioning.people import links
+from subscriptions import packs
 from subscriptions.models import Order, OrderLine, Subscription
-from subscriptions.rules import Line
+from subscriptions.rules import validation
+from subscriptions.rules.validation import Line
+from subscriptions.summary import summary as summaries
 from tests.driver import Wizard
 from tests.factories import a_mapped_order, an_organization, signed_in
 from tests.webcast.models import Channel
@@ -123,7 +125,7 @@ def test_name_that_was_taken_since_is_asked_again_and_nothing_is_made() -> None:
 )
 def test_plan_that_does_not_fit_makes_nothing(plans: dict[str, Any], problem: str) -> None:
     order = a_webcast_order()
-    with pytest.raises(rules.Refused) as refusal:
+    with pytest.raises(validation.Refused) as refusal:
         actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
     assert refusal.value.problem == problem
     assert not Subscription.objects.exists()
@@ -144,11 +146,11 @@ def test_order_of_a_service_that_is_no_longer_sold_can_still_be_read(settings: A
     order = a_webcast_order()
     actions.set_up(order=order, by=links.user_for(KIM), plans={"webcast": ChannelPlan("Contoso Live", 20)})
     settings.PACKS = ["meetings", "calling"]
-    assert list(pack.installed()) == ["meetings", "calling"]
+    assert list(packs.installed()) == ["meetings", "calling"]
     with override("en"):
         page = signed_in(KIM).get(f"/orders/{order.number}/summary/").content.decode()
     assert "Webcast is set up for Contoso." in page
-    with pytest.raises(rules.Refused, match="service"):
+    with pytest.raises(validation.Refused, match="service"):
         actions.place_order(number=None, sold_to="Contoso", contact_email=KIM, lines=[Line("webcast", 1)])
 
 

@@ -11,10 +11,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils.html import escape
 
-from provisioning import links
 from provisioning.models import Mail, User
-from subscriptions import documents
+from provisioning.people import links
 from subscriptions.models import Order
+from subscriptions.summary import documents
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_order, an_organization, an_own_order, signed_in
 from tests.mailbox import code_in, deliver, newest

@@ -21,10 +21,11 @@ from django.core.management import CommandError, call_command
 from django.utils.translation import override
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from subscriptions import actions, pdf
+from subscriptions import actions
 from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
 from subscriptions.packs.meetings import MadeSites
-from subscriptions.summary import Company, OrderSummary, build
+from subscriptions.summary import pdf
+from subscriptions.summary.summary import Company, OrderSummary, build
 from tests.integration.test_subscriptions_orders import place
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS, mapped_order, plans, site
 from tests.unit.test_summary import a_summary

@@ -10,12 +10,13 @@ import pytest
 from django.db import IntegrityError
 
 from orgs.models import Member, Organization
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import Mail, Part
-from provisioning.plan import DELEGATE, Plan, PlanChanged, Right
-from subscriptions import summary
+from provisioning.people import links
+from provisioning.rules.plan import DELEGATE, Plan, PlanChanged, Right
 from subscriptions.models import Order, Site, Subscription
-from subscriptions.rules import Line, LocationPlan, Refused, SitePlan
+from subscriptions.rules.validation import Line, LocationPlan, Refused, SitePlan
+from subscriptions.summary import summary
 from tests.driver import Wizard
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 from tests.webcast.models import Channel

@@ -9,9 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from provisioning import actions, links
+from provisioning import actions
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan
+from subscriptions.rules.validation import SitePlan
 from tests.driver import Wizard, form_fields
 from tests.factories import (
     a_delegated_order,

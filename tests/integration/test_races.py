@@ -15,8 +15,8 @@ from django.test import Client
 from orgs.models import Organization
 from provisioning.models import Event, Mail, Part, User
 from subscriptions.models import Order, Site, SiteName, Subscription
-from subscriptions.reservations import reserve_site_names
-from subscriptions.rules import SiteNameTaken
+from subscriptions.packs.site_reservations import reserve_site_names
+from subscriptions.rules.validation import SiteNameTaken
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_order, an_organization, an_own_order, signed_in
 

@@ -14,10 +14,11 @@ from django.utils import timezone
 
 from orgs import actions as directory
 from orgs.models import Member, Organization
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import AccessRequest, Event, Mail, Part
+from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan
+from subscriptions.rules.validation import SitePlan
 from tests.driver import Wizard
 from tests.factories import an_order, an_organization, an_own_order, signed_in
 from tests.integration.test_asking import BOSS, CHIEF, KIM, asks, contoso, decides, page_of

@@ -15,8 +15,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from provisioning import links, sign_in
 from provisioning.models import SignInCode, User
+from provisioning.people import links, sign_in
 from tests.mailbox import code_in, deliver, newest
 
 ALICE = "alice@contoso.example"

@@ -10,9 +10,10 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from orgs.models import Organization
-from provisioning import actions, links
+from provisioning import actions
+from provisioning.people import links
 from subscriptions.models import Order, SiteName
-from subscriptions.rules import SitePlan
+from subscriptions.rules.validation import SitePlan
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_organization, signed_in
 

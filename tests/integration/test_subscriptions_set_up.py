@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orgs.models import Organization
-from provisioning import tasks
-from subscriptions import actions, rules
+from provisioning.worker import tasks
+from subscriptions import actions
 from subscriptions.actions import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
 from subscriptions.models import Location, Order, Site, Subscription
+from subscriptions.rules import validation
 from tests.integration.test_subscriptions_orders import at_once, place
 
 HEADQUARTERS = LocationPlan(
@@ -59,7 +60,7 @@ def test_set_up_makes_subscriptions_sites_and_location_of_the_customer() -> None
     assert order.state == Order.State.SET_UP
     meetings, calling = Subscription.objects.order_by("-line__service")
     assert meetings.organization == calling.organization == order.customer
-    assert meetings.ends_at == rules.add_months(meetings.starts_at, 12)
+    assert meetings.ends_at == validation.add_months(meetings.starts_at, 12)
     assert [(row.position, row.name, row.licenses, row.early_release) for row in meetings.sites.all()] == [
         (1, "contoso-main", 200, False),
         (2, "contoso-lab", 50, True),
@@ -147,7 +148,7 @@ def test_taken_name_leaves_the_order_mapped_and_another_name_sets_it_up() -> Non
 def test_location_has_a_name_of_its_own_in_its_organization_however_it_is_written() -> None:
     actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")], changed(name="Zentrale")))
     order = mapped_order("V-2")
-    with pytest.raises(rules.Refused) as refusal:
+    with pytest.raises(validation.Refused) as refusal:
         actions.set_up_order(order=order, plans=plans([site("contoso-free")], changed(name=" ZENTRALE")))
     assert refusal.value.problem == Problem.LOCATION_NAME_TAKEN
     location = Location.objects.get()
@@ -247,6 +248,6 @@ def test_order_that_is_set_up_can_be_neither_corrected_nor_cancelled() -> None:
 
 @given(start=st.datetimes(max_value=datetime(2999, 1, 1)), months=st.integers(1, 120))  # noqa: DTZ001
 def test_months_later_is_the_same_day_or_the_last_of_its_month(start: datetime, months: int) -> None:
-    later = rules.add_months(start, months)
+    later = validation.add_months(start, months)
     assert (later.year * 12 + later.month) - (start.year * 12 + start.month) == months
-    assert later.day == start.day or (later.day < start.day and rules.add_months(later, 1).day in {28, 29, 30, 31})
+    assert later.day == start.day or (later.day < start.day and validation.add_months(later, 1).day in {28, 29, 30, 31})

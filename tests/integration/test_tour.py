@@ -20,9 +20,10 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from orgs.models import Member
-from provisioning import actions, tasks
-from provisioning.local import sample, sample_orders, tour
+from provisioning import actions
+from provisioning.local.demo import sample, sample_orders, tour
 from provisioning.models import Event, Mail, SignInCode
+from provisioning.worker import tasks
 from subscriptions.models import Order
 from tests.driver import Wizard
 

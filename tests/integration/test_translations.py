@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from provisioning import links
+from provisioning.people import links
 from subscriptions.models import Order
 from tests.browser.gallery import SCENES
 from tests.driver import Wizard

@@ -17,8 +17,9 @@ from django.urls import path
 from pytest_django import Settings
 
 from orgs.models import Organization
-from provisioning import links, sign_in, unavailable
+from provisioning.database import unavailable_page
 from provisioning.models import Event, Mail, SignInCode, User
+from provisioning.people import links, sign_in
 from provisioning.urls import handler500
 from provisioning.urls import urlpatterns as product
 from subscriptions.models import Order, Site
@@ -90,7 +91,7 @@ urlpatterns = [
 def door(settings: Settings) -> Iterator[Door]:
     """The database behind a door, and pages that fail in their own ways."""
     settings.ROOT_URLCONF = __name__
-    unavailable.outage = unavailable.Outage()
+    unavailable_page.outage = unavailable_page.Outage()
     with a_door() as door:
         yield door
 
@@ -136,7 +137,7 @@ def test_every_page_answers_503_wherever_the_connection_is_lost(door: Door, addr
         door.close()
     page = client.get(address)
     assert page.status_code == 503
-    assert page.headers["Retry-After"] == str(unavailable.RETRY_AFTER)
+    assert page.headers["Retry-After"] == str(unavailable_page.RETRY_AFTER)
     assert "no-store" in page.headers["Cache-Control"]
     assert "This service is not available for a moment" in page.content.decode()
     assert "sessionid" not in page.cookies
@@ -221,7 +222,7 @@ def test_everything_that_was_typed_is_carried(door: Door) -> None:
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
-        ("application/x-www-form-urlencoded", "text=" + "x" * (unavailable.MOST_CARRIED + 1)),
+        ("application/x-www-form-urlencoded", "text=" + "x" * (unavailable_page.MOST_CARRIED + 1)),
         ("application/x-www-form-urlencoded", "text=" + "x" * 3_000_000),
         ("application/json", '{"a": 1}'),
         ("multipart/form-data; boundary=x", "no multipart at all"),

@@ -16,8 +16,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from provisioning import actions, links
+from provisioning import actions
 from provisioning.models import Event, Link, Mail, User
+from provisioning.people import links
 from subscriptions.models import Order
 from tests.factories import a_delegated_order, an_order, an_organization, an_own_order, signed_in
 from tests.mailbox import deliver, link_in, newest

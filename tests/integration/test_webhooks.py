@@ -27,12 +27,15 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from provisioning import actions, links, outside, tasks, webhooks
-from provisioning.local.sink import FAULTS, Sink
+from provisioning import actions
+from provisioning.integration import http_client, webhooks
+from provisioning.local.webhook_sink import FAULTS, Sink
 from provisioning.models import User, Webhook, WebhookReceiver
+from provisioning.people import links
+from provisioning.worker import tasks
 from subscriptions.models import Order, Subscription
-from subscriptions.rules import LocationPlan, SitePlan
-from subscriptions.summary import build
+from subscriptions.rules.validation import LocationPlan, SitePlan
+from subscriptions.summary.summary import build
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -323,12 +326,12 @@ def test_a_message_whose_worker_was_killed_is_found_by_the_sweeper(receiver: Rec
      "64:ff9b::10.0.0.1", "::10.0.0.1", "2002:7f00:1::1", "2002:a00:1::1", "2001:0:a00:1::"],
 )  # fmt: skip
 def test_address_that_is_not_of_the_public_internet_is_refused(address: str) -> None:
-    assert not outside.may_be_reached(ip_address(address))
+    assert not http_client.may_be_reached(ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1111", "::ffff:93.184.215.14", "64:ff9b::5db8:d822"])
 def test_public_address_may_be_reached(address: str) -> None:
-    assert outside.may_be_reached(ip_address(address))
+    assert http_client.may_be_reached(ip_address(address))
 
 
 @pytest.mark.parametrize(
@@ -337,25 +340,25 @@ def test_public_address_may_be_reached(address: str) -> None:
 )  # fmt: skip
 def test_this_machine_is_not_written_to_unless_it_was_allowed(url: str, receiver: Receiver) -> None:
     sink = receiver()
-    with pytest.raises(outside.NoAnswer, match="not an address of the public internet"):
-        outside.post(url.format(sink.server_address[1]), b"{}", {})
+    with pytest.raises(http_client.NoAnswer, match="not an address of the public internet"):
+        http_client.post(url.format(sink.server_address[1]), b"{}", {})
     assert sink.refused == []
 
 
 def test_what_is_allowed_is_written_to_also_as_an_address_mapped_into_ipv6(receiver: Receiver) -> None:
     port = receiver().server_address[1]
-    assert outside.post(f"http://127.0.0.1:{port}/", b"{}", {}, allow=LOCAL).status == 404
-    assert outside.post(f"http://[::ffff:127.0.0.1]:{port}/", b"{}", {}, allow=LOCAL).status == 404
+    assert http_client.post(f"http://127.0.0.1:{port}/", b"{}", {}, allow=LOCAL).status == 404
+    assert http_client.post(f"http://[::ffff:127.0.0.1]:{port}/", b"{}", {}, allow=LOCAL).status == 404
 
 
 def test_nothing_goes_over_the_internet_without_tls() -> None:
-    with pytest.raises(outside.NoAnswer, match="https"):
-        outside.post("http://93.184.215.14/", b"{}", {})
+    with pytest.raises(http_client.NoAnswer, match="https"):
+        http_client.post("http://93.184.215.14/", b"{}", {})
 
 
 def test_redirect_is_not_followed(receiver: Receiver) -> None:
     sink = receiver(("redirect",))
-    assert outside.post(sink.url, b"{}", {}, allow=LOCAL).status == 307
+    assert http_client.post(sink.url, b"{}", {}, allow=LOCAL).status == 307
     assert sink.refused == []
 
 
@@ -364,7 +367,7 @@ def test_receiver_that_takes_its_time_is_left(receiver: Receiver, fault: str) ->
     receiver((fault,), slow=60)
     an_order()
     begun = time.monotonic()
-    webhooks.send_next(limits=outside.Limits(connect=1, read=0.5, whole=0.8))
+    webhooks.send_next(limits=http_client.Limits(connect=1, read=0.5, whole=0.8))
     assert time.monotonic() - begun < 30
     row = Webhook.objects.get()
     assert row.accepted_at is None
@@ -384,14 +387,14 @@ def test_certificate_has_to_name_the_host(receiver: Receiver, tmp_path: Path, mo
         context.load_cert_chain(certificate, key)
         sink.socket = context.wrap_socket(sink.socket, server_side=True)
         url = f"https://localhost:{sink.server_address[1]}/elsewhere"
-        with pytest.raises(outside.NoAnswer, match="certificate"):
-            outside.post(url, b"{}", {}, allow=LOCAL)
+        with pytest.raises(http_client.NoAnswer, match="certificate"):
+            http_client.post(url, b"{}", {}, allow=LOCAL)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         if name == "localhost":
-            assert outside.post(url, b"{}", {}, allow=LOCAL).status == 404
+            assert http_client.post(url, b"{}", {}, allow=LOCAL).status == 404
         else:
-            with pytest.raises(outside.NoAnswer, match="localhost"):
-                outside.post(url, b"{}", {}, allow=LOCAL)
+            with pytest.raises(http_client.NoAnswer, match="localhost"):
+                http_client.post(url, b"{}", {}, allow=LOCAL)
         monkeypatch.delenv("SSL_CERT_FILE")
 
 

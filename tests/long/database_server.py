@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 
-from provisioning.local import postgres
+from provisioning.local.database import postgres
 from tests.long.local_machine import eventually
 from tests.long.test_local_demo import free_port
 

@@ -30,8 +30,8 @@ from django.conf import settings
 from django.db import connection, connections
 
 from orgs.models import Organization
-from provisioning import database
-from provisioning.local import postgres
+from provisioning.database import transaction_pooler
+from provisioning.local.database import postgres
 from provisioning.models import Mail
 from subscriptions.models import Order, Site
 from tests.driver import Wizard
@@ -341,7 +341,7 @@ def test_pooler_is_found_out_and_the_check_says_where_the_setting_denies_it(prod
 
     assert asked("is_transaction_pooler") is True
     assert asked("is_transaction_pooler", DATABASE_POOLER="none") is False
-    assert database.is_transaction_pooler() is False
+    assert transaction_pooler.is_transaction_pooler() is False
     product.environment["EMAIL_URL"] = "smtp://mail.example.com"  # what else is an error
     assert "provisioning.W024" not in product.manage("check", "--deploy")
     product.environment["DATABASE_POOLER"] = "none"

@@ -21,8 +21,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
 from django.db import connection, models, transaction
 
-from provisioning import chain
-from provisioning.local import postgres
+from provisioning.history import verification
+from provisioning.local.database import postgres
 from provisioning.models import Event, Mail
 from subscriptions.models import Order
 from tests.factories import an_order
@@ -158,7 +158,7 @@ def test_a_worker_killed_at_a_point_of_sending_loses_nothing(server: Server, wor
     # The history tells of each email once, also of the one that went out twice.
     for order in orders:
         assert order.events.filter(kind=Event.Kind.MAIL_SENT).count() == 1
-        assert chain.check(order).problem == ""
+        assert verification.check(order).problem == ""
 
 
 def test_a_worker_killed_after_the_answer_and_before_it_was_noted_repeats_that_one(

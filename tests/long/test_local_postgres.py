@@ -16,7 +16,7 @@ import environ as django_environ
 import psycopg
 import pytest
 
-from provisioning.local import cluster, postgres
+from provisioning.local.database import cluster, postgres
 from tests.long.local_machine import (
     ROOT,
     environ,

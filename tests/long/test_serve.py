@@ -175,7 +175,7 @@ def test_port_in_use_and_wrong_options_are_told_in_a_sentence(server: tuple[Proc
     assert "expects a whole number from 1 on" in manage("serve", "--workers", "0", STATE_DIR=str(state_dir)).stderr
 
 
-@pytest.mark.parametrize("how", [("provisioning.wsgi",), ("-c", "provisioning/gunicorn.py")])
+@pytest.mark.parametrize("how", [("provisioning.wsgi",), ("-c", "provisioning/deployment/gunicorn.py")])
 def test_gunicorn_refuses_in_a_sentence_and_keeps_nothing_running(
     how: tuple[str, ...], state_dir: Path, tmp_path: Path
 ) -> None:
@@ -196,7 +196,9 @@ def test_gunicorn_refuses_in_a_sentence_and_keeps_nothing_running(
 def test_web_process_and_worker_start_although_the_database_is_away(state_dir: Path, tmp_path: Path) -> None:
     port = free_port()
     own = {"STATE_DIR": str(state_dir), "DATABASE_URL": AWAY}
-    web = Process(*GUNICORN, "-c", "provisioning/gunicorn.py", "--bind", f"127.0.0.1:{port}", log=tmp_path / "w", **own)
+    web = Process(
+        *GUNICORN, "-c", "provisioning/deployment/gunicorn.py", "--bind", f"127.0.0.1:{port}", log=tmp_path / "w", **own
+    )
     worker = Process(sys.executable, str(MANAGE), "procrastinate", "worker", log=tmp_path / "p", **own)
     web.wait_for("wsgi: Nothing listens at 127.0.0.1:1")
     worker.wait_for("manage.py: Nothing listens at 127.0.0.1:1")
@@ -209,7 +211,13 @@ def test_web_process_and_worker_start_although_the_database_is_away(state_dir: P
 
 def test_settings_of_gunicorn_keep_connections_longer_than_a_proxy_does() -> None:
     shown = subprocess.run(
-        [*GUNICORN, "-c", "provisioning/gunicorn.py", "--print-config", "http:HTTPStatus"],  # the module is only loaded
+        [
+            *GUNICORN,
+            "-c",
+            "provisioning/deployment/gunicorn.py",
+            "--print-config",
+            "http:HTTPStatus",
+        ],  # the module is only loaded
         cwd=ROOT,
         env=environ(WEB_CONCURRENCY="3", PORT="8123"),
         capture_output=True,

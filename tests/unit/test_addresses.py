@@ -11,8 +11,8 @@ from django_countries import countries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscriptions import addresses
-from subscriptions.addresses import Problem
+from subscriptions.rules import addresses
+from subscriptions.rules.addresses import Problem
 
 CODES = [code for code, _name in countries]
 

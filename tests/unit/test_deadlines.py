@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from subscriptions import deadlines
+from subscriptions.rules import deadlines
 
 BY_PRODUCT = {"Calling": 7, " meetings trial ": 14}
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from orgs.fitting import Case, Choice, fit_gate, fit_ranker
+from orgs.finder.evaluation.fitting import Case, Choice, fit_gate, fit_ranker
 
 CHANCE = random.Random(5)
 

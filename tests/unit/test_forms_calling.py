@@ -8,10 +8,10 @@ import pytest
 from django.utils import translation
 from django_countries import countries
 
-from provisioning.forms.calling import LocationAddress, LocationStart, planned_location
-from provisioning.forms.setup import SetupReview, SubscriptionReview
-from subscriptions import addresses
+from provisioning.wizard.forms.calling import LocationAddress, LocationStart, planned_location
+from provisioning.wizard.forms.subscription import SetupReview, SubscriptionReview
 from subscriptions.models import Order
+from subscriptions.rules import addresses
 
 BERLIN = {
     "street_address": "Hauptstr. 1",

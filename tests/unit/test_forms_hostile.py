@@ -11,7 +11,7 @@ from django.utils.datastructures import MultiValueDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioning.forms.base import (
+from provisioning.wizard.forms.base import (
     EmailField,
     StepForm,
     TextField,
@@ -20,11 +20,11 @@ from provisioning.forms.base import (
     with_row_added,
     with_row_removed,
 )
-from provisioning.forms.calling import LocationAddress, LocationStart
-from provisioning.forms.meetings import AdditionalSites, LicenseDistribution, MeetingSetup
-from provisioning.forms.setup import SetupReview, SubscriptionReview
+from provisioning.wizard.forms.calling import LocationAddress, LocationStart
+from provisioning.wizard.forms.meetings import AdditionalSites, LicenseDistribution, MeetingSetup
+from provisioning.wizard.forms.subscription import SetupReview, SubscriptionReview
 from subscriptions.models import Order
-from subscriptions.sites import SiteNameProblem
+from subscriptions.rules.sites import SiteNameProblem
 
 EARLIER: dict[str, Any] = {
     "meetings": {"site_name": "acme", "time_zone": "Europe/Berlin", "early_release": "no", "additional_urls": True},

@@ -9,17 +9,17 @@ from django.utils.datastructures import MultiValueDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioning.forms.meetings import (
+from provisioning.wizard.forms.meetings import (
     AdditionalSites,
     LicenseDistribution,
     MeetingSetup,
     planned_sites,
     wants_additional_sites,
 )
-from provisioning.forms.site_names import SiteNameField
+from provisioning.wizard.forms.site_names import SiteNameField
 from subscriptions.models import Order
-from subscriptions.rules import SitePlan, check_sites
-from subscriptions.sites import SiteNameProblem
+from subscriptions.rules.sites import SiteNameProblem
+from subscriptions.rules.validation import SitePlan, check_sites
 
 TAKEN = {"acme": SiteNameProblem.TAKEN, "bcme": SiteNameProblem.TAKEN, "acrne": SiteNameProblem.LOOK_ALIKE}
 FACTS: dict[str, Any] = {

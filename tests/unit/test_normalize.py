@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orgs import normalize, terms
+from orgs.text import normalize, terms
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orgs import pasted_text
-from provisioning.sign_in import LETTERS
-from subscriptions import documents, sites
+from orgs.text import pasted_text
+from provisioning.people.sign_in import LETTERS
+from subscriptions.rules import sites
+from subscriptions.summary import documents
 
 
 @pytest.mark.parametrize(

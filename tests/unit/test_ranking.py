@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orgs import features, names, ranking, scoring
-from orgs.likeness import acronym
-from orgs.names import Asked, Known, Word
-from orgs.ranking import Code, Use
+from orgs.finder import comparison, evidence_rules, features, scoring
+from orgs.finder.comparison import Asked, Known, Word
+from orgs.finder.evidence_rules import Code, Use
+from orgs.finder.similarity import acronym
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def asked(key: str, domain: str = "") -> Asked:
     """A question by its name key."""
-    words = tuple(Word(word, names.idf(word), {}) for word in key.split())
+    words = tuple(Word(word, comparison.idf(word), {}) for word in key.split())
     return Asked(key, words, domain, domain, domain.partition(".")[0], "", False, "", frozenset())
 
 
 def known(pk: int, key: str, domain: str = "", *others: str) -> Known:
     """An organization by its name keys and domain."""
-    known_as = tuple(names.name_of(each) for each in (key, *others))
+    known_as = tuple(comparison.name_of(each) for each in (key, *others))
     return Known(pk, known_as, ((domain, False),) if domain else (), "", 0.0)
 
 
@@ -37,7 +37,7 @@ def known(pk: int, key: str, domain: str = "", *others: str) -> Known:
     ],
 )
 def test_names_are_tied_by_the_strongest_reason(name: str, other_names: tuple[str, ...], code: Code | None) -> None:
-    found = ranking.compare_names("Contoso", name, other_names)
+    found = evidence_rules.compare_names("Contoso", name, other_names)
     assert (found.code if found else None) == code
 
 
@@ -57,14 +57,14 @@ def test_abandoned_means_an_old_account_without_domain_activity_or_subscription(
 ) -> None:
     last = None if days is None else NOW - timedelta(days=days)
     use = Use(subscriptions, 0, last, verified, NOW - timedelta(days=age))
-    assert ranking.looks_abandoned(use, NOW) is abandoned
+    assert evidence_rules.looks_abandoned(use, NOW) is abandoned
 
 
 def test_use_decides_before_recency() -> None:
     used = Use(2, 0, NOW - timedelta(days=300), has_verified_domain=True, created_at=NOW)
     recent = Use(0, 0, NOW, has_verified_domain=True, created_at=NOW)
-    assert ranking.order_key(1.0, used) < ranking.order_key(1.0, recent)
-    assert ranking.order_key(1.1, recent) < ranking.order_key(1.0, used)
+    assert evidence_rules.order_key(1.0, used) < evidence_rules.order_key(1.0, recent)
+    assert evidence_rules.order_key(1.1, recent) < evidence_rules.order_key(1.0, used)
 
 
 def test_same_name_on_the_same_domain_is_ranked_first_and_marked() -> None:
@@ -109,8 +109,8 @@ def test_every_weight_belongs_to_a_feature_that_exists() -> None:
     [("dlnr", "department of land and natural resources", 0.8), ("ibm", "international business machines", 1.0)],
 )
 def test_initials_stand_for_a_name(short: str, name: str, least: float) -> None:
-    assert acronym(short, names.name_of(name)) >= least
+    assert acronym(short, comparison.name_of(name)) >= least
 
 
 def test_unlike_letters_stand_for_nothing() -> None:
-    assert acronym("xyz", names.name_of("international business machines")) == 0.0
+    assert acronym("xyz", comparison.name_of("international business machines")) == 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 
-from provisioning.letters import EVENTS
+from provisioning.emails.order_emails import EVENTS
 
 README = (settings.BASE_DIR / "README.md").read_text()
 

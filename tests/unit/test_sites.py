@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscriptions import sites
-from subscriptions.sites import SiteNameProblem
+from subscriptions.rules import sites
+from subscriptions.rules.sites import SiteNameProblem
 
 # The database's own rule (constraint site_name_is_a_host_label).
 HOST_LABEL = re.compile(r"[a-z](-?[a-z0-9])+")

@@ -7,19 +7,20 @@ import re
 import pytest
 from django.utils.translation import override
 
-from provisioning import letters, story
-from provisioning.models import Event
+from provisioning.emails import order_emails
+from provisioning.history import event_sentences
+from provisioning.models import EMAIL_NAMES, Event
 
 
 def test_every_kind_of_event_has_its_sentence_and_every_email_its_name() -> None:
-    assert set(story.SENTENCES) == set(Event.Kind)
-    assert set(letters.NAMES) == set(letters.EVENTS)
-    assert set(letters.EVENTS) >= story.TOLD_TO_CONTACTS
+    assert set(event_sentences.SENTENCES) == set(Event.Kind)
+    assert set(EMAIL_NAMES) == set(order_emails.EVENTS)
+    assert set(order_emails.EVENTS) >= event_sentences.TOLD_TO_CONTACTS
 
 
 @pytest.mark.parametrize("kind", Event.Kind)
 def test_a_sentence_ends_as_one_and_names_the_same_facts_in_german(kind: str) -> None:
-    sentence = story.SENTENCES[kind]
+    sentence = event_sentences.SENTENCES[kind]
     for text in (sentence.text, sentence.desk):
         english = str(text)
         with override("de"):

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from django.utils.translation import override
 
-from subscriptions.layout import Section
 from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
 from subscriptions.packs.meetings import MadeSite, MadeSites
-from subscriptions.summary import BoughtLine, Company, OrderSummary, mask
+from subscriptions.presentation import Section
+from subscriptions.summary.summary import BoughtLine, Company, OrderSummary, mask
 
 SET_UP_AT = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
 

@@ -16,9 +16,9 @@ from django_countries import countries
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orgs import country_names
 from orgs.importing import COLUMNS, REQUIRED
-from orgs.table_files import MAX_FIELD, FileRefused, TableFile, truth
+from orgs.text import country_names
+from orgs.text.table_files import MAX_FIELD, FileRefused, TableFile, truth
 
 PLAIN = "external_id,name,country\nc1,Größe & Söhne,DE\nc2,Northwind,US\n"
 ROWS = [("c1", "Größe & Söhne", "DE"), ("c2", "Northwind", "US")]

@@ -8,24 +8,24 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel import Locale
 
-from subscriptions import languages, zones
+from subscriptions.rules import languages, time_zones
 
 WINTER = datetime.datetime(2026, 1, 15, 12, tzinfo=datetime.UTC)
 SUMMER = datetime.datetime(2026, 7, 15, 12, tzinfo=datetime.UTC)
 
 
 def test_the_zones_of_the_country_come_first() -> None:
-    first, *others = zones.groups("US", WINTER)
+    first, *others = time_zones.groups("US", WINTER)
     assert first.country == "US"
     assert {"America/New_York", "Pacific/Honolulu"} <= {name for name, _label in first.zones}
     assert all("America/New_York" not in dict(group.zones) for group in others)
 
 
 def test_a_country_without_zones_gets_all_of_them() -> None:
-    groups = zones.groups("", WINTER)
+    groups = time_zones.groups("", WINTER)
     names = [name for group in groups for name, _label in group.zones]
     assert len(names) == len(set(names)) > 400
-    assert zones.UTC in names
+    assert time_zones.UTC in names
 
 
 @pytest.mark.parametrize(
@@ -39,24 +39,24 @@ def test_a_country_without_zones_gets_all_of_them() -> None:
     ],
 )
 def test_a_zone_is_shown_with_the_offset_of_the_moment(name: str, at: datetime.datetime, label: str) -> None:
-    assert zones.label(name, at) == label
+    assert time_zones.label(name, at) == label
 
 
 def test_places_have_the_readers_names() -> None:
-    assert zones.label("Europe/Rome", WINTER, "de") == "(UTC+01:00) Rom"
+    assert time_zones.label("Europe/Rome", WINTER, "de") == "(UTC+01:00) Rom"
 
 
 @pytest.mark.parametrize(
     ("country", "zone"), [("DE", "Europe/Berlin"), ("IN", "Asia/Kolkata"), ("US", ""), ("XX", ""), ("", "")]
 )
 def test_a_country_with_one_time_has_a_likely_zone(country: str, zone: str) -> None:
-    assert zones.likely_zone(country, WINTER) == zone
+    assert time_zones.likely_zone(country, WINTER) == zone
 
 
 def test_every_zone_can_be_used() -> None:
-    for group in zones.groups("", WINTER):
+    for group in time_zones.groups("", WINTER):
         for name, _label in group.zones:
-            assert zones.is_zone(name)
+            assert time_zones.is_zone(name)
             ZoneInfo(name)
 
 

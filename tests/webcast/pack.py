@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from subscriptions.layout import Row, number
 from subscriptions.models import Subscription
-from subscriptions.pack import Made, Pack
-from subscriptions.rules import Refused
+from subscriptions.packs.base import Made, Pack
+from subscriptions.presentation import Row, number
+from subscriptions.rules.validation import Refused
 from tests.webcast.models import Channel
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from provisioning.forms.base import StepForm, TextField, WholeNumberField
-from provisioning.pack import Answers, PackSteps, Step
+from provisioning.wizard.forms.base import StepForm, TextField, WholeNumberField
+from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Order, OrderLine
-from subscriptions.rules import Refused
+from subscriptions.rules.validation import Refused
 from tests.webcast.models import Channel
 from tests.webcast.pack import ChannelPlan
 
@@ -18,7 +18,7 @@ class ChannelForm(StepForm):
     """One page: the channel's name, and how many may watch at once."""
 
     step = "channel"
-    template = "step.html"
+    template = "wizard/step.html"
     title = "What is your channel called?"
     lead = "Viewers find your broadcasts under this name."
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from orgs import benchmark, peers, scaling
-from orgs.table_files import FileRefused
+from orgs.finder.evaluation import benchmark, peers, scale
+from orgs.text.table_files import FileRefused
 
 
 class Command(BaseCommand):
@@ -67,11 +67,11 @@ class Command(BaseCommand):
         questions = benchmark.questions(options["queries"])
         random.Random(1).shuffle(questions)  # noqa: S311 — repeatable, not secret
         with benchmark.own_schema(options["schema"], keep=bool(options["schema"])):
-            if not scaling.is_filled():
-                scaling.fill(benchmark.Directory(), options["organizations"], count, options["members"])
-            result = scaling.latencies(questions[:1000], slow_peers=count <= 1_000_000, say=self.stderr.write)
+            if not scale.is_filled():
+                scale.fill(benchmark.Directory(), options["organizations"], count, options["members"])
+            result = scale.latencies(questions[:1000], slow_peers=count <= 1_000_000, say=self.stderr.write)
         if options["json"]:
-            measured = {"organizations": count, "members": options["members"], "machine": scaling.machine()}
+            measured = {"organizations": count, "members": options["members"], "machine": scale.machine()}
             self.stdout.write(json.dumps({**measured, "latency_ms": result}, indent=2))
             return
         for name, figures in result.items():

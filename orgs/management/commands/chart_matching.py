@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from orgs import charting
+from orgs.finder.evaluation import chart
 
 MEASURED: Final = Path(settings.BASE_DIR) / "tests" / "bench" / "measured"
 _BETWEEN: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.S)
@@ -38,9 +38,9 @@ class Command(BaseCommand):
         if not scales or not all(path.is_file() for path in needed):
             raise CommandError(f"{folder} needs fit.json, peers.json and scale-*.json. {self.help}")
         fitted, compared = (json.loads(path.read_text()) for path in needed)
-        (folder / "matching.svg").write_text(charting.svg(scales))
+        (folder / "matching.svg").write_text(chart.svg(scales))
         readme = options["readme"].read_text()
         if not _BETWEEN.search(readme):
             raise CommandError("The README has no <!-- measured --> … <!-- /measured -->.")
-        tables = charting.markdown(fitted, compared, scales)
+        tables = chart.markdown(fitted, compared, scales)
         options["readme"].write_text(_BETWEEN.sub(lambda found: f"{found[1]}{tables}\n{found[2]}", readme))

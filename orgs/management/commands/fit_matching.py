@@ -1,4 +1,4 @@
-"""Fit the finder's three regressions and its thresholds, and write orgs/weights.toml."""
+"""Fit the finder's three regressions and its thresholds, and write orgs/finder/weights.toml."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from typing import Any, Final
 import django
 from django.core.management.base import BaseCommand, CommandError
 
-from orgs import benchmark, compared, features, fitting, normalize, scoring, search
-from orgs.cards import is_shared
-from orgs.fitting import Case, Choice
-from orgs.names import Asked, Known
-from orgs.table_files import FileRefused
+from orgs.finder import candidate_generation, feature_inputs, features, scoring
+from orgs.finder.cards import is_shared
+from orgs.finder.comparison import Asked, Known
+from orgs.finder.evaluation import benchmark, fitting
+from orgs.finder.evaluation.fitting import Case, Choice
+from orgs.text import normalize
+from orgs.text.table_files import FileRefused
 
 FOLDS: Final = 5
 FALSE_MATCHES: Final = 0.0335  # of the 670 public questions without an answer: 22
@@ -141,10 +143,12 @@ def look_up(
 ) -> Example:
     """Ask the database, and describe what was found, ``also_free`` as from free mail too."""
     domain = normalize.email_domain(question.email)
-    looked_up = search.ask(normalize.email_key(question.email), "" if is_shared(domain) else domain, question.name)
-    found, slots = search.look_up(looked_up)
-    asked = compared.as_asked(looked_up, slots)
-    known = [compared.as_known(each) for each in found.values()]
+    looked_up = candidate_generation.make_question(
+        normalize.email_key(question.email), "" if is_shared(domain) else domain, question.name
+    )
+    found, slots = candidate_generation.generate_candidates(looked_up)
+    asked = feature_inputs.question_input(looked_up, slots)
+    known = [feature_inputs.organization_input(each) for each in found.values()]
     by_name = [each for each in known if each.by_words or any(arm == "name" for arm, _detail in found[each.pk].ties)]
     right = directory.pks.get(question.expected, 0)
     free = dataclasses.replace(asked, domain="", registrable="", label="", country="")

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 
 from orgs import importing
 from orgs.merging import Report
-from orgs.table_files import FileRefused
+from orgs.text.table_files import FileRefused
 
 _REPORTED = 50
 

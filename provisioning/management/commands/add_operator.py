@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from provisioning import links, refusals
-from subscriptions.rules import Problem, Refused, clean_email
+from provisioning.people import links
+from provisioning.rules import refusals
+from subscriptions.rules.validation import Problem, Refused, clean_email
 
 
 class Command(BaseCommand):

@@ -6,14 +6,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from provisioning.local import demo
+from provisioning.local.demo import runner
 
 
 class Command(BaseCommand):
     help = "Run the product with sample data on this machine."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        demo.add_arguments(parser)
+        runner.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         raise CommandError("Start the demo with: python3 manage.py demo")

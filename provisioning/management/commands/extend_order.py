@@ -9,11 +9,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from orgs import pasted_text
-from provisioning import actions, refusals
-from subscriptions.deadlines import MAX_DAYS
+from orgs.text import pasted_text
+from provisioning import actions
+from provisioning.rules import refusals
 from subscriptions.models import Order
-from subscriptions.rules import Problem, Refused
+from subscriptions.rules.deadlines import MAX_DAYS
+from subscriptions.rules.validation import Problem, Refused
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from orgs import pasted_text
+from orgs.text import pasted_text
 from provisioning import actions
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from orgs import pasted_text
-from provisioning import actions, refusals
-from subscriptions import pack
+from orgs.text import pasted_text
+from provisioning import actions
+from provisioning.rules import refusals
+from subscriptions import packs
 from subscriptions.actions import end_of_day
 from subscriptions.models import Order
-from subscriptions.rules import Line, Problem, Refused, clean_email
+from subscriptions.rules.validation import Line, Problem, Refused, clean_email
 
 
 class Command(BaseCommand):
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--company", default="", metavar="NAME", help="who bought it")
         parser.add_argument("--customer", default="", metavar="NAME", help="the end customer of a partner's order")
         parser.add_argument("--customer-email", default="", metavar="EMAIL", help="the customer's administrator")
-        for service, sold in pack.installed().items():
+        for service, sold in packs.installed().items():
             parser.add_argument(f"--{service}", metavar="LICENSES", help=f"licenses for {sold.label}")
         parser.add_argument("--term", default="12", metavar="MONTHS", help="term in months (12)")
         parser.add_argument("--set-up-by", metavar="DATE", help="2026-12-24: it closes at the end of that day")
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             term = _whole(options["term"], Problem.TERM)
             lines = [
                 Line(service=service, licenses=_whole(options[service], Problem.LICENSES), term_months=term)
-                for service in pack.installed()
+                for service in packs.installed()
                 if options[service] is not None
             ]
             order, created = actions.place_order(

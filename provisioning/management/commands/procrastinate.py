@@ -8,7 +8,7 @@ from typing import Any
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.management.commands import procrastinate
 
-from provisioning import worker_supervisor
+from provisioning.worker import supervisor
 
 
 class Command(procrastinate.Command):
@@ -18,4 +18,4 @@ class Command(procrastinate.Command):
             super().handle(*args, **options)
             return
         unwanted = self._django_options | {"command", "func"}
-        sys.exit(worker_supervisor.run(app, **{k: v for k, v in options.items() if k not in unwanted}))
+        sys.exit(supervisor.run(app, **{k: v for k, v in options.items() if k not in unwanted}))

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from provisioning import gunicorn
+from provisioning.deployment import gunicorn
 from provisioning.local import serve
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 
-from orgs import pasted_text
-from provisioning import chain
+from orgs.text import pasted_text
+from provisioning.history import verification
 from subscriptions.models import Order
 
 _BATCH: Final = 1000
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no order {number}.")
         checked = broken = 0
         for order in _each(orders):
-            result = chain.check(order, expect=expect)
+            result = verification.check(order, expect=expect)
             checked += 1
             if result.problem:
                 broken += 1

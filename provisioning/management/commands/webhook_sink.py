@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from provisioning.local import sink
+from provisioning.local import webhook_sink
 
 
 class Command(BaseCommand):
@@ -33,12 +33,12 @@ class Command(BaseCommand):
         secrets = options["secret"] or settings.WEBHOOK_SECRETS
         if not secrets:
             raise CommandError("Which secret signs the messages? Give --secret, or set WEBHOOK_SECRETS.")
-        word = sink.as_json if options["json"] else sink.line
+        word = webhook_sink.as_json if options["json"] else webhook_sink.line
         try:
-            server = sink.Sink(
+            server = webhook_sink.Sink(
                 options["port"],
                 secrets,
-                faults=sink.FAULTS if options["faults"] else ("",),
+                faults=webhook_sink.FAULTS if options["faults"] else ("",),
                 seed=options["seed"],
                 slow=options["slow"],
                 tell=lambda got: print(word(got), file=self.stdout, flush=True),

@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from subscriptions import documents
 from subscriptions.models import Order
+from subscriptions.summary import documents
 
 
 class Command(BaseCommand):

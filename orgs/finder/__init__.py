@@ -1,0 +1,1 @@
+"""Finds the organizations that an order may be for. Entry point: find."""

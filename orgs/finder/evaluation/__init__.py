@@ -1,0 +1,1 @@
+"""Fits and measures the finder. No product code imports it."""

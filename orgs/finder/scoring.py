@@ -1,0 +1,169 @@
+"""Small logistic regressions over named features, one for each decision.
+
+One ranks the candidates, one (the gate) decides whether to show them, one whether the first may be marked *Best match*.
+Their weights are in ``weights.toml`` beside this file, made by ``manage.py fit_matching``. Plain Python.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from orgs.finder.comparison import Asked, Known
+
+WEIGHTS: Final = Path(__file__).with_name("weights.toml")
+TIES: Final = ("domain_same", "domain_sub", "domain_parent", "domain_sibling")
+# What the gate never sees: an organization that the email's domain is tied to is always shown.
+_RANKER_ONLY: Final = frozenset(
+    {*TIES, "domain_alone", "tied_and_missing", "tied_and_covered", "short_form_tied", "asked_is_short"}
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What is fitted (a set of weights for each decision), and the thresholds that were fixed with them."""
+
+    ranker: Mapping[str, float]
+    gate: Mapping[str, float]
+    mark: Mapping[str, float]
+    shown_from: float  # probability that the answer is in the directory at all
+    best_from: float  # probability that the first one is it, for the mark
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate with its features and its score, best first in a list."""
+
+    known: Known
+    features: Mapping[str, float]
+    score: float
+
+    @property
+    def tied(self) -> bool:
+        """Whether the email's domain ties it to the organization."""
+        return any(self.features[name] for name in TIES)
+
+    @property
+    def same_name(self) -> bool:
+        """Whether one of its names is the one that was asked for."""
+        return bool(self.features["name_same"])
+
+
+@cache
+def weights() -> Weights:
+    """The weights in use."""
+    with WEIGHTS.open("rb") as file:
+        read = tomllib.load(file)
+    return Weights(read["ranker"], read["gate"], read["mark"], **read["thresholds"])
+
+
+def rank(described: Sequence[tuple[Known, Mapping[str, float]]], ranker: Mapping[str, float]) -> list[Scored]:
+    """The candidates by score, best first; equal ones by primary key."""
+    scored = [
+        Scored(known, features, sum(ranker.get(name, 0.0) * value for name, value in features.items() if value))
+        for known, features in described
+    ]
+    return sorted(scored, key=lambda each: (-each.score, each.known.pk))
+
+
+def gate_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
+    """What the gate looks at: the first candidate's features, how clear it is, and what kind of question it was."""
+    first = ranked[0]
+    second = ranked[1] if len(ranked) > 1 else None
+    margin = min(first.score - second.score, 6.0) if second else 6.0
+    worth = sum(word.idf for word in asked.words) or 1e-9
+    unknown = sum(word.idf for word in asked.words if not word.known_as) / worth
+    free = float(not asked.domain)
+    native = float(asked.is_native)
+    features = first.features
+    cover = features["both_covered"]
+    untied = not any(features[name] for name in TIES) and not features["domain_other_ending"]
+    return {
+        **{name: value for name, value in features.items() if name not in _RANKER_ONLY},
+        "always": 1.0,
+        "score": first.score / 5,
+        "ahead_by": margin / 3,
+        "only_one": float(second is None),
+        "hardly_ahead": float(margin < 0.5),
+        "second_covered": second.features["both_covered"] if second else 0.0,
+        "free_mail": free,
+        "other_script": native,
+        "free_mail_and_other_script": native * free,
+        "asked_worth": worth / 40,
+        "asked_words": len(asked.words) / 5,
+        "one_word": float(len(asked.words) == 1),
+        "domain_unknown": float(bool(asked.domain) and untied),
+        "unknown_words": unknown,
+        "unknown_and_missing": unknown * features["asked_missing"],
+        "free_mail_and_covered": free * cover,
+        "free_mail_and_same": free * features["name_same"],
+        "free_mail_and_missing": free * features["asked_missing"],
+        "free_mail_and_name_missing": free * features["name_missing"],
+        "free_mail_score": free * first.score / 5,
+        "other_script_and_covered": native * cover,
+        "ending_score": features["domain_other_ending"] * first.score / 5,
+    }
+
+
+def shown(asked: Asked, ranked: Sequence[Scored], gate: Mapping[str, float]) -> float:
+    """How likely the answer is among the candidates, 0 to 1.
+
+    1 where a domain ties one of them to the email, or one is known by this very name: whoever types it expects that.
+    """
+    if not ranked:
+        return 0.0
+    if any(each.tied or each.same_name for each in ranked):
+        return 1.0
+    return sigmoid(sum(gate.get(name, 0.0) * value for name, value in gate_features(asked, ranked).items() if value))
+
+
+def first_is_right(ranked: Sequence[Scored]) -> float:
+    """How likely the first candidate is the right one, if one of them is."""
+    if not ranked:
+        return 0.0
+    return 1 / sum(math.exp(min(each.score - ranked[0].score, 0.0)) for each in ranked)
+
+
+def mark_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
+    """What the mark looks at: what the gate does, the domain ties, and how far the first one is ahead of all others."""
+    first = ranked[0].features
+    tied = float(ranked[0].tied)
+    cover = first["both_covered"]
+    return {
+        **gate_features(asked, ranked),
+        # Which kind of tie it is does not count: what the questions say about sub-domains is an accident of theirs.
+        **{name: first[name] for name in _RANKER_ONLY.difference(TIES)},
+        "first_is_right": first_is_right(ranked),
+        "tied": tied,
+        "alone_on_domain": float(first["domain_alone"] >= 1),
+        "alone_on_domain_and_covered": float(first["domain_alone"] >= 1) * cover,
+        "alone_on_domain_and_edits": float(first["domain_alone"] >= 1) * first["edits"],
+        "alone_on_domain_and_missing": float(first["domain_alone"] >= 1) * first["asked_missing"],
+        "alone_on_domain_and_reads": float(first["domain_alone"] >= 1) * first["reads_the_same"],
+        "tied_and_name_missing": tied * first["name_missing"],
+        "tied_and_native": tied * float(asked.is_native),
+    }
+
+
+def _is_named(features: Mapping[str, float]) -> bool:
+    """Whether anything but the domain speaks for it: nobody is marked on a domain alone."""
+    names = (features["any_name_covers"], features["edits"], features["reads_the_same"], features["short_form"])
+    domains = (features["their_domain_is_asked"], features["their_domain_is_initials"])
+    return max(*names, *domains, features["short_form_of_asked"]) >= 0.4
+
+
+def is_right(asked: Asked, ranked: Sequence[Scored], mark: Mapping[str, float]) -> float:
+    """How likely the first candidate is the right one, 0 to 1."""
+    if not ranked or not _is_named(ranked[0].features):
+        return 0.0
+    return sigmoid(sum(mark.get(name, 0.0) * value for name, value in mark_features(asked, ranked).items() if value))
+
+
+def sigmoid(value: float) -> float:
+    """The logistic function, without overflow."""
+    return 1 / (1 + math.exp(-value)) if value >= 0 else math.exp(value) / (1 + math.exp(value))

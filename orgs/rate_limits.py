@@ -1,0 +1,127 @@
+"""How much somebody who proved no tie to an organization may ask and see, kept in PostgreSQL so that it holds for all
+processes: a number of questions in a time, and a number of different organizations for good.
+
+``ask``, ``spend`` and ``disclose`` write, and belong where a form was posted; ``read`` is what a page may do: the same
+question is counted once, and its answer is shown again for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from orgs.models import Search, SearchBudget
+
+ORGANIZATIONS: Final = 10
+SEARCHES: Final = 60
+WINDOW: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What was asked and shown under a key so far.
+
+    ``asked``: those of the questions that were counted. ``shown``: primary keys, in the order in which they were first
+    shown. ``free_at``: when the next question can be asked, None where it can be now.
+    """
+
+    asked: frozenset[str]
+    shown: tuple[int, ...]
+    free_at: datetime | None
+    most: int = ORGANIZATIONS
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other organization is shown under this key."""
+        return len(self.shown) >= self.most
+
+
+def read(
+    key: str, questions: Iterable[str] = (), limits: Mapping[str, int] | None = None, window: timedelta = WINDOW
+) -> Usage:
+    """What was asked and shown under this key; ``limits`` are what a question is counted against, as for ``spend``."""
+    names = {name[:300]: most for name, most in (limits or {}).items()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT b.key, b.searches, b.since_at, b.organization_ids, ARRAY(
+                   SELECT s.question FROM orgs_search s WHERE s.key = b.key AND s.question = ANY(%s)
+               ) FROM orgs_searchbudget b WHERE b.key = ANY(%s)""",
+            [list(questions), [key[:300], *names]],
+        )
+        rows = {row[0]: row[1:] for row in cursor.fetchall()}
+    now = timezone.now()
+    used_up = [
+        since_at + window
+        for name, (searches, since_at, *_rest) in rows.items()
+        if name in names and searches >= names[name] and since_at + window > now
+    ]
+    _searches, _since_at, shown, asked = rows.get(key[:300], (0, now, (), ()))
+    return Usage(frozenset(asked), tuple(shown), max(used_up, default=None))
+
+
+def ask(key: str, question: str, limits: Mapping[str, int], window: timedelta = WINDOW) -> bool:
+    """Count a question, once under this key; False (and nothing counted) where a limit is used up."""
+    with transaction.atomic():
+        SearchBudget.objects.bulk_create([SearchBudget(key=key[:300])], ignore_conflicts=True)
+        _search, new = Search.objects.get_or_create(key=key[:300], question=question)
+        if new and not spend(limits, window):
+            transaction.set_rollback(True)
+            return False
+    return True
+
+
+def spend(limits: Mapping[str, int] | Iterable[str], window: timedelta = WINDOW) -> bool:
+    """Count one question against every key; False (and nothing counted) where one of them has none left.
+
+    ``limits`` gives each key's number of questions in the window, or just the keys (SEARCHES each).
+    """
+    wanted = dict(limits) if isinstance(limits, Mapping) else dict.fromkeys(limits, SEARCHES)
+    now = timezone.now()
+    with transaction.atomic(), connection.cursor() as cursor:
+        for key in sorted(wanted):  # always in the same order, so that two requests never wait for each other
+            cursor.execute(
+                """INSERT INTO orgs_searchbudget AS b (key, searches, since_at, organization_ids)
+                   VALUES (%s, 1, %s, '{}')
+                   ON CONFLICT (key) DO UPDATE SET
+                       searches = CASE WHEN b.since_at <= %s THEN 1 ELSE b.searches + 1 END,
+                       since_at = CASE WHEN b.since_at <= %s THEN excluded.since_at ELSE b.since_at END
+                   RETURNING searches""",
+                [key[:300], now, now - window, now - window],
+            )
+            if cursor.fetchone()[0] > wanted[key]:
+                transaction.set_rollback(True)
+                return False
+    return True
+
+
+def is_spent(key: str, most: int, window: timedelta = WINDOW) -> bool:
+    """Whether this key has none left of so many in the window; counts nothing."""
+    since = timezone.now() - window
+    return SearchBudget.objects.filter(key=key[:300], since_at__gte=since, searches__gte=most).exists()
+
+
+def disclose(
+    key: str, organization_ids: Iterable[int], most: int = ORGANIZATIONS, at_once: int = ORGANIZATIONS
+) -> set[int]:
+    """Which of these organizations may be shown under this key: those shown before, and new ones while any are left.
+
+    At most ``at_once`` new ones now, the first ones first.
+    """
+    asked = list(dict.fromkeys(organization_ids))
+    if not asked:
+        return set()
+    SearchBudget.objects.bulk_create([SearchBudget(key=key[:300])], ignore_conflicts=True)
+    with transaction.atomic():
+        budget = SearchBudget.objects.select_for_update().get(key=key[:300])
+        shown = budget.organization_ids
+        left = min(most - len(shown), at_once)
+        new = [pk for pk in asked if pk not in shown][: max(0, left)]
+        if new:
+            budget.organization_ids = [*shown, *new]
+            budget.save(update_fields=["organization_ids"])
+        return {pk for pk in asked if pk in budget.organization_ids}

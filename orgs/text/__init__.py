@@ -1,0 +1,1 @@
+"""Names and domains of organizations as plain text: normalized, split into tokens, compared."""

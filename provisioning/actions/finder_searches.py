@@ -1,0 +1,46 @@
+"""Asking the organization finder: counted against the order and the person, and kept in the order's history."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from orgs import rate_limits
+from provisioning import history
+from provisioning.actions.orders import lock
+from provisioning.matching import finder_questions
+from provisioning.matching.finder_questions import Question
+from provisioning.models import Event, User
+from subscriptions.models import Order
+
+
+@transaction.atomic
+def search(*, order: Order, by: User, question: Question, more: bool = False) -> bool:
+    """Ask, so that the page that follows may show the answer; False where the order or the person may not ask now.
+
+    The same question asked again is counted and recorded once. At most a few organizations are shown that nothing ties
+    the person to (``searches.AT_ONCE``), or with ``more`` as many as the order has left.
+    """
+    standing = finder_questions.standing_of(order, by, [question])
+    new = question.digest not in standing.asked
+    if new:
+        if standing.free_at:
+            return False
+        order = lock(order)
+        if not rate_limits.ask(finder_questions.key_of(order), question.digest, finder_questions.limits_of(order, by)):
+            return False
+    seen_by = finder_questions.viewer(order, by, named=question.named, partner_of=finder_questions.partner_of(by))
+    match = finder_questions.find(question, seen_by)
+    counted = finder_questions.counted_in(match)
+    shown = set(counted) & set(standing.shown)
+    at_once = rate_limits.ORGANIZATIONS if more else max(0, finder_questions.AT_ONCE - len(shown))
+    if set(counted) - shown and at_once and not standing.is_full:
+        shown = rate_limits.disclose(finder_questions.key_of(order), counted, at_once=at_once)
+    if new:
+        values = (question.domain,) if question.domain else (question.email, question.name, question.country)
+        facts = {
+            "what": question.kind.value,
+            "asked": [value for value in values if value],
+            "shown": len(match.candidates) - len(counted) + len(shown),
+        }
+        history.record(order=order, kind=Event.Kind.SEARCHED, by=by, facts=facts)
+    return True

@@ -1,0 +1,33 @@
+"""Django's sessions in the database; an error of the database is passed on as what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
+
+from provisioning.database.errors import database_is_away
+
+
+class SessionStore(DatabaseSessionStore):
+    """A session whose errors are not taken for something else."""
+
+    def _get_session(self, no_load: bool = False) -> dict[str, Any]:
+        """Load the session once. Django loads it while it handles an AttributeError, which is then in each log."""
+        self.accessed = True
+        if not hasattr(self, "_session_cache"):
+            self._session_cache = {} if self.session_key is None or no_load else self.load()
+        return self._session_cache
+
+    _session = property(_get_session)
+
+    def save(self, must_create: bool = False) -> None:
+        """Write the session. Django answers every failure as if the session had been deleted meanwhile, with a 400."""
+        try:
+            super().save(must_create)
+        except UpdateError as problem:
+            cause = problem.__context__
+            if cause is not None and database_is_away(cause):
+                raise cause from cause.__cause__
+            raise

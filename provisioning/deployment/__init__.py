@@ -1,0 +1,1 @@
+"""What a server needs to run it: checks, readiness, gunicorn, nginx."""

@@ -1,0 +1,308 @@
+"""An order's history in words: one sentence for each kind of event, and who may read it.
+
+Whoever adds a kind adds its sentence to SENTENCES; what isn't said to be for people is for the order desk only.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from provisioning.models import EMAIL_NAMES, AccessRequest, Event
+from provisioning.templatetags.display import day, masked
+
+Kind = Event.Kind
+
+
+class Seen(enum.IntEnum):
+    """Who reads of a kind of event, each also what comes after it; the order desk reads all of them."""
+
+    BY_DESK = 0
+    BY_CONTACTS = 1  # who had the order when it happened, or got it later
+    BY_PEOPLE = 2  # and the customer's administrator who sets up the services
+    BY_ALL_WHO_HAD_IT = 3  # and who had the order before: who has it now, and how it ended
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What is said of a kind of event.
+
+    The texts may name ``%(who)s`` (who did it) and every fact. Addresses are masked for people who neither have nor
+    typed them, moments become days, and a right is named; a reason is added for the order desk and for who asked.
+    ``desk`` says it to the order desk, where that may know more.
+    """
+
+    text: str | Promise
+    seen: Seen = Seen.BY_DESK
+    desk: str | Promise = ""
+
+
+SENTENCES: dict[str, Sentence] = {
+    Kind.PLACED: Sentence(
+        gettext_lazy("The order was placed; its provisioning contact was %(contact)s."),
+        Seen.BY_ALL_WHO_HAD_IT,
+        desk=gettext_lazy("%(who)s placed the order; its provisioning contact was %(contact)s."),
+    ),
+    Kind.CORRECTED: Sentence(
+        gettext_lazy("The order desk corrected the order: %(changed)s."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("%(who)s corrected the order: %(changes)s."),
+    ),
+    Kind.LINK_SENT: Sentence(
+        gettext_lazy("A link to the order was sent to %(to)s."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(who)s had a link sent to %(to)s."),
+    ),
+    Kind.SEARCHED: Sentence(gettext_lazy("%(who)s searched for organizations: %(asked)s. Number shown: %(shown)s.")),
+    Kind.HANDED_OVER: Sentence(gettext_lazy("%(who)s handed the order over to %(to)s."), Seen.BY_ALL_WHO_HAD_IT),
+    Kind.TAKEN_BACK: Sentence(gettext_lazy("%(who)s took the order back from %(from)s."), Seen.BY_ALL_WHO_HAD_IT),
+    Kind.HELD: Sentence(
+        gettext_lazy("The order waits for an administrator of the organization."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("The order waits for an administrator of %(name)s."),
+    ),
+    Kind.ASKED: Sentence(
+        gettext_lazy("%(who)s asked the organization’s administrators for a right: %(right)s."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("%(who)s asked the administrators of %(name)s for a right: %(right)s."),
+    ),
+    Kind.APPROVED: Sentence(
+        gettext_lazy("An administrator approved the request."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("%(who)s, of %(name)s, approved the request of %(requester)s: %(right)s."),
+    ),
+    Kind.DECLINED: Sentence(
+        gettext_lazy("An administrator declined the request."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("%(who)s, of %(name)s, declined the request of %(requester)s: %(right)s."),
+    ),
+    Kind.DESK_ASKED: Sentence(gettext_lazy("%(who)s asked the order desk for help."), Seen.BY_CONTACTS),
+    Kind.DESK_BEGUN: Sentence(
+        gettext_lazy("The order desk is looking into it."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy(
+            "%(who)s began to give %(requester)s a right in %(name)s (%(right)s); its administrators can object until "
+            "%(until)s. Evidence: %(evidence)s"
+        ),
+    ),
+    Kind.DESK_GAVE: Sentence(
+        gettext_lazy("The order desk gave the right that was asked for."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy(
+            "%(who)s gave %(requester)s a right in %(name)s (%(right)s) until %(ends)s, as %(began)s had begun."
+        ),
+    ),
+    Kind.HANDED_BACK: Sentence(gettext_lazy("%(who)s handed the set-up back to %(to)s."), Seen.BY_PEOPLE),
+    Kind.QUESTION: Sentence(gettext_lazy("%(who)s asked about “%(about)s”: %(text)s"), Seen.BY_PEOPLE),
+    Kind.ANSWERED: Sentence(gettext_lazy("%(who)s answered about “%(about)s”: %(answer)s"), Seen.BY_PEOPLE),
+    Kind.RIGHT_TAKEN: Sentence(
+        gettext_lazy("An administrator took back the right that a request had given."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("%(who)s, of %(name)s, took back the right of %(requester)s: %(right)s."),
+    ),
+    Kind.RELEASED: Sentence(gettext_lazy("The order no longer waits for an administrator."), Seen.BY_CONTACTS),
+    Kind.MAPPED: Sentence(gettext_lazy("%(who)s confirmed the organizations."), Seen.BY_CONTACTS),
+    Kind.DELEGATED: Sentence(gettext_lazy("%(who)s asked %(to)s to set up the services."), Seen.BY_PEOPLE),
+    Kind.TAKEN_OVER: Sentence(gettext_lazy("%(who)s took the set-up over from %(from)s."), Seen.BY_PEOPLE),
+    Kind.POSTPONED: Sentence(gettext_lazy("%(who)s chose to set up the services later."), Seen.BY_PEOPLE),
+    Kind.SET_UP: Sentence(gettext_lazy("%(who)s set up the services."), Seen.BY_PEOPLE),
+    Kind.CANCELLED: Sentence(
+        gettext_lazy("The order was cancelled."),
+        Seen.BY_ALL_WHO_HAD_IT,
+        desk=gettext_lazy("%(who)s cancelled the order."),
+    ),
+    Kind.REMINDED: Sentence(gettext_lazy("%(to)s was reminded that the order closes in %(days)s days.")),
+    Kind.CLOSED: Sentence(
+        gettext_lazy("The order closed: it had to be set up by %(set_up_by)s."), Seen.BY_ALL_WHO_HAD_IT
+    ),
+    Kind.EXTENDED: Sentence(
+        gettext_lazy("The order desk gave the order more time, until %(to)s."),
+        Seen.BY_ALL_WHO_HAD_IT,
+        desk=gettext_lazy("%(who)s gave the order more time, from %(from)s to %(to)s."),
+    ),
+    Kind.MAIL_SENT: Sentence(gettext_lazy("The email “%(mail)s” went out to %(to)s."), Seen.BY_PEOPLE),
+    Kind.MAIL_REFUSED: Sentence(
+        gettext_lazy("The email “%(mail)s” could not be delivered to %(to)s."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("The email “%(mail)s” could not be delivered to %(to)s: %(problem)s"),
+    ),
+    Kind.MAIL_BOUNCED: Sentence(
+        gettext_lazy("Emails to %(to)s come back."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(who)s noted that emails to %(to)s come back: %(problem)s"),
+    ),
+    Kind.ASKED_AGAIN: Sentence(
+        gettext_lazy("%(who)s had the request sent to the administrators again."), Seen.BY_CONTACTS
+    ),
+}
+
+# Emails of which the contacts read that they went out, whoever they went to; of all others only who got them does.
+# Who is asked for rights, and whether anybody was, is nobody's to know.
+TOLD_TO_CONTACTS = frozenset(
+    {
+        "order_placed",
+        "order_handed_over",
+        "order_taken_back",
+        "order_cancelled",
+        "setup_delegated",
+        "setup_taken_over",
+        "setup_handed_back",
+        "set_up_confirmation",
+    }
+)
+
+# And these, about who has the order, everybody who had it.
+TOLD_TO_ALL = frozenset({"order_handed_over", "order_taken_back"})
+
+FIELDS = {
+    "sold_to": gettext_lazy("sold to"),
+    "contact_email": gettext_lazy("provisioning contact"),
+    "customer_name": gettext_lazy("end customer"),
+    "customer_email": gettext_lazy("customer’s administrator"),
+    "lines": gettext_lazy("what was ordered"),
+}
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(T.*)?")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads: the order desk (no address), a contact, or a delegate (``since`` then); ``until``: they had a part."""
+
+    email: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    typed: frozenset[str] = frozenset()  # addresses that the reader typed, which need no mask
+
+    @property
+    def is_desk(self) -> bool:
+        """Whether everything is told."""
+        return not self.email
+
+
+DESK = Reader()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One event as it is told, with its place and hash."""
+
+    position: int
+    at: datetime
+    kind: str
+    sentence: str
+    hash: str
+
+
+def sentences_for(events: Iterable[Event], reader: Reader) -> list[Line]:
+    """Return what this reader may read of these events (with ``by``), in their order and in the current language."""
+    events = [event for event in events if may_read(event, reader)]
+    reader = replace(reader, typed=frozenset(_typed(events, reader)))
+    return [Line(event.position, event.at, event.kind, sentence(event, reader), event.hash) for event in events]
+
+
+def _typed(events: Iterable[Event], reader: Reader) -> Iterator[str]:
+    for event in events:
+        to = event.facts.get("to")
+        if event.who == reader.email and event.kind in {Kind.HANDED_OVER, Kind.DELEGATED} and isinstance(to, str):
+            yield to
+
+
+def may_read(event: Event, reader: Reader) -> bool:
+    """Say whether this reader may read of that event."""
+    if reader.is_desk:
+        return True
+    found = SENTENCES.get(event.kind)
+    if found is None or found.seen is Seen.BY_DESK:
+        return False
+    seen, to = found.seen, event.facts.get("to")
+    if event.kind == Kind.CORRECTED and "contact_email" in event.facts.get("changes", {}):
+        seen = Seen.BY_ALL_WHO_HAD_IT  # somebody else has it from then on
+    if event.who == reader.email:
+        return True
+    if event.facts.get("mail") in TOLD_TO_ALL:
+        seen = Seen.BY_ALL_WHO_HAD_IT
+    if reader.until and event.at > reader.until and seen is not Seen.BY_ALL_WHO_HAD_IT:
+        return False
+    if event.kind in {Kind.MAIL_SENT, Kind.MAIL_REFUSED, Kind.MAIL_BOUNCED} and to != reader.email:
+        return not reader.since and event.facts.get("mail") in TOLD_TO_CONTACTS
+    if event.kind == Kind.LINK_SENT and "asked" in event.facts and to != reader.email:
+        return False  # asked for at a link, which may be an administrator's
+    if reader.since:
+        return event.at >= reader.since and seen in {Seen.BY_PEOPLE, Seen.BY_ALL_WHO_HAD_IT}
+    return True
+
+
+def sentence(event: Event, reader: Reader) -> str:
+    """Say what happened, to this reader."""
+    found = SENTENCES.get(event.kind, Sentence(event.kind))
+    words = _Words({name: _word(name, value, event, reader) for name, value in event.facts.items()})
+    words["who"] = _who(event, reader)
+    if event.kind == Kind.CORRECTED:
+        changes = event.facts.get("changes", {})
+        words["changed"] = ", ".join(str(FIELDS.get(name, name)) for name in changes)
+        words["changes"] = "; ".join(
+            _("%(field)s from %(old)s to %(new)s")
+            % {"field": FIELDS.get(name, name), "old": _value(name, old), "new": _value(name, new)}
+            for name, (old, new) in changes.items()
+        )
+    said = str(found.desk if reader.is_desk and found.desk else found.text) % words
+    for named in event.facts.get("not_as_ordered", ()):
+        said += " " + _("The order names “%(named)s”; an organization of another name was chosen.") % {"named": named}
+    reason = event.facts.get("reason")
+    if reason and (reader.is_desk or event.facts.get("requester") == reader.email):
+        said += " " + _("The reason given: “%(reason)s”") % {"reason": reason}
+    return said
+
+
+class _Words(dict[str, str]):
+    """A fact that an older event doesn't have is a dash."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def _who(event: Event, reader: Reader) -> str:
+    if not event.who:
+        return _("The system")
+    if not reader.is_desk and event.who != reader.email and event.by is not None and event.by.is_staff:
+        return _("The order desk")
+    return _address(event.who, event, reader)
+
+
+def _word(name: str, value: Any, event: Event, reader: Reader) -> str:
+    if name == "mail":
+        return str(EMAIL_NAMES.get(value, value))
+    if name == "right" and value in AccessRequest.Right.values:
+        return str(AccessRequest.Right(value).label)
+    if isinstance(value, list):
+        return ", ".join(_word("", each, event, reader) for each in value)
+    if isinstance(value, str) and "@" in value:
+        return _address(value, event, reader)
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        moment = datetime.fromisoformat(value)
+        return day(moment if moment.tzinfo else timezone.make_aware(moment))
+    return str(value)
+
+
+def _address(email: str, event: Event, reader: Reader) -> str:
+    """An address as this reader may see it: whole to the order desk, to its owner, and to who typed it."""
+    if email == reader.email:
+        return _("%(email)s (you)") % {"email": email}
+    return email if reader.is_desk or event.who == reader.email or email in reader.typed else masked(email)
+
+
+def _value(field: str, value: Any) -> str:
+    """A corrected field of an order: its lines are lists of service, product, licenses and months."""
+    if field != "lines":
+        return str(value) or "–"
+    written = _("%(product)s × %(licenses)s (%(term)s months)")
+    return ", ".join(written % {"product": line[1], "licenses": line[2], "term": line[3]} for line in value)

@@ -1,0 +1,211 @@
+"""Telling the vendor's systems what happens to an order: Standard Webhooks, each a row before it is sent.
+
+``tell`` writes the rows in the transaction of what they tell. ``send_next`` sends one, from any number of processes
+and machines: it locks the row while it is at it, so that a killed worker's row is free at once and is repeated with
+the same id. The messages of one order arrive in order: one isn't sent before the one before it was accepted; the
+orders don't wait for each other.
+
+A message that isn't accepted is tried again for three days (``pause_after``) and then given up, which the order desk
+sees. The later ones of its order go on waiting for it: a receiver may rely on having been told what came before. The
+desk sends it again, or skips it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+from procrastinate.contrib.django import app
+from standardwebhooks import Webhook as Signer
+
+from provisioning.integration.http_client import Limits, NoAnswer, post
+from provisioning.models import Event, Webhook, WebhookReceiver
+from subscriptions.models import Order, Subscription
+from subscriptions.summary import summary
+
+log = logging.getLogger(__name__)
+
+# What is told, and which of the event's facts it says. None of them is a person.
+TYPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    Event.Kind.PLACED: ("order.placed", ()),
+    Event.Kind.CORRECTED: ("order.corrected", ("changes",)),
+    Event.Kind.HANDED_OVER: ("order.handed_over", ()),
+    Event.Kind.TAKEN_BACK: ("order.taken_back", ()),
+    Event.Kind.HELD: ("order.held", ("organization",)),
+    Event.Kind.RELEASED: ("order.released", ()),
+    Event.Kind.MAPPED: ("order.mapped", ("partner", "customer", "new")),
+    Event.Kind.DELEGATED: ("order.delegated", ()),
+    Event.Kind.TAKEN_OVER: ("order.taken_over", ()),
+    Event.Kind.POSTPONED: ("order.postponed", ()),
+    Event.Kind.SET_UP: ("order.set_up", ()),
+    Event.Kind.CANCELLED: ("order.cancelled", ()),
+    Event.Kind.CLOSED: ("order.closed", ()),
+    Event.Kind.EXTENDED: ("order.extended", ()),
+}
+PROVISIONED = "subscription.provisioned"
+
+FOR = timedelta(days=3)
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=6)
+_GONE = 410
+
+
+def enqueue(event: Event) -> None:
+    """Write down what the vendor's systems are told of this event, if anything, and wake a worker."""
+    if not settings.WEBHOOK_URL or event.kind not in TYPES:
+        return
+    with transaction.atomic():
+        # Held until the end of the transaction: the rows of an order get their numbers in the order of its events.
+        order = Order.objects.select_for_update(no_key=True, of=("self",)).get(pk=event.order_id)
+        for kind, data in _messages(event, order):
+            said = {"type": kind, "timestamp": event.at.astimezone(UTC).isoformat(), "data": data}
+            body = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+            Webhook.objects.create(order=order, type=kind, body=body, created_at=event.at)
+        wake()
+
+
+def wake() -> None:
+    """Wake a worker, in this transaction."""
+    app.configure_task("provisioning.tasks.send_webhooks", allow_unknown=False).defer()
+
+
+def send_next(*, limits: Limits = Limits()) -> bool:  # noqa: B008 - it can't be changed
+    """Try the message that is due and has waited longest, and note the outcome; False where none is due.
+
+    The note is written after the receiver accepted it: a worker killed between the two repeats it, with the same id.
+    """
+    if not settings.WEBHOOK_URL or is_off():
+        return False
+    with transaction.atomic():
+        row = due().select_for_update(skip_locked=True, of=("self",)).first()
+        if row is None:
+            return False
+        now = timezone.now()
+        row.tries += 1
+        row.first_tried_at = row.first_tried_at or now
+        after = None
+        try:
+            status, after = post(
+                settings.WEBHOOK_URL,
+                row.body.encode(),
+                _headers(row, now),
+                allow=settings.WEBHOOK_ALLOW_PRIVATE,
+                limits=limits,
+            )
+        except NoAnswer as problem:
+            status, row.problem = 0, str(problem)
+        else:
+            row.problem = f"Answered {status}."
+        if 200 <= status < 300:
+            row.accepted_at, row.given_up_at, row.problem = timezone.now(), None, ""
+        else:
+            log.warning("Webhook %s was not accepted (try %s): %s", row.public_id, row.tries, row.problem)
+            _later(row, after)
+        if status == _GONE:
+            WebhookReceiver.objects.get_or_create(url=settings.WEBHOOK_URL)
+        row.save()
+    return True
+
+
+def due() -> QuerySet[Webhook]:
+    """Those that may be sent now: of each order the first that is open, if its time has come; the longest due first."""
+    earlier = Webhook.objects.filter(Webhook.OPEN, order=OuterRef("order"), pk__lt=OuterRef("pk"))
+    ready = Webhook.objects.filter(Webhook.OPEN, given_up_at=None, next_try_at__lte=timezone.now())
+    return ready.filter(~Exists(earlier)).order_by("next_try_at", "pk")
+
+
+def is_off() -> bool:
+    """Whether the receiver said that it wants no more messages."""
+    return WebhookReceiver.objects.filter(url=settings.WEBHOOK_URL).exists()
+
+
+def send_again(rows: QuerySet[Webhook]) -> int:
+    """Begin anew with the tries of these, also of those that were accepted; returns how many."""
+    with transaction.atomic():
+        count = rows.update(**_AFRESH, accepted_at=None, skipped_at=None, next_try_at=timezone.now())
+        wake()
+    return count
+
+
+def skip(rows: QuerySet[Webhook]) -> int:
+    """Never send those of these that are open, so that the later ones of their orders go on; returns how many."""
+    with transaction.atomic():
+        count = rows.filter(Webhook.OPEN).update(skipped_at=timezone.now(), given_up_at=None)
+        wake()
+    return count
+
+
+def turn_on(receivers: QuerySet[WebhookReceiver]) -> None:
+    """Write to these again; everything that waited begins anew with its tries."""
+    with transaction.atomic():
+        receivers.delete()
+        Webhook.objects.filter(Webhook.OPEN).update(**_AFRESH, next_try_at=timezone.now())
+        wake()
+
+
+def pause_after(tries: int) -> timedelta:
+    """How long a message waits after so many tries: 5 and 15 seconds, 45, 2 minutes …, never more than 6 hours."""
+    pause: timedelta = _FIRST_PAUSE * 3 ** min(tries - 1, 20)
+    return min(pause, _LONGEST_PAUSE)
+
+
+_AFRESH: dict[str, object] = {"tries": 0, "first_tried_at": None, "given_up_at": None, "problem": ""}
+
+
+def _later(row: Webhook, after: int | None) -> None:
+    """Say when it is tried again, not all at the same moment; or give it up, three days after the first try."""
+    now = timezone.now()
+    if row.first_tried_at and now >= row.first_tried_at + FOR:
+        row.given_up_at = now
+        return
+    pause = pause_after(row.tries) * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+    if after is not None:
+        pause = max(pause, min(timedelta(seconds=after), _LONGEST_PAUSE))
+    row.next_try_at = min(now + pause, (row.first_tried_at or now) + FOR)
+
+
+def _headers(row: Webhook, now: datetime) -> dict[str, str]:
+    """Those of Standard Webhooks 1.0; every secret signs, so that a receiver changes to the new one when it likes."""
+    signed = [Signer(secret).sign(str(row.public_id), now, row.body) for secret in settings.WEBHOOK_SECRETS]
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "subscription-provisioning",
+        "webhook-id": str(row.public_id),
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signed),
+    }
+
+
+def _messages(event: Event, order: Order) -> Iterator[tuple[str, dict[str, object]]]:
+    """The type and the data of each message that tells of this event."""
+    kind, names = TYPES[event.kind]
+    which = {"id": str(order.public_id), "number": order.number, "state": order.state}
+    data: dict[str, object] = {"order": which}
+    data |= {name: event.facts[name] for name in names if name in event.facts}
+    if "changes" in data:
+        data["changed"] = sorted(data.pop("changes"))  # type: ignore[call-overload]  # a dict: which, not from what to what
+    if event.kind != Event.Kind.SET_UP:
+        yield kind, data
+        return
+    yield kind, data | {"summary": summary.build(order).as_dict()}
+    made = Subscription.objects.filter(line__order=order).select_related("line", "organization").order_by("pk")
+    for subscription in made:
+        line = subscription.line
+        yield (
+            PROVISIONED,
+            {
+                "order": which,
+                "organization": str(subscription.organization.public_id),
+                "service": line.service,
+                "product": line.product,
+                "licenses": line.licenses,
+                "starts_at": subscription.starts_at.astimezone(UTC).isoformat(),
+                "ends_at": subscription.ends_at.astimezone(UTC).isoformat(),
+            },
+        )

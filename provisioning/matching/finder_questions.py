@@ -1,0 +1,164 @@
+"""What an order asks the organization finder: the question, who asks it, and as much of the answer as was counted.
+
+The one door to the finder. Asking anew is an act (``actions.search``), where a form was posted: it counts the
+question against the order and the person, and the organizations that it may show. A page only reads: it shows the
+answer to a question that was counted, as often as it is opened, and to no other.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from orgs import rate_limits
+from orgs.finder import matching
+from orgs.finder.cards import Candidate, Viewer, disclosed, is_shared
+from orgs.finder.matching import Match, Result
+from orgs.text import normalize, pasted_text
+from provisioning.models import User
+from subscriptions.models import Order
+
+# Questions in an hour. Who makes a few mistakes asks five or six.
+PER_ORDER: Final = 60
+PER_PERSON: Final = 100
+# What one question may show of the ten that an order may: the others are for what is asked next.
+AT_ONCE: Final = 6
+
+
+class Kind(enum.StrEnum):
+    """What is asked."""
+
+    MATCH = "match"  # whose email address and company name is this?
+    DOMAIN = "domain"  # who has verified this domain?
+    DUPLICATES = "duplicates"  # is there an organization already that is nearly the same as a new one?
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked for an order; ``named`` says that it is about the customer, whom the order may name."""
+
+    kind: Kind
+    partners: bool
+    named: bool
+    email: str
+    name: str
+    domain: str = ""
+    country: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What two questions have in common that are the same: asked again, it costs nothing."""
+        values = [self.kind, self.partners, normalize.email_key(self.email), self.name.strip(), self.domain]
+        return hashlib.sha256(json.dumps([*values, self.country]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Candidates that may be shown; ``withheld``: there are more, which were not counted as shown."""
+
+    match: Match
+    withheld: bool = False
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates, best first."""
+        return self.match.candidates
+
+
+NOTHING: Final = Answer(Match(Result.NONE, ()))
+
+
+def clean_domain(typed: str) -> str:
+    """Return what somebody registered of a domain or an address that was typed, or ""; free mail is left as it is."""
+    return normalize.registrable_domain(pasted_text.domain(typed))
+
+
+def is_free_mail(domain: str) -> bool:
+    """Say whether anybody can have an address at this domain."""
+    return is_shared(domain)
+
+
+def key_of(order: Order) -> str:
+    """Return what an order's answers are counted under.
+
+    Where the order desk corrects whom the order names, it is as if nothing had been asked.
+    """
+    named = f"{order.customer_name}\n{order.customer_email}".strip()
+    mark = hashlib.sha256(named.encode()).hexdigest()[:8] if named else "-"
+    return f"order:{order.number}:{mark}"
+
+
+def limits_of(order: Order, user: User) -> dict[str, int]:
+    """Return what a question is counted against, and how many there may be."""
+    return {f"order:{order.number}": PER_ORDER, f"person:{user.pk}": PER_PERSON}
+
+
+def standing_of(order: Order, user: User, questions: Sequence[Question] = ()) -> rate_limits.Usage:
+    """Return what was asked and shown in this order so far, and whether this person may ask now."""
+    digests = [question.digest for question in questions]
+    return rate_limits.read(key_of(order), digests, limits_of(order, user))
+
+
+def partner_of(user: User) -> frozenset[int]:
+    """Return the organizations that this person's own one is partner of record of: an order was mapped to both."""
+    mapped = Order.objects.filter(partner__members__email=user.email, customer__isnull=False)
+    return frozenset(mapped.order_by().values_list("customer_id", flat=True).distinct())
+
+
+def viewer(order: Order, user: User, *, named: bool, partner_of: frozenset[int]) -> Viewer:
+    """Return who reads the answer: what the order itself names counts, what the person types doesn't."""
+    return Viewer(
+        proved_email=user.email,
+        partner_of=partner_of,
+        ordered_name=order.customer_name if named else "",
+        ordered_email=order.customer_email if named else "",
+        sold_to=order.sold_to,
+    )
+
+
+def find(question: Question, seen_by: Viewer) -> Match:
+    """Ask the finder. Nothing is counted here: ``counted`` candidates are for those who may be shown them."""
+    if question.kind is Kind.MATCH:
+        return matching.find_candidates(
+            email=question.email, company_name=question.name, partners=question.partners, viewer=seen_by
+        )
+    if question.kind is Kind.DOMAIN:
+        found = matching.search_by_domain(
+            domain=question.domain,
+            email=question.email,
+            company_name=question.name,
+            partners=question.partners,
+            viewer=seen_by,
+        )
+        return Match(Result.CANDIDATES if found else Result.NONE, found)
+    near = matching.near_duplicates(name=question.name, country=question.country, email=question.email, viewer=seen_by)
+    near = tuple(each for each in near if each.organization.is_partner or not question.partners)
+    return Match(Result.CANDIDATES if near else Result.NONE, near)
+
+
+def counted_in(match: Match) -> list[int]:
+    """Return the organizations of an answer that count as shown, the best first."""
+    return [each.organization.pk for each in match.candidates if each.counted]
+
+
+def answer(question: Question, seen_by: Viewer, shown: Sequence[int]) -> Answer:
+    """Return the answer to a question that was counted; of what counts, only what was ``shown``."""
+    if len(shown) >= rate_limits.ORGANIZATIONS:  # what can't be shown any more must not show in what is
+        seen_by = replace(seen_by, only=frozenset(shown))
+    match = find(question, seen_by)
+    kept = disclosed(match.candidates, shown)
+    result = Result.NONE if not kept else match.result
+    if result is Result.EXACT and not kept[0].exact:
+        result = Result.CANDIDATES
+    return Answer(Match(result, kept), withheld=len(kept) < len(match.candidates))
+
+
+def again(public_id: UUID, question: Question, seen_by: Viewer, shown: Sequence[int]) -> Candidate | None:
+    """Return the card of an organization that was chosen; None where it is gone, or was never shown."""
+    card = matching.get_candidate(public_id=public_id, email=question.email, company_name=question.name, viewer=seen_by)
+    return next(iter(disclosed([card], shown)), None) if card else None

@@ -1,0 +1,62 @@
+"""Makes the pages of the organization finder alike in size and time, whatever was found.
+
+How long an answer is, and how long it takes, would tell somebody who watches the line, or a clock, what a page doesn't
+say: that an organization was found and kept back.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Concatenate, Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+
+# Bytes. A page without any candidate has 15,000 and one with six of them 30,000.
+SIZE: Final = 32 * 1024
+_BEGIN, _END = b"\n<!-- ", b" -->\n"
+
+
+def pad_response(response: HttpResponseBase) -> HttpResponseBase:
+    """Fill a page up to a multiple of SIZE with what no compression makes shorter; other answers stay as they are."""
+    if isinstance(response, SimpleTemplateResponse):
+        response.render()
+        length = len(response.content) + len(_BEGIN) + len(_END)
+        response.content += _BEGIN + _filler()[: math.ceil(length / SIZE) * SIZE - length] + _END
+    return response
+
+
+# Emailing an organization's administrators takes longer the more there are: a second is enough for a hundred.
+ASKING: Final = 20
+
+
+def wait(since: float, times: int = 1) -> None:
+    """Wait until the time since then (``time.monotonic``) is a multiple of so many ``settings.EVEN_ANSWERS_MS``."""
+    every = times * settings.EVEN_ANSWERS_MS / 1000
+    if every:
+        time.sleep(every - (time.monotonic() - since) % every)
+
+
+def evenly_timed[**P](view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let a view whose POST emails an organization's administrators take as long whoever they are, and if any."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        begun = time.monotonic()
+        response = view(request, *args, **kwargs)
+        if request.method == "POST":
+            wait(begun, ASKING)
+        return response
+
+    return answered
+
+
+@cache
+def _filler() -> bytes:
+    return base64.b64encode(hashlib.shake_256(b"alike").digest(SIZE))

@@ -1,0 +1,28 @@
+"""What the wizard stores, one module a subject. Import every model from here."""
+
+from provisioning.models.access_requests import AccessRequest, DeskCase
+from provisioning.models.accounts import SignInCode, User, UserManager
+from provisioning.models.drafts import Draft, Question
+from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
+from provisioning.models.history import Event, HistoryHead
+from provisioning.models.parts import Link, Part
+from provisioning.models.webhooks import Webhook, WebhookReceiver
+
+__all__ = [
+    "EMAIL_NAMES",
+    "AccessRequest",
+    "DeskCase",
+    "Draft",
+    "Event",
+    "HistoryHead",
+    "Link",
+    "Mail",
+    "Part",
+    "Question",
+    "Reminder",
+    "SignInCode",
+    "User",
+    "UserManager",
+    "Webhook",
+    "WebhookReceiver",
+]

@@ -1,0 +1,1 @@
+"""Who may do what with an order, and how people get in."""

@@ -1,0 +1,197 @@
+"""Signing in with a one-time code, mailed to an address. allauth keeps the steps; the codes are ours.
+
+Mail scanners open links, run scripts and submit forms, from many machines and at any time, and whoever knows an address
+can do the same on the sign-in page. Two things must follow from that: the mailbox isn't flooded, and its owner still
+gets in. allauth's own codes can't have both (each request makes another code, only its own browser can use it, and a
+limit on requests locks the owner out), so:
+
+* A code belongs to the address: every browser that asks within half an hour waits for the same one, so that the mail a
+  scanner caused serves the person too. It works once, in a browser that asked, and an hour at most.
+* Asking again mails it again after pauses that grow (PAUSES); in between, the page says when the last mail was sent,
+  and that its code works. After FLOOD unused codes in a day the next ones live for four hours and are mailed once. That
+  is some twenty mails a day at the worst, and never a closed door.
+* A browser has five tries (allauth), an address MAX_WRONG an hour, of 20^8 codes: some one in 250 million. Then that
+  code ends and the next request makes a new one.
+* Addresses without an account get rows, pages and sentences like the others, and no mail.
+
+The rows keep no code: it is derived from SECRET_KEY and the row's public id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
+from allauth.account.internal.stagekit import clear_login
+from allauth.account.models import Login
+from allauth.account.stages import LoginByCodeStage, LoginStageController
+from allauth.core.internal.cryptokit import compare_user_code
+from django.contrib.sessions.models import Session
+from django.db import connection, transaction
+from django.db.models import F
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from orgs.actions import record_sign_in
+from orgs.text import pasted_text
+from orgs.text.normalize import email_key
+from provisioning import emails
+from provisioning.models import Part, SignInCode, User
+
+# Letters that aren't taken for one another and make no words (RFC 8628, 6.1).
+LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
+FRESH = timedelta(minutes=30)
+LASTS_ON = timedelta(minutes=30)
+FRESH_IN_FLOOD = timedelta(hours=4)
+FLOOD = 4
+PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=10))
+MAX_WRONG = 100
+KEPT = timedelta(days=2)
+# The session names the order that was opened, never the token of its link.
+ORDER_IN_SESSION = "opened_order"
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Accounts are made when a link is issued, never by signing up."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Nobody signs up."""
+        return False
+
+    def add_message(self, *args: Any, **kwargs: Any) -> None:
+        """allauth's notices are said by our pages, in our words."""
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """The order whose link was opened, if this person has a part in it, or the list of orders."""
+        number = request.session.pop(ORDER_IN_SESSION, "")
+        if number and Part.objects.filter(order__number=number, user=request.user.pk).exists():
+            return reverse("order", args=[number])
+        return str(super().get_login_redirect_url(request))
+
+
+def ask_for_code(email: str) -> SignInCode:
+    """The code that this address is asked for now; mailed, unless the last mail with it is too recent."""
+    email = email_key(email)
+    now = timezone.now()
+    with transaction.atomic():
+        _lock(email)
+        rows = list(SignInCode.objects.filter(email=email, made_at__gt=now - timedelta(days=1)).order_by("-pk")[:50])
+        newest = rows[0] if rows else None
+        user = User.objects.filter(email=email, is_active=True).first()
+        if newest is None or _is_over(newest, now) or newest.user_id != (user.pk if user else None):
+            flooded = _unused_in_a_row(rows) >= FLOOD
+            fresh_until = now + (FRESH_IN_FLOOD if flooded else FRESH)
+            row = SignInCode.objects.create(
+                email=email,
+                user=user,
+                made_at=now,
+                asked_at=now,
+                fresh_until=fresh_until,
+                expires_at=fresh_until + LASTS_ON,
+                mails=len(PAUSES) + 1 if flooded else 1,
+            )
+        else:
+            row = newest
+            if row.mails > len(PAUSES) or now - row.asked_at < PAUSES[row.mails - 1]:
+                return row
+            row.asked_at, row.sent_at, row.tries = now, None, 0
+            row.mails += 1
+            row.save(update_fields=["asked_at", "sent_at", "tries", "mails"])
+        # Also where there is no account, and so nothing to send: the answer takes as long.
+        emails.wake("send_code", row.pk)
+    return row
+
+
+def _is_over(row: SignInCode, now: datetime) -> bool:
+    """Whether asking makes another code: this one was used, guessed at too often, or isn't fresh any more."""
+    return row.used_at is not None or row.wrong >= MAX_WRONG or row.fresh_until <= now
+
+
+def code_of(row: SignInCode) -> str:
+    """The letters of a code, as ABCD-EFGH."""
+    digest = salted_hmac("provisioning.sign_in", f"{row.email} {row.public_id}", algorithm="sha256").digest()
+    number = int.from_bytes(digest)
+    letters = ""
+    for _place in range(8):
+        number, place = divmod(number, len(LETTERS))
+        letters += LETTERS[place]
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def use_code(email: str, typed: str) -> bool:
+    """Whether what was typed is a code that was mailed to this address and still works; it is used up by that."""
+    email = email_key(email)
+    typed = pasted_text.code(typed, alphabet=LETTERS, length=8) or typed
+    now = timezone.now()
+    with transaction.atomic():
+        _lock(email)
+        rows = list(SignInCode.objects.filter(email=email, used_at=None, expires_at__gt=now).order_by("-pk"))
+        for row in rows:
+            if row.user_id and row.wrong < MAX_WRONG and compare_user_code(actual=typed, expected=code_of(row)):
+                row.used_at = now
+                row.save(update_fields=["used_at"])
+                record_sign_in(email=email)
+                return True
+        SignInCode.objects.filter(pk__in=[row.pk for row in rows]).update(wrong=F("wrong") + 1)
+    return False
+
+
+def last_asked_at(email: str) -> datetime | None:
+    """When the newest code of this address was last put in the mail; None where there is none that works."""
+    rows = SignInCode.objects.filter(
+        email=email_key(email), used_at=None, expires_at__gt=timezone.now(), wrong__lt=MAX_WRONG
+    )
+    row = rows.order_by("-pk").first()
+    return row.asked_at if row else None
+
+
+def start(request: HttpRequest, email: str, *, order_number: str = "") -> None:
+    """Send a code to this address and let this browser wait for it; ``order_number`` of the link that was opened."""
+    email = email_key(email)
+    user = User.objects.filter(email=email, is_active=True).first()
+    clear_login(request)
+    login = Login(user=user, email=email)
+    login.state["stages"] = {"current": LoginByCodeStage.key}
+    stage = LoginByCodeStage(LoginStageController(request, login), request, login)
+    stage.state.update(LoginCodeVerificationProcess.initial_state(user=user, email=email), initiated_by_user=True)
+    # Shown in full only to somebody who typed it.
+    stage.state["typed"] = not order_number
+    ask_for_code(email)
+    LoginCodeVerificationProcess(stage=stage).persist()
+    if order_number:
+        request.session[ORDER_IN_SESSION] = order_number
+
+
+def send_again(request: HttpRequest, process: LoginCodeVerificationProcess) -> None:
+    """Send the code once more, if it is time, to the address that this browser waits for; its tries start again."""
+    number = "" if process.state["typed"] else request.session.get(ORDER_IN_SESSION, "")
+    start(request, process.state["email"], order_number=number)
+
+
+def forget_old_codes() -> None:
+    """Drop codes that are long over, and sessions that have expired."""
+    now = timezone.now()
+    SignInCode.objects.filter(made_at__lt=now - KEPT, expires_at__lt=now).delete()
+    Session.objects.filter(expire_date__lt=now).delete()
+
+
+def _unused_in_a_row(rows: list[SignInCode]) -> int:
+    """How many of the newest codes nobody used."""
+    count = 0
+    for row in rows:
+        if row.used_at:
+            break
+        count += 1
+    return count
+
+
+def _lock(email: str) -> None:
+    """One request at a time for an address, until the transaction ends; works before there is a row to lock."""
+    key = int.from_bytes(hashlib.sha256(f"sign-in {email}".encode()).digest()[:8], signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

@@ -1,0 +1,1 @@
+"""Plans and refusals that actions and pages share."""

@@ -1,0 +1,147 @@
+"""What confirming a reviewing page will do, in one shape: the page shows it, and the action does what it says.
+
+The page carries the plan's seal; the action makes the plan again under the lock and refuses another one than was shown
+(provisioning.actions.planning). So the rows, rights and emails of the deed are those of the page.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from orgs.models import Organization
+from subscriptions.packs.base import Made
+
+Which = Literal["partner", "customer"]
+
+# What a page offers beside confirming: "My customer will set up their own services".
+DELEGATE = "delegate"
+_SHORT = 12  # hexadecimal digits of a part's mark: enough to tell what is different
+
+
+class PlanChanged(Exception):
+    """What would be done now isn't what was confirmed; nothing was done."""
+
+
+class Right(enum.StrEnum):
+    """What a person has in an order or an organization once the plan is done."""
+
+    CONTACT = "contact"  # of the order, for good
+    FULL = "full"  # first full administrator of a new organization
+    PROVISIONING = "provisioning"  # Provisioning administrator of the customer, for this order
+    DELEGATE = "delegate"  # sets up the services
+
+
+@dataclass(frozen=True)
+class PlannedOrganization:
+    """An organization that the order is tied to; ``row`` is None for one that is made."""
+
+    which: Which
+    name: str
+    vertical: str
+    country: str
+    row: Organization | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class PlannedSubscription:
+    """A line, and what its pack will make of it (None where that comes later)."""
+
+    service: str
+    product: str
+    licenses: int
+    term_months: int
+    made: Made | None = None
+
+
+@dataclass(frozen=True)
+class PlannedRight:
+    """Who has which right; ``choice`` names what has to be ticked for it."""
+
+    right: Right
+    email: str
+    of: Which | None = None
+    choice: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedEmail:
+    """An email that goes out; ``choice`` names what has to be ticked for it."""
+
+    event: str
+    to: str
+    choice: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that confirming does to one order."""
+
+    order: str
+    audience: str
+    organizations: tuple[PlannedOrganization, ...]
+    subscriptions: tuple[PlannedSubscription, ...]
+    rights: tuple[PlannedRight, ...]
+    emails: tuple[PlannedEmail, ...]
+
+    def organization(self, which: Which) -> PlannedOrganization | None:
+        """Return the partner or the customer of this plan."""
+        return next((each for each in self.organizations if each.which == which), None)
+
+    def who(self, right: Right, of: Which | None = None) -> str:
+        """Return the address that gets this right, or ""."""
+        return next((each.email for each in self.rights if each.right is right and of in {None, each.of}), "")
+
+    def parts(self) -> dict[str, Any]:
+        """Return the facts by part, as JSON can carry them; each is shown, and may change, on its own."""
+        parts: dict[str, Any] = {"order": [self.order, self.audience]}
+        for each in self.organizations:
+            known = str(each.row.public_id) if each.row else f"new: {each.vertical}"
+            parts[each.which] = [known, each.name, each.country]
+        for line in self.subscriptions:
+            parts |= {f"{line.service}.{name}": getattr(line, name) for name in ("product", "licenses", "term_months")}
+            if line.made:
+                parts[f"{line.service}.made"] = line.made.facts()
+        parts["rights"] = [asdict(right) for right in self.rights]
+        parts["emails"] = [asdict(email) for email in self.emails]
+        return parts
+
+    @property
+    def seal(self) -> str:
+        """The mark that travels with a confirmation: of the whole, then of each part; facts can't be read from it."""
+        parts = self.parts()
+        return ".".join([_mark("", parts), *(_mark(name, facts)[:_SHORT] for name, facts in parts.items())])
+
+    def different_from(self, seal: str) -> frozenset[str]:
+        """Return the parts that a seal from before didn't have like this."""
+        before = set(seal.split("."))
+        return frozenset(name for name, facts in self.parts().items() if _mark(name, facts)[:_SHORT] not in before)
+
+    def has_lost(self, seal: str) -> bool:
+        """Say whether the plan of that seal had more parts."""
+        return seal.count(".") > len(self.parts())
+
+    def confirmed(self, seal: str | None, chosen: Iterable[str] = ()) -> Plan:
+        """Return what is to be done: this plan, of what was offered only what was chosen.
+
+        ``seal`` is the one of the page, or None where nobody saw a page. Raises PlanChanged where it is another plan's.
+        """
+        if seal is not None and not constant_time_compare(seal, self.seal):
+            raise PlanChanged
+        wanted = {"", *chosen}
+        return replace(
+            self,
+            rights=tuple(each for each in self.rights if each.choice in wanted),
+            emails=tuple(each for each in self.emails if each.choice in wanted),
+        )
+
+
+def _mark(name: str, facts: Any) -> str:
+    """A keyed hash of facts in canonical JSON: whoever holds it can't try out which facts it stands for."""
+    text = json.dumps([name, facts], sort_keys=True, separators=(",", ":"), default=str)
+    return salted_hmac("provisioning.plan", text, algorithm="sha256").hexdigest()

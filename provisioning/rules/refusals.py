@@ -1,0 +1,42 @@
+"""What the order desk and the command say when an order can't be so: one sentence for each code of the rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+from subscriptions.rules.validation import Problem, Refused
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
+
+SENTENCES: dict[Problem | str, str | StrPromise] = {
+    Problem.NUMBER: _(
+        "Enter an order number of up to 40 letters, numbers, hyphens, underscores and full stops, such as PO-100001."
+    ),
+    Problem.SOLD_TO: _("Enter the name of the company that bought it, in up to 200 characters."),
+    Problem.CUSTOMER_NAME: _("Enter the customer's name in up to 200 characters, or leave it empty."),
+    Problem.CUSTOMER_EMAIL: _("Enter the customer's email address like name@example.com, or leave it empty."),
+    Problem.CONTACT_EMAIL: _("Enter the provisioning contact's email address like name@example.com."),
+    Problem.SEVERAL_ADDRESSES: _("Enter one address."),
+    Problem.NO_LINES: _("Say what was ordered: a number of licenses for at least one service."),
+    Problem.SERVICE: _("Choose a service that is sold."),
+    Problem.SERVICE_TWICE: _("Name each service once."),
+    Problem.PRODUCT: _("Enter the name of the product in up to 80 characters."),
+    Problem.LICENSES: _("Enter a number of licenses between 1 and 1,000,000."),
+    Problem.TERM: _("Enter a term of 1 to 120 months."),
+    Problem.SET_UP_BY: _("Enter a set-up-by date that lies ahead, at most two years from now."),
+    Problem.NOT_LATER: _("Enter a date later than the one that the order has."),
+    Problem.CLOSED: _("This order is closed: its set-up-by date has passed. Give it more time first."),
+    Problem.CANCELLED: _("This order is cancelled; nothing about it can be changed."),
+    Problem.ALREADY_SET_UP: _("This order is set up; it can no longer be changed or cancelled here."),
+    Problem.ALREADY_MAPPED: _(
+        "The organizations of this order are confirmed, so its contact and customer can no longer be changed."
+    ),
+}
+
+
+def sentence(refused: Refused) -> str:
+    """The sentence for a refusal, in the reader's language."""
+    return str(SENTENCES.get(refused.problem, _("That can't be done with this order now.")))

@@ -1,0 +1,358 @@
+"""What moves an order through a table of steps: formtools' SessionWizardView, the only file that imports its views.
+
+What our class changes, and why: answers belong to the order, not to a session (two orders in one browser, a
+second device, a second person); each step has an address, a GET changes nothing, every POST redirects; whoever comes
+later is told what changed; what was typed is kept whatever happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.generic import View
+from formtools.wizard.views import SessionWizardView, StepsHelper
+
+from provisioning.actions.drafts import changed_at, draft_of, keepable
+from provisioning.people import access
+from provisioning.people.access import Access, May
+from provisioning.wizard import pending_posts, progress_rail, steps
+from provisioning.wizard.draft_storage import DraftStorage
+from provisioning.wizard.packs.base import Step
+from subscriptions.rules.validation import Problem, Refused
+from subscriptions.summary.summary import mask
+
+PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # in the address: what the page is shown for
+
+
+def display(form: Any) -> list[list[str]]:
+    """What a form's answer is shown as again: rows of a label and what was answered."""
+    return [[str(label), str(value)] for label, value in form.summary()]
+
+
+@method_decorator(never_cache, name="dispatch")
+class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
+    """One order's way through the steps of one table."""
+
+    http_method_names: ClassVar[list[str]] = ["get", "head", "post"]
+    storage_name = "provisioning.wizard.draft_storage.DraftStorage"
+    flow: str  # the name of the table in the draft and of the address
+    table: tuple[Step, ...]
+    capability: May
+    done_states: frozenset[str]  # confirmed already: a second confirm shows the result
+    access: Access
+    storage: DraftStorage
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Ask who may, lock the order where something may be written, and send on who has nothing to do here."""
+        writing, at = request.method == "POST", kwargs.get("at", "")
+        if not request.user.is_authenticated:
+            if writing and at in self.form_list:
+                pending_posts.keep(request, number=kwargs["number"], flow=self.flow, step=at)
+            return self.handle_no_permission()
+        with transaction.atomic() if writing else contextlib.nullcontext():
+            self.access = access.access_to(request.user, kwargs["number"], lock=writing, steps=True)
+            self.order = self.access.order
+            if not self.access.may(self.capability):
+                if writing and self.order.is_closed and self.access.would_may(self.capability):
+                    self.keep_for_later(request, at)
+                elif writing and not self.is_done():
+                    messages.warning(
+                        request,
+                        _("What you just sent was not saved: somebody else has the order now, or it is over."),
+                    )
+                return redirect("order", number=self.order.number)
+            try:
+                response = self.dispatch_step(request, *args, **kwargs)
+            except Refused as refused:
+                # The date passed since the line above; the answers are kept, and nothing else was done.
+                if refused.problem is not Problem.CLOSED:
+                    raise
+                self.keep_for_later(request, at)
+                return redirect("order", number=self.order.number)
+            return response
+
+    def dispatch_step(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Do what formtools' ``dispatch`` does, with the draft that was read with the order."""
+        self.prefix = self.get_prefix(request)
+        self.storage = DraftStorage(self.prefix, request, draft=draft_of(self.order))
+        self.steps = StepsHelper(self)
+        response: HttpResponseBase = View.dispatch(self, request, *args, **kwargs)
+        return response
+
+    def keep_for_later(self, request: HttpRequest, at: str) -> None:
+        """Keep what was sent when the order had just closed, for when it is extended, and say so."""
+        if at in self.form_list and keepable(request.POST):
+            storage = DraftStorage(self.get_prefix(request), request, draft=draft_of(self.order))
+            storage.keep_typed(at, request.POST)
+        messages.warning(request, _("The order closed before you sent this. What you typed is kept."))
+
+    def is_done(self) -> bool:
+        """Say whether what this wizard is for has been done, so that a second confirm just shows the result."""
+        return self.access.part.ended_at is None and self.order.state in self.done_states
+
+    def get_prefix(self, request: HttpRequest, *args: Any, **kwargs: Any) -> str:
+        """Answers are kept per order and table."""
+        return f"{self.flow}.{self.order.pk}"
+
+    # Which steps there are
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """The answers in the draft that can be read, whether their steps apply or not."""
+        return steps.readable(self.table, self.storage.answers())
+
+    @cached_property
+    def answers(self) -> dict[str, Any]:
+        """The answers of the steps that apply, by step name, and the order's own facts under "order"."""
+        answers: dict[str, Any] = {"order": self.order_facts()}
+        kept = self.kept
+        for step in self.table:
+            if step.name in kept and step.applies(answers):
+                answers[step.name] = kept[step.name]
+        return answers
+
+    def expected(self) -> dict[str, Any]:
+        """Return the answers, with what is likely where nothing is answered yet: for showing what is to come."""
+        return self.answers
+
+    def order_facts(self) -> dict[str, Any]:
+        """Return what the conditions have to know of the order itself."""
+        return {"services": [line.service for line in self.order.lines.all()], "administrator": False}
+
+    @cached_property
+    def applicable(self) -> dict[str, Any]:
+        """The form classes of the steps that apply, by name, in order."""
+        return {step.name: step.form for step in steps.applicable(self.table, self.answers)}
+
+    def get_form_list(self) -> dict[str, Any]:
+        """Return the form classes of the steps that apply, by name, in order."""
+        return self.applicable
+
+    def read_anew(self) -> None:
+        """Forget what was read from the draft, which has changed."""
+        for name in ("kept", "answers", "applicable", "frontier"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def frontier(self) -> str:
+        """The first step that isn't answered: as far as somebody may go."""
+        names = list(self.get_form_list())
+        return next((name for name in names if name not in self.answers), names[-1])
+
+    def reachable(self, step: str) -> bool:
+        """Say whether this step applies and everything before it is answered."""
+        names = list(self.get_form_list())
+        return step in names and names.index(step) <= names.index(self.frontier)
+
+    def url(self, step: str, why: str = "") -> str:
+        """Return the address of a step."""
+        return reverse(self.flow, args=[self.order.number, step]) + (f"?{why}" if why else "")
+
+    # A page is shown
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Show a step; a step that isn't due yet leads to the one that is."""
+        at = kwargs.get("at")
+        if at is None:
+            return redirect(self.url(self.frontier))
+        if at not in self.form_list:
+            raise Http404
+        if not self.reachable(at):
+            return redirect(self.url(self.frontier))
+        self.storage.current_step = at
+        typed = None if KEPT in request.GET else self.storage.typed(at)
+        data = typed if typed is not None else self.storage.get_step_data(at)
+        form = self.get_form(at, data=data)
+        if data is not None and (typed is None or PROBLEM not in request.GET):
+            form.quiet()
+        response: HttpResponseBase = self.render(form)
+        return response
+
+    def get_form_kwargs(self, step: str | None = None) -> dict[str, Any]:
+        """Give the form values, never the request: the order, the earlier answers, and the facts of this step."""
+        step = step or self.steps.current
+        return {"order": self.order, "answers": self.answers, **self.step_facts(step)}
+
+    def step_facts(self, step: str) -> dict[str, Any]:
+        """Return what the wizard looks up for the form of a step."""
+        raise NotImplementedError
+
+    def get_template_names(self) -> list[str]:
+        """Return the template that the step's form names."""
+        return [self.form_list[self.steps.current].template]
+
+    def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what the page shows besides the form."""
+        at = self.steps.current
+        expected = self.expected()
+        names = [step.name for step in steps.applicable(self.table, expected)]
+        return {
+            "form": form,
+            "step": {"name": at, "title": form.title, "lead": form.lead, "button": form.button},
+            "order": self.order,
+            "access": self.access,
+            "revision": self.revision(at),
+            "back": names.index(at) > 0,
+            "changed": self.changed(at) if CHANGED in self.request.GET else None,
+            "shown_again": PLAN in self.request.GET,
+            "rail": progress_rail.rail(
+                order=self.order,
+                flow=self.flow,
+                answers=self.answers,
+                expected=expected,
+                current=at,
+                frontier=self.frontier,
+            ),
+            "position": progress_rail.position(names, at),
+            **self.page_facts(at, form),
+        }
+
+    def page_facts(self, step: str, form: Any) -> dict[str, Any]:
+        """Return what the page of a step shows besides what every step shows."""
+        return {}
+
+    def revision(self, step: str) -> str:
+        """Return the mark that the page carries: what it was made from."""
+        return self.storage.revision(step, self._rests_on(step))
+
+    def _rests_on(self, step: str) -> tuple[str, ...]:
+        return next(each.rests_on for each in self.table if each.name == step)
+
+    def changed(self, step: str) -> dict[str, Any] | None:
+        """Return who changed this step, or one that it rests on, and to what."""
+        entries = [(name, self.storage.entry(name)) for name in (step, *self._rests_on(step))]
+        found = [(name, entry) for name, entry in entries if entry]
+        if not found:
+            return None
+        own = self.storage.entry(step)
+        name, entry = (step, own) if own else max(found, key=lambda each: changed_at(each[1]))
+        return {
+            "by": mask(entry["by"]),
+            "yourself": entry["by"] == self.access.user.email,
+            "at": changed_at(entry),
+            "step": next(each.label for each in self.table if each.name == name),
+            "same_step": name == step,
+            "answers": self.shown(name),
+        }
+
+    def shown(self, step: str) -> list[list[str]]:
+        """Return a kept answer as rows: as its writer saw it, or in the reader's language where that is another."""
+        entry = self.storage.entry(step) or {"display": []}
+        if entry.get("language") not in (None, get_language()):
+            form = self.get_form(step, data=self.storage.get_step_data(step))
+            if form.is_valid():
+                return display(form)
+        return list(entry["display"])
+
+    # Something is posted
+
+    def post(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Take an answer, or a row more or less, or just keep what was typed; always redirect."""
+        request, at = self.request, self.kwargs.get("at")
+        if at is None:
+            return redirect(self.url(self.frontier))
+        if at not in self.form_list:
+            raise Http404
+        if not self.reachable(at):
+            if keepable(request.POST):
+                self.storage.keep_typed(at, request.POST)
+            messages.info(request, _("This step isn’t due: an earlier answer changed. Go on from here."))
+            return redirect(self.url(self.frontier))
+        self.storage.current_step = at
+        if "search" in request.POST and (searched := self.searched(at)):
+            return searched
+        if "back" in request.POST:
+            self.storage.keep_typed(at, request.POST)
+            return redirect(self.url(self.get_prev_step(at) or at))
+        form = self.get_form(at, data=request.POST)
+        if (edited := form.edited(request.POST)) is not None:
+            fields, place = edited
+            self.storage.keep_typed(at, fields)
+            return redirect(f"{self.url(at)}#{place}")
+        if not form.is_valid():
+            self.storage.keep_typed(at, request.POST)
+            return redirect(self.url(at, PROBLEM))
+        answer = form.answers()
+        if self.is_stale(at, answer):
+            self.storage.keep_typed(at, request.POST)
+            return redirect(self.url(at, CHANGED))
+        if elsewhere := self.instead(at, answer):
+            self.storage.forget_typed(at)
+            return elsewhere
+        return self._accept(at, form, answer)
+
+    def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
+        if self.storage.keep(at, self.request.POST, answer, display(form), by=self.access.user.email):
+            self.storage.reopen(steps.resting_on(self.table, at))
+            self.answer_changed(at)
+        self.read_anew()
+        names = list(self.get_form_list())
+        if at == names[-1]:
+            if (frontier := self.frontier) != at or at not in self.answers:
+                return self.lead_to(frontier)
+            response: HttpResponseBase = self.render_done(form)
+            return response
+        return self.lead_to(names[names.index(at) + 1])
+
+    def lead_to(self, step: str) -> HttpResponseBase:
+        """Go on to a step after an answer; what its page has to look up is asked here, where something is posted."""
+        return redirect(self.url(step))
+
+    def searched(self, step: str) -> HttpResponseBase | None:
+        """Return where a search that was posted beside the step's form leads; None where the step has none."""
+        return None
+
+    def is_stale(self, step: str, answer: Any) -> bool:
+        """Say whether the page was made from answers that have changed since, so that taking it would undo them."""
+        own, _dot, basis = self.request.POST.get("revision", "").partition(".")
+        entry = self.storage.entry(step)
+        if basis != self.storage.mark(self._rests_on(step)) and (basis or entry):
+            return True
+        return entry is not None and entry["answer"] != answer and own != str(entry["revision"])
+
+    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
+        """Return where an answer leads that isn't kept (handing over, setting up later); else None."""
+        return None
+
+    def answer_changed(self, step: str) -> None:
+        """Do what a changed answer asks for besides being kept."""
+
+    # The last step is answered
+
+    def render_revalidation_failure(self, step: str, form: Any, **kwargs: Any) -> HttpResponseBase:
+        """An earlier answer no longer holds (a name was taken meanwhile): back to it, with the reason."""
+        self.storage.keep_typed(step, form.data)
+        return redirect(self.url(step, PROBLEM))
+
+    @property
+    def seal(self) -> str:
+        """The seal of the plan that the person confirms."""
+        return str(self.request.POST.get("plan", ""))
+
+    def seal_before(self, step: str) -> str:
+        """Return the seal of the plan that the person saw last, where the page is shown again as another; or ""."""
+        shown_again = {PLAN, CHANGED} & self.request.GET.keys()
+        typed = self.storage.typed(step) if shown_again else None
+        return str(typed.get("plan", "")) if typed else ""
+
+    def show_again(self, step: str) -> HttpResponseBase:
+        """Show a review again, which is no longer what it was when it was confirmed; nothing was done."""
+        self.storage.keep_typed(step, self.request.POST)
+        return redirect(self.url(step, PLAN))
+
+    def refuse(self, step: str, sentence: str) -> HttpResponseBase:
+        """Go back to a step with a sentence that says why."""
+        messages.error(self.request, sentence)
+        return redirect(self.url(step))

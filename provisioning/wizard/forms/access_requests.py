@@ -1,0 +1,95 @@
+"""Rights: a request is approved or declined with a reason, a right taken back; and why no request can be sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from orgs import policies
+from provisioning.models import AccessRequest
+from provisioning.wizard.forms.base import ChoiceField, FieldsForm, RadioField, TextField
+
+APPROVE, DECLINE = "approve", "decline"
+
+
+def _lasting() -> list[tuple[str, str]]:
+    """The lengths to choose from, in the current language."""
+    return [
+        (str(days), ngettext("%(days)d day", "%(days)d days", days) % {"days": days})
+        if days
+        else ("0", gettext("Until it is taken back"))
+        for days in policies.FULL_LASTS
+    ]
+
+
+class Decision(FieldsForm):
+    """*Approve* or *Decline*: two buttons named "decision", and a reason that only declining has to have."""
+
+    def __init__(self, *args: Any, right: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if right != AccessRequest.Right.FULL:
+            del self.fields["days"]  # a right for one order ends with it
+
+    days = RadioField(
+        label=_("If you approve: how long should it last?"),
+        help_text=_("Every full administrator can take it back before."),
+        choices=_lasting,
+        expected=_("Select how long the right should last"),
+        initial=str(policies.FULL_LASTS_USUALLY),
+        required=False,
+    )
+    decision = ChoiceField(
+        choices=[(APPROVE, _("Approve")), (DECLINE, _("Decline"))],
+        expected=_("Select Approve or Decline"),
+        widget=forms.HiddenInput,
+    )
+    reason = TextField(
+        label=_("Reason"),
+        help_text=_("Needed to decline: say what would have to be different. The person who asks reads it."),
+        expected=_("Enter the reason"),
+        max_length=1000,
+        multiline=True,
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Who declines says why."""
+        data = super().clean() or {}
+        if data.get("decision") == DECLINE and not data.get("reason") and "reason" not in self.errors:
+            self.add_error("reason", _("Enter the reason why you decline, so that the person knows what to do"))
+        return data
+
+    @property
+    def approves(self) -> bool:
+        """Say whether the valid answer is *Approve*."""
+        return bool(self.cleaned_data["decision"] == APPROVE)
+
+    @property
+    def lasts(self) -> int:
+        """Return the valid answer in days, 0 for no end; as usual where nothing was chosen."""
+        chosen = self.cleaned_data.get("days")
+        return int(chosen) if chosen else policies.FULL_LASTS_USUALLY
+
+
+class TakeBack(FieldsForm):
+    """*Take the right back*, with a reason that the person reads."""
+
+    reason = TextField(
+        label=_("Reason"),
+        help_text=_("The person who has the right reads it."),
+        expected=_("Enter the reason, so that the person knows what happened"),
+        max_length=1000,
+        multiline=True,
+    )
+
+
+def asked_too_often() -> str:
+    """Say that no other request goes out today, and what can be done instead."""
+    return gettext(
+        "No other request can be sent today. Your answers are kept: ask tomorrow, hand the order over to somebody who "
+        "administers the organization, or ask the order desk: %(contact)s."
+    ) % {"contact": settings.HELP_CONTACT}

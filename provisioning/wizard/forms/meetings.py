@@ -1,0 +1,345 @@
+"""The forms of the Meetings pack: the first site, additional sites, and which site gets how many of the licenses."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.datastructures import MultiValueDict
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.wizard.forms.base import (
+    FieldsForm,
+    StepForm,
+    StepFormSet,
+    Summary,
+    TickField,
+    WholeNumberField,
+    Words,
+    YesNoField,
+    ZoneField,
+    has_values,
+    row_count,
+    with_row_added,
+    with_row_removed,
+)
+from provisioning.wizard.forms.site_names import USED_TWICE, SiteNameField, used
+from subscriptions.rules import sites
+
+MAX_ADDITIONAL = sites.MAX_SITES - 1
+
+_SUMMARY_LABELS: dict[str, Words] = {
+    "early_release": _("Early release schedule"),
+    "additional_urls": _("Additional URLs"),
+}
+_EARLY_RELEASE = _("Do you want this site to be on an early release schedule?")
+# The first sentence is the second seed's, word for word.
+_EARLY_RELEASE_HELP = _(
+    "A site on an early release schedule receives access to features before the normal deployment cycle. "
+    "You can’t change this later."
+)
+_NOT_KEPT = frozenset({"early_release_confirmed"})
+
+
+def _early_release() -> YesNoField:
+    return YesNoField(
+        label=_EARLY_RELEASE,
+        help_text=_EARLY_RELEASE_HELP,
+        expected=_("Select whether this site is to be on an early release schedule"),
+    )
+
+
+def _early_release_confirmed() -> TickField:
+    return TickField(label=_("I understand that this site stays on the early release schedule"))
+
+
+class _WithEarlyRelease(FieldsForm):
+    """A site's form: a yes to the early release schedule, which is for good, has to be confirmed beside it."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a yes that isn't confirmed; the tick itself is no answer to keep."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        confirmed = cleaned.pop("early_release_confirmed", False)
+        if cleaned.get("early_release") == "yes" and not confirmed:
+            self.add_error(
+                "early_release_confirmed", _("Tick this to confirm the early release schedule, or select No above")
+            )
+        return cleaned
+
+
+class MeetingSetup(_WithEarlyRelease, StepForm):
+    """The first (often the only) site."""
+
+    step = "meetings"
+    summary_labels = _SUMMARY_LABELS
+    title = _("Meeting setup")
+    lead = _("Choose the name of your meetings site, its time zone and when it gets new features.")
+
+    site_name = SiteNameField()
+    time_zone = ZoneField()
+    early_release = _early_release()
+    early_release_confirmed = _early_release_confirmed()
+    additional_urls = TickField(
+        label=_("I need additional URLs"), help_text=_("You add them on the next page, then distribute the licenses.")
+    )
+
+    def prepare(self) -> None:
+        """Show the zones of the customer's country first."""
+        _site_name(self, "site_name").knows(self.facts)
+        _zone(self).offer(self.facts.get("country", ""))
+
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
+        """Return the fields with the alternative name whose button was pressed."""
+        return used(posted, re.escape(self.add_prefix("site_name")))
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether there is a value of the right kind for each field that is kept."""
+        return has_values(answer, _kept(cls.base_fields))
+
+    @property
+    def base_domain(self) -> str:
+        """The domain under which sites are made, shown after the name."""
+        return _site_name(self, "site_name").base_domain
+
+    def display(self, name: str) -> str:
+        """Show the site name as the URL that it becomes."""
+        text = super().display(name)
+        return f"{text}.{self.base_domain}" if name == "site_name" and self.base_domain else text
+
+
+class SiteRow(_WithEarlyRelease):
+    """One additional site."""
+
+    summary_labels = _SUMMARY_LABELS
+
+    name = SiteNameField()
+    time_zone = ZoneField()
+    early_release = _early_release()
+    early_release_confirmed = _early_release_confirmed()
+
+    def __init__(self, *args: Any, facts: Mapping[str, Any], first: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _site_name(self, "name").knows(facts, own={str(first.get("site_name", ""))})
+        zone = _zone(self)
+        zone.offer(facts.get("country", ""))
+        zone.initial = first.get("time_zone") or zone.initial
+
+    @property
+    def base_domain(self) -> str:
+        """The domain under which sites are made, shown after the name."""
+        return _site_name(self, "name").base_domain
+
+
+class AdditionalSites(StepFormSet):
+    """Up to 50 more sites, a row each."""
+
+    step = "additional"
+    title = _("Additional URLs")
+    lead = _("Add each site that you need besides the first one.")
+    form = SiteRow
+    max_num = MAX_ADDITIONAL
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "too_many_forms": ngettext_lazy("Add at most %(num)d site", "Add at most %(num)d sites", "num"),
+    }
+
+    def full_clean(self) -> None:
+        """Look the names of all rows up at once: what is known is remembered, and no row has to ask for itself."""
+        if self.is_bound and "site_name_problems" in self.facts:
+            domain = self.facts.get("base_domain", "")
+            rows = range(self.total_form_count())
+            names = (sites.fold(str(self.data.get(f"{self.prefix}-{row}-name", "")), domain) for row in rows)
+            self.facts["site_name_problems"]([name for name in names if not sites.problem(name)])
+        super().full_clean()
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        """Each row knows what the step knows."""
+        first = self.earlier.get("meetings") or {}
+        return {**super().get_form_kwargs(index), "facts": self.facts, "first": first}
+
+    def row_defaults(self) -> dict[str, str]:
+        """Return what a row that is added starts with: the first site's time zone."""
+        return {"time_zone": (self.earlier.get("meetings") or {}).get("time_zone", "")}
+
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
+        """Return the rows with one more, or without the one whose *Remove* was pressed."""
+        prefix = str(self.prefix)
+        if "use" in posted:
+            return used(posted, rf"{re.escape(prefix)}-[0-9]{{1,2}}-name")
+        if "add" in posted:
+            rows = with_row_added(posted, prefix, defaults=self.row_defaults(), most=self.max_num)
+            return rows, f"row_{row_count(rows, prefix)}"
+        if "remove" in posted:
+            rows = with_row_removed(posted, prefix, posted["remove"])
+            return rows, f"row_{min(_row(posted['remove']) + 1, row_count(rows, prefix))}"
+        return None
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether these are rows with a value of the right kind for each field that is kept."""
+        return isinstance(answer, list) and all(has_values(row, _kept(cls.form.base_fields)) for row in answer)
+
+    def clean(self) -> None:
+        """Refuse a name used twice, at its later row."""
+        seen: set[str] = set()
+        for form in self.forms:
+            name = form.cleaned_data.get("name")
+            if name in seen:
+                form.add_error("name", USED_TWICE)
+            elif name:
+                seen.add(name)
+
+    def summary(self) -> Summary:
+        """Return three rows a site, the name as its URL."""
+        rows: Summary = []
+        for number, form in enumerate(self.forms, start=1):
+            (_label, name), *rest = form.summary()
+            label = gettext("Additional URL %(number)d") % {"number": number}
+            rows += [(label, f"{name}.{form.base_domain}" if form.base_domain else name), *rest]
+        return rows
+
+
+class LicenseDistribution(StepForm):
+    """How many of the licenses each site gets; together exactly those that were bought."""
+
+    step = "licenses"
+    title = _("Distribute the licenses")
+    lead = _("Together they must be exactly the licenses that were bought. A site can start with none.")
+
+    def prepare(self) -> None:
+        """Make a field for each site; it goes by the site's name, so that a share stays with its site."""
+        self.site_names = site_names(self.earlier)
+        self.total: int = self.facts.get("total_licenses", 0)
+        domain = self.facts.get("base_domain", "")
+        for name in self.site_names:
+            self.fields[_share(name)] = WholeNumberField(
+                label=f"{name}.{domain}" if domain else name,
+                expected=gettext("Enter how many licenses %(site)s gets, a number from 0 to %(most)s")
+                % {"site": name, "most": _number(self.total)},
+                min_value=0,
+                max_value=self.total,
+            )
+
+    def edited(self, posted: Any) -> tuple[Any, str] | None:
+        """Return equal shares where *Split evenly* was pressed."""
+        if "split" not in posted:
+            return None
+        return with_even_split(posted, str(self.prefix), self.site_names, self.total), "remainder"
+
+    @property
+    def remainder(self) -> int:
+        """How many licenses are left to distribute of what is typed now; negative where it is too many."""
+        typed = 0
+        for name in self.site_names:
+            with contextlib.suppress(ValidationError):
+                typed += self.fields[_share(name)].to_python(self[_share(name)].value()) or 0
+        return self.total - typed
+
+    @property
+    def remainder_text(self) -> str:
+        """The remainder in words."""
+        return remainder_sentence(self.remainder, self.total)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse shares that are not together what was bought."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors and (left := self.total - sum(cleaned.values())):
+            raise ValidationError(remainder_sentence(left, self.total), code="sum")
+        return cleaned
+
+    @classmethod
+    def fits(cls, answer: Any) -> bool:
+        """Say whether these are numbers by site name."""
+        return isinstance(answer, dict) and all(type(share) is int for share in answer.values())
+
+    def answers(self) -> dict[str, int]:
+        """Return the licenses by site name."""
+        return {name: self.cleaned_data[_share(name)] for name in self.site_names}
+
+
+def remainder_sentence(left: int, total: int) -> str:
+    """Say how many of the licenses are left to distribute, or how many are too many (``left`` below 0)."""
+    if left < 0:
+        words = ngettext(
+            "%(more)s more than the %(total)s license bought", "%(more)s more than the %(total)s licenses bought", total
+        )
+        return words % {"more": _number(-left), "total": _number(total)}
+    if left == 0:
+        return gettext("All %(total)s are distributed") % {"total": _number(total)}
+    return gettext("%(left)s of %(total)s left to distribute") % {"left": _number(left), "total": _number(total)}
+
+
+def with_even_split(posted: Any, prefix: str, names: list[str], total: int) -> MultiValueDict[str, str]:
+    """Return a copy of the posted data with the licenses split evenly between the sites."""
+    lists = posted.lists() if isinstance(posted, MultiValueDict) else ((name, [one]) for name, one in posted.items())
+    copied: MultiValueDict[str, str] = MultiValueDict(dict(lists))
+    for name, share in zip(names, sites.split_evenly(total, len(names)), strict=True):
+        copied[f"{prefix}-{_share(name)}"] = str(share)
+    return copied
+
+
+def wants_additional_sites(answers: Mapping[str, Any]) -> bool:
+    """Say whether the step of additional sites applies."""
+    return bool((answers.get("meetings") or {}).get("additional_urls"))
+
+
+def site_names(answers: Mapping[str, Any]) -> list[str]:
+    """Return the names of all sites answered so far, the first one first."""
+    return [site["name"] for site in _answered_sites(answers)]
+
+
+def planned_sites(answers: Mapping[str, Any], total_licenses: int) -> list[dict[str, Any]]:
+    """Return the sites that the answers ask for, each with the keywords of ``SitePlan``, first one first.
+
+    A single site gets all of the licenses. A KeyError says that a step has no answer yet.
+    """
+    planned = _answered_sites(answers)
+    shares = answers["licenses"] if len(planned) > 1 else {site["name"]: total_licenses for site in planned}
+    return [{**site, "licenses": shares[site["name"]]} for site in planned]
+
+
+def _answered_sites(answers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    first = answers.get("meetings")
+    if not first:
+        return []
+    rows = [{"name": first["site_name"], "time_zone": first["time_zone"], "early_release": first["early_release"]}]
+    if wants_additional_sites(answers):
+        rows += answers.get("additional") or []
+    return [
+        {"name": row["name"], "time_zone": row["time_zone"], "early_release": row["early_release"] == "yes"}
+        for row in rows
+    ]
+
+
+def _kept(fields: Mapping[str, forms.Field]) -> dict[str, forms.Field]:
+    return {name: field for name, field in fields.items() if name not in _NOT_KEPT}
+
+
+def _number(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
+def _row(index: str) -> int:
+    return int(index) if index.isascii() and index.isdigit() and len(index) < 4 else 0
+
+
+def _share(name: str) -> str:
+    return f"site_{name}"
+
+
+def _site_name(form: forms.Form, name: str) -> SiteNameField:
+    field = form.fields[name]
+    assert isinstance(field, SiteNameField)  # noqa: S101 - for the type checker
+    return field
+
+
+def _zone(form: forms.Form) -> ZoneField:
+    field = form.fields["time_zone"]
+    assert isinstance(field, ZoneField)  # noqa: S101 - for the type checker
+    return field

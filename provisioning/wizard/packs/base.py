@@ -1,0 +1,88 @@
+"""The half of a pack that asks: the steps of one service, what their forms need to know, and the plan that they make.
+
+What was bought, and what is made of a plan, is the other half's: subscriptions.packs. The README's *Adding a product*
+says what a new one needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.utils.functional import Promise
+
+from subscriptions.models import Order, OrderLine
+from subscriptions.packs.base import OURS
+from subscriptions.rules.validation import Refused
+
+Answers = Mapping[str, Any]
+
+
+def always(answers: Answers) -> bool:
+    """Every order has this step."""
+    return True
+
+
+@dataclass(frozen=True)
+class Step:
+    """One page of a wizard.
+
+    ``applies`` says whether this order has the step; ``rests_on`` names the steps whose change makes this one be
+    asked again, with what was answered still filled in.
+    """
+
+    name: str
+    label: str | Promise
+    form: type[Any]
+    applies: Callable[[Answers], bool] = always
+    rests_on: tuple[str, ...] = ()
+
+
+class PackSteps:
+    """The steps of one service: an order that has a line of it has these, where their conditions allow.
+
+    A step's name is its address, and no other pack has one of that name.
+    """
+
+    service: str = ""
+    steps: tuple[Step, ...] = ()
+
+    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
+        """Return what the forms of these steps need to know."""
+        return {}
+
+    def wanted(self, step: str, answers: Answers) -> Any:
+        """Return what is to be reserved once this step is answered, in the shape that the other half takes, or None."""
+        return None
+
+    def plan(self, answers: Answers, line: OrderLine) -> Any:
+        """Return what the answers ask for, in the shape that the other half makes rows of."""
+        raise NotImplementedError
+
+    def for_good(self, plan: Any) -> Iterator[str]:
+        """Yield a sentence for each thing in this plan that can't be changed once it is made."""
+        yield from ()
+
+    def step_of(self, refused: Refused, answers: Answers) -> str:
+        """Return the step that has to be answered anew after this refusal, or "" where it is not about these."""
+        return ""
+
+
+def installed() -> dict[str, PackSteps]:
+    """Return the packs that are on, by service, in the order in which they are asked."""
+    return _load(tuple(settings.PACKS))
+
+
+@cache
+def _load(names: tuple[str, ...]) -> dict[str, PackSteps]:
+    return {pack.service: pack for pack in _packs(names)}
+
+
+def _packs(names: tuple[str, ...]) -> Iterator[PackSteps]:
+    for name in names:
+        pack: PackSteps = import_module(f"provisioning.wizard.packs.{name}" if name in OURS else f"{name}.steps").STEPS
+        yield pack

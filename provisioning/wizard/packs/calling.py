@@ -1,0 +1,43 @@
+"""Calling: where the main headquarters is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.wizard.forms import calling
+from provisioning.wizard.packs.base import Answers, PackSteps, Step
+from subscriptions.models import Location, Order, OrderLine
+from subscriptions.rules.validation import LocationPlan, Problem, Refused
+
+
+class CallingSteps(PackSteps):
+    """A plan is a ``LocationPlan``."""
+
+    service = "calling"
+    steps = (
+        Step("location", _("Main headquarters"), calling.LocationStart),
+        Step("address", _("Address"), calling.LocationAddress, rests_on=("location",)),
+    )
+
+    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
+        """Where the customer is, and what its locations are called."""
+        return {
+            "country": order.customer.country.code if order.customer else "",
+            "location_name_taken": lambda name: Location.objects.filter(
+                organization=order.customer, name__iexact=name
+            ).exists(),
+        }
+
+    def plan(self, answers: Answers, line: OrderLine) -> LocationPlan | None:
+        """The location."""
+        location = calling.planned_location(answers)
+        return LocationPlan(**location) if location else None
+
+    def step_of(self, refused: Refused, answers: Answers) -> str:
+        """A name that another location was given meanwhile is chosen anew."""
+        return "location" if refused.problem == Problem.LOCATION_NAME_TAKEN else ""
+
+
+STEPS = CallingSteps()

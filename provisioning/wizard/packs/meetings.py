@@ -1,0 +1,84 @@
+"""Meetings: the first site, more of them, and which gets how many of the licenses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from provisioning.wizard.forms import meetings
+from provisioning.wizard.forms.site_names import SiteNameCheck
+from provisioning.wizard.packs.base import Answers, PackSteps, Step
+from subscriptions.models import Order, OrderLine
+from subscriptions.packs.meetings import WantedNames
+from subscriptions.packs.site_reservations import KnownNames
+from subscriptions.rules import sites
+from subscriptions.rules.validation import Refused, SiteNameTaken, SitePlan
+
+
+class MeetingsSteps(PackSteps):
+    """A plan is a list of ``SitePlan``, the first one first."""
+
+    service = "meetings"
+    steps = (
+        Step("meetings", _("Meeting setup"), meetings.MeetingSetup),
+        Step("additional", _("Additional URLs"), meetings.AdditionalSites, meetings.wants_additional_sites),
+        Step(
+            "licenses",
+            _("Licenses"),
+            meetings.LicenseDistribution,
+            meetings.wants_additional_sites,
+            ("meetings", "additional"),
+        ),
+    )
+
+    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
+        """The licenses to distribute, which names are taken, and where the customer is."""
+        return {
+            "total_licenses": line.licenses,
+            "site_name_problems": KnownNames(order).problems,
+            "country": order.customer.country.code if order.customer else "",
+            "base_domain": settings.MEETINGS_BASE_DOMAIN,
+        }
+
+    def check_name(
+        self, order: Order, line: OrderLine, text: str, *, control: str, answers: Answers, twice: bool = False
+    ) -> SiteNameCheck:
+        """Return one site's name as its step would take it, for the answer while it is typed.
+
+        ``control`` is its field's name in the step's form; ``twice``: another site of the page has this name.
+        """
+        own = {sites.fold(text, settings.MEETINGS_BASE_DOMAIN)} if twice else set()
+        if control.startswith("additional-") and "meetings" in answers:
+            own.add(answers["meetings"]["site_name"])
+        return SiteNameCheck({control: text}, control=control, facts=self.facts(order, line), own=own)
+
+    def wanted(self, step: str, answers: Answers) -> WantedNames:
+        """The names of all sites: those of this step have to be free, the others may have been lost meanwhile."""
+        every = meetings.site_names(answers)
+        names = every[:1] if step == "meetings" else every[1:] if step == "additional" else []
+        return WantedNames(tuple(names), tuple(name for name in every if name not in names))
+
+    def plan(self, answers: Answers, line: OrderLine) -> list[SitePlan]:
+        """The sites with their shares."""
+        return [SitePlan(**site) for site in meetings.planned_sites(answers, line.licenses)]
+
+    def for_good(self, plan: Any) -> Iterator[str]:
+        """Names are addresses that people keep; the schedule is the seed's word."""
+        yield ngettext(
+            "The site’s name, and whether it is on the early release schedule, can’t be changed later.",
+            "The sites’ names, and whether they are on the early release schedule, can’t be changed later.",
+            len(plan),
+        )
+
+    def step_of(self, refused: Refused, answers: Answers) -> str:
+        """A name that was taken meanwhile is chosen anew where it was chosen."""
+        if not isinstance(refused, SiteNameTaken):
+            return ""
+        return "meetings" if answers["meetings"]["site_name"] == refused.name else "additional"
+
+
+STEPS = MeetingsSteps()

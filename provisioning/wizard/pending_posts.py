@@ -1,0 +1,52 @@
+"""What was sent from a page whose session had ended: kept for whoever signs in next in that browser, if it is theirs.
+
+Nobody is proven at that moment, so nothing is written to the order: the fields wait in the browser's new session. Who
+then proves an address with a part in the order finds them in the step's form, as typed and not sent yet.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest
+from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext as _
+
+from provisioning.actions.drafts import keepable
+from provisioning.people.access import May, access_to
+from provisioning.wizard.draft_storage import DraftStorage
+
+KEY: Final = "unsent"
+# Any step's fields fit; a stranger's megabytes don't.
+LONGEST: Final = 64_000
+CAPABILITIES: Final = {"find": May.FIND, "set_up": May.SET_UP}
+
+
+def keep(request: HttpRequest, *, number: str, flow: str, step: str) -> None:
+    """Keep what somebody who isn't signed in sent to a step (``flow`` is "find" or "set_up"), and say so."""
+    fields = keepable(request.POST)
+    if not fields or len(json.dumps(fields)) > LONGEST:
+        return
+    request.session[KEY] = {"number": number, "flow": flow, "step": step, "fields": fields}
+    messages.info(request, _("You were signed out meanwhile. What you typed is kept: sign in, and go on from there."))
+
+
+def give_back(request: HttpRequest) -> None:
+    """Put what was kept into the form of who has just signed in, unless the order isn't theirs."""
+    found = request.session.pop(KEY, None)
+    if not found or found["flow"] not in CAPABILITIES:
+        return
+    what = CAPABILITIES[found["flow"]]
+    with transaction.atomic():
+        try:
+            access = access_to(request.user, found["number"], lock=True)
+        except Http404:
+            return
+        if not (access.may(what) or (access.order.is_closed and access.would_may(what))):
+            return
+        storage = DraftStorage(f"{found['flow']}.{access.order.pk}", request)
+        storage.keep_typed(found["step"], MultiValueDict(found["fields"]))
+    messages.info(request, _("What you typed is in the form below. Check it, and go on."))

@@ -1,0 +1,149 @@
+"""What the wizards look up for their forms and pages: questions only, nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from orgs.models import Member, Organization
+from orgs.text import normalize
+from provisioning.actions import drafts, plan_set_up
+from provisioning.models import AccessRequest
+from provisioning.people.access import Access, Role
+from provisioning.wizard import review_rows
+from provisioning.wizard.forms.site_names import SiteNameCheck
+from provisioning.wizard.packs import meetings
+from provisioning.wizard.packs.base import installed
+from provisioning.wizard.steps import readable
+from subscriptions.models import Order, OrderLine
+from subscriptions.packs.base import in_order
+from subscriptions.rules.validation import Refused
+from subscriptions.summary.summary import mask
+
+Answers = Mapping[str, Any]
+
+
+def who_asks(request: AccessRequest) -> dict[str, Any]:
+    """Return what an administrator should know of who asks for rights: ``member`` (their role there, or ""), and
+    ``outside`` (their address is at none of the organization's domains), ``formerly`` (it is at one that the
+    organization used before, which somebody else may own now).
+    """
+    email, organization = request.requester.email, request.organization
+    member = Member.objects.filter(organization=organization, email=email).first()
+    domain, domains = normalize.email_domain(email), list(organization.domains.all())
+    at = {each.is_current for each in domains if normalize.is_within(domain, each.name)}
+    return {
+        "member": member.get_role_display() if member else "",
+        "outside": bool(domains) and True not in at,
+        "formerly": False in at,
+    }
+
+
+def name_as_chosen(request: AccessRequest) -> str:
+    """Return the name of an organization as it was shown to the person who asks, who may not know its own."""
+    return request.shown_name or _("the organization")
+
+
+class SetUpLookups:
+    """What the second part looks up, for one order."""
+
+    def __init__(self, *, order: Order) -> None:
+        self.order = order
+
+    def of_review(self, answers: Answers, access: Access, url: Callable[[str], str], before: str) -> dict[str, Any]:
+        """Return the plan as the review shows it to this person; ``before`` is the seal that they saw last, or ""."""
+        try:
+            plans = self.plans(answers)
+            plan = plan_set_up(order=self.order, by=access.user, plans=plans, lines=self.lines)
+        except (LookupError, TypeError, ValueError):
+            plans, plan = {}, None  # answers that don't belong together: confirming leads to the step that is wrong
+        different = plan.different_from(before) if plan and before else frozenset()
+        packs = installed()
+        links = {
+            line.service: tuple(
+                (str(step.label), url(step.name)) for step in packs[line.service].steps if step.name in answers
+            )
+            for line in self.lines
+            if line.service in packs
+        }
+
+        def seen(email: str) -> str:
+            return email if access.role is Role.CONTACT or email == access.user.email else mask(email)
+
+        places = [line.made.time_zone for line in plan.subscriptions if line.made] if plan else []
+        return {
+            "seal": plan.seal if plan else "",
+            "services": tuple(
+                review_rows.services(
+                    plan,
+                    links=links,
+                    different=different,
+                    now=timezone.now(),
+                    time_zone=next((each for each in places if each), str(settings.TIME_ZONE)),
+                )
+            ),
+            "plan_rows": tuple(
+                review_rows.set_up(
+                    plan,
+                    seen=seen,
+                    for_good=[text for name, each in plans.items() for text in packs[name].for_good(each)],
+                    different=different,
+                )
+            )
+            if plan
+            else (),
+            "lost": bool(plan and before and plan.has_lost(before)),
+        }
+
+    @cached_property
+    def lines(self) -> list[OrderLine]:
+        """What was bought, as services are shown."""
+        return in_order(self.order.lines.all())
+
+    @cached_property
+    def customer(self) -> Organization:
+        """The organization that the services are for."""
+        if self.order.customer is None:
+            raise LookupError(f"order {self.order.number} is not mapped")
+        return self.order.customer
+
+    def of_step(self, step: str) -> dict[str, Any]:
+        """Return what the form of this step needs to know, as its pack says."""
+        for line in self.lines:
+            pack = installed().get(line.service)
+            if pack and any(each.name == step for each in pack.steps):
+                return pack.facts(self.order, line)
+        return {}
+
+    def of_page(self, step: str) -> dict[str, Any]:
+        """Return what the pages show of the subscription."""
+        return {"lines": self.lines, "customer_organization": self.customer.name}
+
+    def site_name(self, text: str, *, control: str, twice: bool) -> SiteNameCheck | None:
+        """Return a site's name as its step would take it (see ``check_name``); None where no site was bought."""
+        line = next((line for line in self.lines if line.service == meetings.STEPS.service), None)
+        if line is None:
+            return None
+        entries = drafts.load(self.order.pk).steps.get("set_up", {})
+        kept = readable(meetings.STEPS.steps, {step: entry["answer"] for step, entry in entries.items()})
+        return meetings.STEPS.check_name(self.order, line, text, control=control, answers=kept, twice=twice)
+
+    def wanted(self, step: str, answers: Answers) -> dict[str, Any]:
+        """Return what is to be reserved, by service, once this step is answered."""
+        packs = [pack for pack in installed().values() if any(each.name == step for each in pack.steps)]
+        found = {pack.service: pack.wanted(step, answers) for pack in packs}
+        return {service: wanted for service, wanted in found.items() if wanted is not None}
+
+    def plans(self, answers: Answers) -> dict[str, Any]:
+        """Return the plan of each service that these answers stand for."""
+        packs = installed()
+        return {line.service: packs[line.service].plan(answers, line) for line in self.lines if line.service in packs}
+
+    def step_of(self, refused: Refused, answers: Answers) -> str:
+        """Return the step that has to be answered anew after this refusal, or ""."""
+        return next((step for pack in installed().values() if (step := pack.step_of(refused, answers))), "")

@@ -1,0 +1,124 @@
+"""THE FLOW: two tables, FINDER and SETUP. To know what comes next, read this file and nothing else.
+
+A condition is a pure function of the answers: a plain dict of the answers given so far by step name, and under
+``"order"`` the facts that come with the order (``services``, ``administrator``: is the person who provisions a full
+administrator of the organization that was chosen).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.wizard.forms import finder, subscription
+from provisioning.wizard.packs.base import Answers, Step, installed
+
+# What the answers say
+
+
+def for_customer(answers: Answers) -> bool:
+    """*This order is for a customer.*"""
+    return bool(answers.get("intent", {}).get("audience") == "customer")
+
+
+def for_own_company(answers: Answers) -> bool:
+    """*This order is for my company.*"""
+    return bool(answers.get("intent", {}).get("audience") == "own")
+
+
+def for_somebody(answers: Answers) -> bool:
+    """The order isn't handed over to somebody else."""
+    return for_customer(answers) or for_own_company(answers)
+
+
+def new_partner(answers: Answers) -> bool:
+    """The partner organization is to be made."""
+    return for_customer(answers) and answers.get("partner", {}).get("organization") == "new"
+
+
+def new_customer(answers: Answers) -> bool:
+    """The customer organization is to be made."""
+    return for_somebody(answers) and answers.get("customer", {}).get("organization") == "new"
+
+
+def chosen(answers: Answers, which: str) -> dict[str, Any] | None:
+    """Return the organization chosen for ``which`` ("partner" or "customer").
+
+    ``{"organization": public id, "name": …}`` for one that exists, ``{"organization": "new", "name": …, "vertical": …,
+    "country": …}`` for one to be made; None where nothing is chosen yet.
+    """
+    choice = answers.get(which)
+    if not choice:
+        return None
+    if choice["organization"] != "new":
+        return dict(choice)
+    check = answers.get(f"{which}-check") or {}
+    if check.get("duplicate") not in {None, "", "new"}:
+        return {"organization": check["duplicate"], "name": check["name"]}
+    new = answers.get(f"{which}-new")
+    return {"organization": "new", **new} if new else None
+
+
+def existing_customer(answers: Answers) -> bool:
+    """The customer organization is one that exists."""
+    customer = chosen(answers, "customer")
+    return customer is not None and customer["organization"] != "new"
+
+
+def must_ask(answers: Answers) -> bool:
+    """The order is for the own company, and an administrator there has to add this person first."""
+    return for_own_company(answers) and existing_customer(answers) and not answers["order"]["administrator"]
+
+
+def may_review(answers: Answers) -> bool:
+    """Nothing stands between the choice and the mapping."""
+    return for_somebody(answers) and not must_ask(answers)
+
+
+def bought(service: str, step: Step) -> Step:
+    """Return the step of a pack as the flow has it: for orders with a line of its service only."""
+    return replace(step, applies=lambda answers: service in answers["order"]["services"] and step.applies(answers))
+
+
+_PARTNER = ("intent", "partner", "partner-new", "partner-check")
+_CUSTOMER = ("customer-details", "customer", "customer-new", "customer-check")
+
+FINDER: tuple[Step, ...] = (
+    Step("intent", _("Who it is for"), finder.Intent),
+    Step("partner", _("Partner organization"), finder.PartnerChoice, for_customer, ("intent",)),
+    Step("partner-new", _("New partner organization"), finder.NewPartner, new_partner, ("intent",)),
+    Step("partner-check", _("Check the new partner"), finder.PartnerCheck, new_partner, ("partner-new",)),
+    Step("customer-details", _("Customer details"), finder.CustomerDetails, for_customer),
+    Step("customer", _("Customer organization"), finder.CustomerChoice, for_somebody, ("intent", "customer-details")),
+    Step("customer-new", _("New organization"), finder.NewCustomer, new_customer, ("intent", "customer-details")),
+    Step("customer-check", _("Check the new organization"), finder.CustomerCheck, new_customer, ("customer-new",)),
+    Step("administrator", _("Ask an administrator"), finder.AskAdministrator, must_ask, ("intent", *_CUSTOMER)),
+    Step("review", _("Review the organizations"), finder.Review, may_review, (*_PARTNER, *_CUSTOMER)),
+)
+
+# The steps of each service are its pack's: provisioning/packs.
+_PACKS: tuple[Step, ...] = tuple(bought(service, step) for service, pack in installed().items() for step in pack.steps)
+
+SETUP: tuple[Step, ...] = (
+    Step("subscription", _("Review your subscription"), subscription.SubscriptionReview),
+    *_PACKS,
+    Step("review", _("Review the set-up"), subscription.SetupReview, rests_on=tuple(step.name for step in _PACKS)),
+)
+
+
+def readable(flow: tuple[Step, ...], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the kept answers of these steps that have the shape their forms give them today."""
+    return {step.name: kept[step.name] for step in flow if step.name in kept and step.form.fits(kept[step.name])}
+
+
+def applicable(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
+    """Return the steps that this order has, in order, under these answers."""
+    return [step for step in flow if step.applies(answers)]
+
+
+def resting_on(flow: tuple[Step, ...], name: str) -> list[str]:
+    """Return the steps that have to be asked again when this step's answer changes."""
+    return [step.name for step in flow if name in step.rests_on]

@@ -1,0 +1,133 @@
+"""A pack is one service that is sold. This is the half that knows what was bought.
+
+lines → steps → rows → summary: a pack says what its service is called, what a plan for it must be, how rows are made
+of the plan, and what the order summary keeps and shows of them. ``settings.PACKS`` names those that are on: ours by
+their name, others by their Django app. The README's *Adding a product* says what a new one needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from django.conf import settings
+from django.utils.functional import Promise
+
+from subscriptions.presentation import Row, Section
+
+if TYPE_CHECKING:
+    from subscriptions.models import Order, Subscription
+
+OURS = ("meetings", "calling")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of one line, as the order summary keeps it: frozen facts, and how they are shown."""
+
+    @property
+    def time_zone(self) -> str:
+        """The zone in which people there tell the time, or ""."""
+        return ""
+
+    @property
+    def country(self) -> str:
+        """Where it is on the map: ISO 3166-1 alpha-2, or ""."""
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts for programs, under names that no other pack has; values as JSON knows them, and times."""
+        return asdict(self)
+
+    def rows(self, as_of: datetime) -> Iterable[Row]:
+        """Return what stands below product, licenses and term."""
+        return ()
+
+    def sections(self, as_of: datetime) -> Iterable[Section]:
+        """Return what stands on its own at the end: a table of many things."""
+        return ()
+
+    def next(self) -> Iterable[str]:
+        """Return a sentence for each thing that the reader can do now, or should know."""
+        return ()
+
+
+class Pack:
+    """One service: ``service`` is its code in lines and plans, at most ten letters; ``product`` what a line is called.
+
+    ``one`` and ``many`` name what a subscription has of it (relations of ``Subscription``), so that a summary reads
+    them in as few queries as there can be. ``nothing`` are facts of orders without it, for programs that look for them.
+    """
+
+    service: str = ""
+    label: str | Promise = ""
+    product: str = ""
+    one: tuple[str, ...] = ()
+    many: tuple[str, ...] = ()
+    nothing: Mapping[str, Any] = MappingProxyType({})
+
+    def check(self, plan: Any, licenses: int) -> None:
+        """Raise Refused unless this plan (None: there is none) is one for a line of so many licenses."""
+
+    def planned(self, plan: Any) -> Made:
+        """Return what this plan will have made, as ``read`` will find it: the page before the set-up shows it."""
+        return Made()
+
+    def reserve(self, order: Order, wanted: Any) -> None:
+        """Keep for an order, while it can be set up, what its answers want and only one can have. Raises Refused."""
+
+    def free(self, order: Order) -> None:
+        """Give back what was reserved for an order."""
+
+    def make(self, subscription: Subscription, plan: Any) -> None:
+        """Make the rows of a checked plan, in the caller's transaction. Raises Refused where somebody was faster."""
+
+    def read(self, subscription: Subscription) -> Made:
+        """Return what was made for this subscription."""
+        return Made()
+
+
+class _OfService(Protocol):
+    @property
+    def service(self) -> Any: ...
+
+
+def installed() -> dict[str, Pack]:
+    """Return the packs that are on, by service, in the order in which services are shown."""
+    return _load(tuple(settings.PACKS))
+
+
+def of(service: str) -> Pack:
+    """Return the pack of a service; of one that is no longer sold, a pack that knows no more than its name."""
+    pack = installed().get(service)
+    if pack is None:
+        pack = Pack()
+        pack.service, pack.label, pack.product = service, service.capitalize(), service.capitalize()
+    return pack
+
+
+def label_of(service: str) -> str:
+    """Return what a service is called, in the active language."""
+    return str(of(service).label)
+
+
+def in_order[Lines: _OfService](lines: Iterable[Lines]) -> list[Lines]:
+    """Return the lines of an order (or what else has a service) as services are shown."""
+    at = {service: place for place, service in enumerate(installed())}
+    return sorted(lines, key=lambda line: at.get(line.service, len(at)))
+
+
+@cache
+def _load(names: tuple[str, ...]) -> dict[str, Pack]:
+    return {pack.service: pack for pack in _packs(names)}
+
+
+def _packs(names: tuple[str, ...]) -> Iterator[Pack]:
+    for name in names:
+        pack: Pack = import_module(f"subscriptions.packs.{name}" if name in OURS else f"{name}.pack").PACK
+        yield pack

@@ -1,0 +1,1 @@
+"""Rules for orders and services. Plain Python."""

@@ -1,0 +1,1 @@
+"""The order summary: facts, sections, PDF, kept documents."""

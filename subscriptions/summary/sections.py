@@ -1,0 +1,130 @@
+"""The facts of an order summary in words. Page and PDF (and email) show these, so that they can't differ.
+
+Words are those of the active language; those of a service are its pack's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from babel import Locale, UnknownLocaleError
+from babel.lists import format_list
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
+from django_countries import countries
+
+from subscriptions import packs
+from subscriptions.models import Order
+from subscriptions.presentation import Row, Section, day, isolated, language, moment, number
+from subscriptions.summary.facts import BoughtLine, Company, OrderFacts
+
+
+def of(summary: OrderFacts) -> tuple[Section, ...]:
+    """Every fact of the summary in the active language: who, what and where, what is next, and the sites last."""
+    found = [_order(summary), _organizations(summary), _people(summary)]
+    found += [_service(summary, line) for line in summary.lines]
+    found.append(Section("next", _("What happens next"), sentences=tuple(_next(summary))))
+    for line in summary.lines:
+        if line.made:
+            found += line.made.sections(summary.as_of)
+    return tuple(found)
+
+
+def lead(summary: OrderFacts) -> str:
+    """The summary in a sentence: what is set up, and for whom."""
+    names = [str(packs.of(line.service).label) for line in summary.lines]
+    services = format_list(names, locale=_locale()) if len(names) > 1 else "".join(names)
+    who = isolated(summary.customer.name if summary.customer else summary.customer_name or summary.sold_to)
+    facts = {"services": services, "customer": who}
+    if summary.set_up_at:
+        one, many = _("%(services)s is set up for %(customer)s."), _("%(services)s are set up for %(customer)s.")
+    else:
+        one = _("%(services)s is not set up yet for %(customer)s.")
+        many = _("%(services)s are not set up yet for %(customer)s.")
+    return (one if len(names) == 1 else many) % facts
+
+
+def _order(summary: OrderFacts) -> Section:
+    rows = [Row(_("Order number"), summary.number), Row(_("Sold to"), summary.sold_to)]
+    if summary.customer_name:
+        rows.append(Row(_("End customer"), summary.customer_name))
+    for term, at in (
+        (_("Order placed"), summary.placed_at),
+        (_("Organizations confirmed"), summary.mapped_at),
+        (_("Set up"), summary.set_up_at),
+    ):
+        if at:
+            rows.append(Row(term, moment(at, summary.time_zone), "time"))
+    return Section("order", pgettext("what was bought", "Order"), tuple(rows))
+
+
+def _organizations(summary: OrderFacts) -> Section:
+    rows = []
+    if summary.audience:
+        customers = summary.audience == Order.Audience.CUSTOMER
+        rows.append(Row(_("Who it is for"), _("A customer") if customers else _("The company that bought it")))
+    if summary.partner:
+        rows.append(Row(_("Partner organization"), _company(summary.partner)))
+    if summary.customer:
+        rows.append(Row(_("Customer organization"), _company(summary.customer)))
+    if summary.provisioning_administrator:
+        rows.append(Row(_("Rights of the partner"), _("Provisioning administrator")))
+    return Section("organizations", _("Organizations"), tuple(rows))
+
+
+def _people(summary: OrderFacts) -> Section:
+    rows = [Row(_("Provisioning contact"), summary.contact_email, "email")]
+    if summary.administrator_email:
+        rows.append(Row(_("Administrator email"), summary.administrator_email, "email"))
+    if summary.delegated_to:
+        rows.append(Row(_("Set-up given to"), summary.delegated_to, "email"))
+    return Section("people", _("People"), tuple(rows))
+
+
+def _service(summary: OrderFacts, line: BoughtLine) -> Section:
+    rows = [
+        Row(_("Product"), line.product),
+        Row(_("Licenses"), number(line.licenses), "number"),
+        Row(_("Term"), ngettext("%(n)s month", "%(n)s months", line.term_months) % {"n": line.term_months}),
+    ]
+    if line.ends_at:
+        rows.append(Row(_("Runs until"), day(line.ends_at, summary.time_zone), "time"))
+    if line.made:
+        rows += line.made.rows(summary.as_of)
+    return Section(line.service, str(packs.of(line.service).label), tuple(rows))
+
+
+def _next(summary: OrderFacts) -> Iterator[str]:
+    partner = isolated(summary.partner.name) if summary.partner else ""
+    customer = isolated(summary.customer.name) if summary.customer else ""
+    if not summary.set_up_at:
+        yield _("Nothing is set up yet: open the order again to set up its services.")
+    for line in summary.lines:
+        if line.made:
+            yield from line.made.next()
+    if summary.provisioning_administrator and partner:
+        yield _(
+            "%(partner)s is Provisioning administrator of %(customer)s. "
+            "For full administrator privileges, ask a full administrator of %(customer)s."
+        ) % {"partner": partner, "customer": customer}
+    if summary.delegated_to and partner:
+        yield _("%(partner)s keeps its access to the organization of %(customer)s.") % {
+            "partner": partner,
+            "customer": customer,
+        }
+    yield _("Questions? Write to %(contact)s and give the order number %(number)s.") % {
+        "contact": settings.HELP_CONTACT,
+        "number": summary.number,
+    }
+
+
+def _company(company: Company) -> str:
+    return "\n".join(part for part in (company.name, str(countries.name(company.country))) if part)
+
+
+def _locale() -> Locale:
+    try:
+        return Locale.parse(language(), sep="-")
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse("en")

@@ -1,0 +1,77 @@
+"""The one frozen shape of what was ordered and set up, that page, PDF, email and webhook show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import prefetch_related_objects
+
+from orgs.models import Organization
+from subscriptions import packs
+from subscriptions.models import Order, OrderLine
+from subscriptions.presentation import Section
+from subscriptions.summary import sections
+from subscriptions.summary.facts import BoughtLine, Company, OrderFacts, mask
+
+__all__ = ["BoughtLine", "Company", "OrderSummary", "build", "mask"]
+
+
+@dataclass(frozen=True)
+class OrderSummary(OrderFacts):
+    """The facts of an order with their words. Made by ``build``; page, PDF, email and webhook show it."""
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Everything to show, in order, in the active language."""
+        return sections.of(self)
+
+    @property
+    def lead(self) -> str:
+        """The summary in a sentence, in the active language."""
+        return sections.lead(self)
+
+
+def build(order: Order) -> OrderSummary:
+    """Read the facts of an order as they are stored now, in as many queries whatever its size."""
+    order = Order.objects.select_related("partner", "customer").get(pk=order.pk)
+    one = [f"subscription__{name}" for each in packs.installed().values() for name in each.one]
+    lines = packs.in_order(order.lines.select_related("subscription", *one))
+    for line in lines:
+        prefetch_related_objects([line], *(f"subscription__{name}" for name in packs.of(line.service).many))
+    own = order.audience == Order.Audience.OWN
+    return OrderSummary(
+        number=order.number,
+        state=order.state,
+        placed_at=order.placed_at,
+        mapped_at=order.mapped_at,
+        set_up_at=order.set_up_at,
+        sold_to=order.sold_to,
+        customer_name=order.customer_name,
+        audience=order.audience,
+        partner=_company(order.partner),
+        customer=_company(order.customer),
+        provisioning_administrator=order.provisioning_administrator,
+        contact_email=order.contact_email,
+        administrator_email=order.customer_email or order.delegated_to or (order.contact_email if own else ""),
+        delegated_to=order.delegated_to,
+        lines=tuple(_line(line) for line in lines),
+    )
+
+
+def _company(organization: Organization | None) -> Company | None:
+    if organization is None:
+        return None
+    return Company(str(organization.public_id), organization.name, organization.country.code or "")
+
+
+def _line(line: OrderLine) -> BoughtLine:
+    subscription = getattr(line, "subscription", None)
+    return BoughtLine(
+        service=line.service,
+        product=line.product,
+        licenses=line.licenses,
+        term_months=line.term_months,
+        starts_at=subscription.starts_at if subscription else None,
+        ends_at=subscription.ends_at if subscription else None,
+        made=packs.of(line.service).read(subscription) if subscription else None,
+    )
