@@ -48,6 +48,11 @@ def wake(task: str, pk: int) -> None:
     app.configure_task(f"provisioning.tasks.{task}", allow_unknown=False).defer(pk=pk)
 
 
+def wake_task(task: str) -> None:
+    """Wake a worker for whatever is due of a kind, in this transaction."""
+    app.configure_task(f"provisioning.tasks.{task}", allow_unknown=False).defer()
+
+
 def compose(mail: Mail, url: str) -> EmailMultiAlternatives:
     """Make the email of a row; ``url`` is where its button leads."""
     with override(settings.LANGUAGE_CODE):

@@ -24,6 +24,7 @@ from procrastinate.contrib.django import app
 
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails, history
+from provisioning.fulfillment import loop, transitions
 from provisioning.integration import webhooks
 from provisioning.models import Event, Mail, SignInCode
 from provisioning.people import access, links, sign_in
@@ -81,6 +82,24 @@ def sweep_webhooks(timestamp: int) -> None:
     if settings.WEBHOOK_URL and not webhooks.is_off():
         for _order in webhooks.due()[:_MOST_SENDERS]:
             webhooks.wake()
+
+
+@app.task(name="provisioning.tasks.provision")
+def provision() -> None:
+    """Bring what is due at the drivers further, one call after the other, until nothing is due."""
+    until = time.monotonic() + _TURN
+    while loop.run_next():
+        if time.monotonic() > until:
+            transitions.wake()
+            return
+
+
+@app.periodic(cron="* * * * * */2")
+@app.task(name="provisioning.tasks.sweep_provisioning", queueing_lock="sweep_provisioning", pass_context=False)
+def sweep_provisioning(timestamp: int) -> None:
+    """Wake as many workers as there are provisioning requests due: polls, tries again, and what a killed worker left."""
+    for _row in range(loop.how_many_are_due(_MOST_SENDERS)):
+        transitions.wake()
 
 
 @app.task(name="provisioning.tasks.make_pdfs")
