@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import ipaddress
 import logging
+import os
 import re
 import zoneinfo
 from pathlib import Path
@@ -22,6 +23,10 @@ from subscriptions.rules.deadlines import MAX_DAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
+# Variables that begin with PROVISIONING_ and don't name the driver of a service.
+_PROVISIONING_OTHERS = frozenset(
+    {"demo", "callback_hours", "longest_hours", "promised_minutes", "promised_minutes_by_service", "calls_at_once"}
+)
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".state"))).resolve()
 # The demo and the commands run by hand on one machine; set by manage.py, never by a server.
@@ -218,10 +223,32 @@ for _secret in WEBHOOK_SECRETS:
         _good = False
     if not _good:
         raise ImproperlyConfigured("Each of WEBHOOK_SECRETS must be whsec_ and 24 to 64 random bytes in Base64.")
+# Networks that outgoing calls may go to although they aren't public; WEBHOOK_ALLOW_PRIVATE is its older name.
 try:
-    WEBHOOK_ALLOW_PRIVATE = [ipaddress.ip_network(net) for net in env.list("WEBHOOK_ALLOW_PRIVATE", default=[])]
+    OUTGOING_ALLOW_PRIVATE = [
+        ipaddress.ip_network(net)
+        for name in ("OUTGOING_ALLOW_PRIVATE", "WEBHOOK_ALLOW_PRIVATE")
+        for net in env.list(name, default=[])
+    ]
 except ValueError as _problem:
-    raise ImproperlyConfigured("WEBHOOK_ALLOW_PRIVATE must be networks such as 10.2.0.0/16.") from _problem
+    raise ImproperlyConfigured("OUTGOING_ALLOW_PRIVATE must be networks such as 10.2.0.0/16.") from _problem
+
+# What sets each service up: PROVISIONING_MEETINGS=osb+https://user:password@broker.example.com, callback, or local.
+PROVISIONING = {
+    name.removeprefix("PROVISIONING_").lower(): value.strip()
+    for name, value in os.environ.items()
+    if name.startswith("PROVISIONING_") and name.removeprefix("PROVISIONING_").lower() not in _PROVISIONING_OTHERS
+}
+# How long the vendor's system has for its report, and how long other sides may take where they say nothing.
+PROVISIONING_CALLBACK_HOURS = env.int("PROVISIONING_CALLBACK_HOURS", default=72)
+PROVISIONING_LONGEST_HOURS = env.int("PROVISIONING_LONGEST_HOURS", default=24)
+# In how many minutes a service is promised to be set up: people are told once where it takes longer.
+PROVISIONING_PROMISED_MINUTES = env.int("PROVISIONING_PROMISED_MINUTES", default=30)
+PROVISIONING_PROMISED_MINUTES_BY_SERVICE = env.dict(
+    "PROVISIONING_PROMISED_MINUTES_BY_SERVICE", cast={"value": int}, default={}
+)
+# So many calls to one service's driver at the same time, over all machines.
+PROVISIONING_CALLS_AT_ONCE = env.int("PROVISIONING_CALLS_AT_ONCE", default=8)
 
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.worker.tasks"]

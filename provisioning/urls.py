@@ -9,7 +9,7 @@ from django.views.i18n import set_language
 
 from provisioning.brand import brand_css
 from provisioning.desk.orders import site as order_desk
-from provisioning.pages import delegation, documents, history, links, orders, rights
+from provisioning.pages import delegation, documents, history, links, orders, progress, rights
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -65,6 +65,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/later/", orders.postponed, name="postponed"),
     path("orders/<number:number>/cancelled/", orders.cancelled, name="cancelled"),
     path("orders/<number:number>/closed/", orders.closed, name="closed"),
+    path("orders/<number:number>/progress/", progress.progress, name="progress"),
+    path("orders/<number:number>/progress/stop/", progress.stop, name="stop_set_up"),
     path("orders/<number:number>/summary/", orders.order_summary, name="summary"),
     path("orders/<number:number>/summary.pdf", documents.order_summary_pdf, name="summary_pdf"),
     path("verify/", documents.verify, name="verify"),

@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from orgs.actions import record_subscription
 from orgs.models import Organization
 from subscriptions import packs
-from subscriptions.models import Order, OrderLine, Subscription
+from subscriptions.models import Order, OrderLine, ProvisioningRequest, Subscription
 from subscriptions.rules import deadlines, validation
 from subscriptions.rules.validation import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
 
@@ -35,7 +36,6 @@ __all__ = [
     "extend_order",
     "place_order",
     "reserve_for_order",
-    "set_up_order",
 ]
 
 
@@ -140,7 +140,8 @@ def cancel_order(*, order: Order) -> Order:
         order = _locked(order)
         if order.state == Order.State.CANCELLED:
             return order
-        _still_open(order)
+        if order.state == Order.State.SET_UP:
+            raise Refused(Problem.ALREADY_SET_UP)
         order.state = Order.State.CANCELLED
         order.cancelled_at = timezone.now()
         order.save(update_fields=["state", "cancelled_at"])
@@ -175,43 +176,128 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
     """
     with transaction.atomic():
         order = _locked(order)
-        _still_open(order)
-        if order.state != Order.State.MAPPED or order.is_closed:
+        if order.state not in {Order.State.SETTING_UP}:
+            _still_open(order)
+        if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP} or order.is_closed:
             raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
         for service, what in wanted.items():
             packs.of(service).reserve(order, what)
 
 
-def set_up_order(*, order: Order, plans: Mapping[str, Any]) -> Order:
-    """Make the subscriptions of a mapped order and all that their packs make of the plans: all of it, or nothing.
+def request_set_up(
+    *, order: Order, plans: Mapping[str, Any], drivers: Mapping[str, str], requested_by: str, requester: int | None
+) -> tuple[Order, list[ProvisioningRequest]]:
+    """Ask for every line of a confirmed order that nothing is asked for yet: all of it, or nothing.
 
-    Whoever comes second, even at the same moment, gets the order that the first one set up.
+    Lines that are being set up, or are, stay as they are; a plan for them is ignored. Whoever comes second, even at
+    the same moment, finds nothing left to ask for.
 
     :param plans: by service, each in the shape that its pack says (``SitePlan`` rows, a ``LocationPlan``, …).
+    :param drivers: the name of each service's driver.
     :raises SiteNameTaken: another order has one of the names.
     :raises Refused: the order can't be set up now, or not like this.
     """
     with transaction.atomic():
         order = _locked(order)
         if order.state == Order.State.SET_UP:
-            return order
+            return order, []
         if order.state == Order.State.CANCELLED:
             raise Refused(Problem.CANCELLED)
         if order.is_closed:
             raise Refused(Problem.CLOSED)
-        if order.state != Order.State.MAPPED or order.customer is None:
+        if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP} or order.customer is None:
             raise Refused(Problem.NOT_MAPPED)
-        lines = packs.in_order(order.lines.all())
+        lines = lines_to_ask_for(order)
+        if not lines:
+            return order, []
         _check(lines, plans)
-        now = timezone.now()
         for line in lines:
-            subscription = _subscribe(order.customer, line, now)
-            packs.of(line.service).make(subscription, plans.get(line.service))
-        order.state = Order.State.SET_UP
-        order.set_up_at = now
-        order.save(update_fields=["state", "set_up_at"])
-        record_subscription(order.customer, len(lines))
-        return order
+            packs.of(line.service).hold(order, plans[line.service])
+        now = timezone.now()
+        ProvisioningRequest.objects.filter(line__in=lines, superseded_at=None).update(superseded_at=now)
+        made = ProvisioningRequest.objects.bulk_create(
+            ProvisioningRequest(
+                order=order,
+                line=line,
+                driver=drivers[line.service],
+                parameters=packs.of(line.service).parameters(plans[line.service]),
+                requested_by=requested_by,
+                requester=requester,
+                next_try_at=now,
+            )
+            for line in lines
+        )
+        if order.state == Order.State.MAPPED:
+            order.state = Order.State.SETTING_UP
+            order.save(update_fields=["state"])
+        return order, made
+
+
+def lines_to_ask_for(order: Order) -> list[OrderLine]:
+    """Return the lines that nothing is asked for, or whose request was refused or taken back, as they are shown."""
+    if order.state not in {Order.State.SETTING_UP, Order.State.SET_UP}:
+        return packs.in_order(order.lines.all())  # nothing is asked for yet
+    current = ProvisioningRequest.objects.filter(line=OuterRef("pk"), superseded_at=None)
+    open_or_done = current.exclude(state__in=ProvisioningRequest.TO_ANSWER)
+    return packs.in_order(order.lines.filter(~Exists(open_or_done)))
+
+
+def request_again(request: ProvisioningRequest) -> ProvisioningRequest:
+    """Ask for the same once more, as another instance; the request before stays as it ended."""
+    with transaction.atomic():
+        now = timezone.now()
+        ProvisioningRequest.objects.filter(pk=request.pk).update(superseded_at=now)
+        return ProvisioningRequest.objects.create(
+            order=request.order,
+            line=request.line,
+            driver=request.driver,
+            parameters=request.parameters,
+            requested_by=request.requested_by,
+            requester=request.requester,
+            next_try_at=now,
+        )
+
+
+def start_subscription(*, order: Order, request: ProvisioningRequest) -> Subscription:
+    """Start the subscription of a line that was set up, with the rows that its pack makes of what was asked for."""
+    if order.customer is None:
+        raise Refused(Problem.NOT_MAPPED)
+    pack = packs.of(request.line.service)
+    subscription = _subscribe(order.customer, request.line, timezone.now())
+    pack.make(subscription, pack.plan_of(request.parameters))
+    record_subscription(order.customer, 1)
+    return subscription
+
+
+def finish_set_up(order: Order) -> bool:
+    """Say that an order (locked by the caller) is set up, if all of its lines are; say whether it is now."""
+    succeeded = ProvisioningRequest.objects.filter(
+        line=OuterRef("pk"), superseded_at=None, state=ProvisioningRequest.State.SUCCEEDED
+    )
+    if order.state != Order.State.SETTING_UP or order.lines.filter(~Exists(succeeded)).exists():
+        return False
+    order.state = Order.State.SET_UP
+    order.set_up_at = timezone.now()
+    order.save(update_fields=["state", "set_up_at"])
+    return True
+
+
+def back_to_mapped(order: Order) -> None:
+    """Let an order (locked by the caller) whose every request was taken back be one that waits for its set-up."""
+    order.state = Order.State.MAPPED
+    order.save(update_fields=["state"])
+
+
+def end_subscription(line: OrderLine) -> None:
+    """End the subscription of a line whose order is cancelled while other lines are being set up."""
+    with transaction.atomic():
+        subscription = (
+            Subscription.objects.select_for_update(of=("self",)).select_related("organization").get(line=line)
+        )
+        if subscription.is_counted:
+            record_subscription(subscription.organization, -1)
+        subscription.is_counted, subscription.ends_at = False, timezone.now()
+        subscription.save(update_fields=["is_counted", "ends_at"])
 
 
 def note_ended_subscriptions() -> int:
@@ -249,6 +335,8 @@ def _locked(order: Order) -> Order:
 def _still_open(order: Order) -> None:
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
+    if order.state == Order.State.SETTING_UP:
+        raise Refused(Problem.BEING_SET_UP)
     if order.state == Order.State.SET_UP:
         raise Refused(Problem.ALREADY_SET_UP)
 

@@ -41,7 +41,7 @@ from provisioning.actions.planning import (
     plan_set_up,
 )
 from provisioning.actions.resending import note_bounce, send_again
-from provisioning.actions.setting_up import postpone, reserve, set_up, take_over
+from provisioning.actions.setting_up import postpone, reserve, set_up, stop_set_up, take_over
 
 __all__ = [
     "AskedTooOften",
@@ -89,6 +89,7 @@ __all__ = [
     "search",
     "send_again",
     "set_up",
+    "stop_set_up",
     "take_back",
     "take_over",
     "take_right_back",

@@ -11,6 +11,7 @@ from django.utils import timezone
 from orgs.text.normalize import email_key
 from provisioning import emails, history
 from provisioning.actions import drafts
+from provisioning.fulfillment import transitions
 from provisioning.models import Event, Link, Part, User
 from provisioning.people import links
 from subscriptions import actions as subscriptions
@@ -29,6 +30,7 @@ def too_late(order: Order) -> Refused:
         Order.State.CANCELLED.value: Problem.CANCELLED,
         Order.State.SET_UP.value: Problem.ALREADY_SET_UP,
         Order.State.MAPPED.value: Problem.ALREADY_MAPPED,
+        Order.State.SETTING_UP.value: Problem.BEING_SET_UP,
     }
     return Refused(problems.get(order.state, Problem.NOT_MAPPED))
 
@@ -161,6 +163,8 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
     :raises Refused: ALREADY_SET_UP.
     """
     before = lock(order)
+    if before.state == Order.State.SETTING_UP:
+        transitions.cancel_all(before)
     order = subscriptions.cancel_order(order=before)
     if before.state == Order.State.CANCELLED:
         return order

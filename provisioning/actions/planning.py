@@ -24,6 +24,7 @@ from provisioning.rules.plan import (
     Which,
 )
 from subscriptions import packs
+from subscriptions.actions import lines_to_ask_for
 from subscriptions.models import Order, OrderLine
 
 Audience = Literal["customer", "own"]
@@ -121,7 +122,7 @@ def plan_set_up(*, order: Order, by: User, plans: Mapping[str, Any], lines: Iter
     customer = order.customer
     # The contact (the partner's person, if a partner bought it), the customer's administrator, whoever set it up; once.
     told = {email_key(email) for email in (order.contact_email, order.customer_email, order.delegated_to, by.email)}
-    lines = packs.in_order(order.lines.all() if lines is None else lines)
+    lines = lines_to_ask_for(order) if lines is None else packs.in_order(lines)
     return Plan(
         order=order.number,
         audience=order.audience,

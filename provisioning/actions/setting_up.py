@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import get_language
 
 from provisioning import emails, history
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.actions.planning import plan_set_up
+from provisioning.fulfillment import transitions
 from provisioning.models import Event, Part, User
 from provisioning.people.access import May, access_to
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
-from subscriptions.summary import documents
 
 
 @transaction.atomic
@@ -59,28 +57,34 @@ def take_over(*, order: Order, by: User) -> Order:
 
 @transaction.atomic
 def set_up(*, order: Order, by: User, plans: Mapping[str, Any], seal: str | None = None) -> Order:
-    """Make what was bought, all of it or nothing, and tell everybody; once: a second call finds it done.
+    """Ask each service's driver for what was bought, all of it or nothing; once: a second call finds it asked for.
 
-    ``plans`` are by service, as ``subscriptions.actions.set_up_order`` wants them; ``seal`` is that of the page that
+    What the local driver sets up is set up when this returns. ``plans`` are by service, as
+    ``subscriptions.actions.request_set_up`` wants them; ``seal`` is that of the page that
     was confirmed (None: there was none). Raises PlanChanged, SiteNameTaken, Refused for plans that don't fit the order
     and for an order that isn't mapped or has closed, or Http404 for somebody who may not set it up: whose right to do
     so is over, or who has no part in the order.
     """
     order = lock(order)
-    if order.state == Order.State.SET_UP:
+    if order.state == Order.State.SET_UP or (
+        order.state == Order.State.SETTING_UP and not subscriptions.lines_to_ask_for(order)
+    ):
         return order
-    if order.state != Order.State.MAPPED:
+    if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP}:
         raise too_late(order)
     refuse_closed(order)
     access_to(by, order.number).require(May.SET_UP)
     end_requests(order)
-    plan = plan_set_up(order=order, by=by, plans=plans).confirmed(seal)
-    order = subscriptions.set_up_order(order=order, plans=plans)
-    history.record(order=order, kind=Event.Kind.SET_UP, by=by)
-    document, _summary, _code = documents.issue(order)
-    # First the one that this person is about to ask for, then what the emails carry, and all others.
-    emails.wake_for_pdfs("make_pdf", document, reader=by.email, language=get_language() or settings.LANGUAGE_CODE)
-    emails.wake_for_pdfs("make_pdfs", document)
-    for email in plan.emails:
-        emails.queue(order=order, event=email.event, to=email.to)
-    return order
+    plan_set_up(order=order, by=by, plans=plans).confirmed(seal)
+    return transitions.request_lines(order=order, by=by, plans=plans)
+
+
+def stop_set_up(*, order: Order, by: User) -> Order:
+    """Take back every request of an order that is not set up yet; what was begun outside is deleted there.
+
+    Raises Refused where there is none, or Http404 for somebody who may not.
+    """
+    with transaction.atomic():
+        order = lock(order)
+        access_to(by, order.number).require(May.STOP_SET_UP)
+        return transitions.take_back(order=order, by=by)

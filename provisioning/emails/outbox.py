@@ -57,6 +57,11 @@ def wake_for_pdfs(task: str, document: Document, **facts: str) -> None:
     wake(task, document.pk, lock=f"pdf {document.pk % RENDERS}", **facts)
 
 
+def wake_task(task: str) -> None:
+    """Wake a worker for whatever is due of a kind, in this transaction."""
+    app.configure_task(f"provisioning.tasks.{task}", allow_unknown=False).defer()
+
+
 def compose(mail: Mail, url: str) -> EmailMultiAlternatives:
     """Make the email of a row; ``url`` is where its button leads."""
     with override(settings.LANGUAGE_CODE):

@@ -114,6 +114,34 @@ SENTENCES: dict[str, Sentence] = {
     Kind.DELEGATED: Sentence(gettext_lazy("%(who)s asked %(to)s to set up the services."), Seen.BY_PEOPLE),
     Kind.TAKEN_OVER: Sentence(gettext_lazy("%(who)s took the set-up over from %(from)s."), Seen.BY_PEOPLE),
     Kind.POSTPONED: Sentence(gettext_lazy("%(who)s chose to set up the services later."), Seen.BY_PEOPLE),
+    Kind.SETTING_UP: Sentence(gettext_lazy("%(who)s confirmed the set-up."), Seen.BY_PEOPLE),
+    Kind.REQUESTED: Sentence(
+        gettext_lazy("%(product)s with %(licenses)s licenses was asked for."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(product)s with %(licenses)s licenses was asked for (request %(id)s)."),
+    ),
+    Kind.PROVISIONED: Sentence(
+        gettext_lazy("%(product)s is set up."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(product)s is set up (request %(id)s)."),
+    ),
+    Kind.PROVISIONING_REFUSED: Sentence(
+        gettext_lazy("%(product)s was not set up: %(problem)s"),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(product)s was refused (%(code)s): %(problem)s"),
+    ),
+    Kind.PROVISIONING_FAILED: Sentence(
+        gettext_lazy("%(product)s could not be set up; the order desk looks into it."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(product)s could not be set up (%(code)s): %(problem)s"),
+    ),
+    Kind.RETRIED: Sentence(
+        gettext_lazy("The order desk asked for %(product)s again."),
+        Seen.BY_PEOPLE,
+        desk=gettext_lazy("%(who)s asked for %(product)s again (request %(id)s)."),
+    ),
+    Kind.SET_UP_TAKEN_BACK: Sentence(gettext_lazy("%(who)s took the set-up of %(product)s back."), Seen.BY_PEOPLE),
+    Kind.LATE: Sentence(gettext_lazy("People were told that %(product)s takes longer."), Seen.BY_PEOPLE),
     Kind.SET_UP: Sentence(gettext_lazy("%(who)s set up the services."), Seen.BY_PEOPLE),
     Kind.CANCELLED: Sentence(
         gettext_lazy("The order was cancelled."),

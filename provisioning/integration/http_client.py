@@ -27,7 +27,11 @@ _BODY = 16 * 1024
 
 
 class NoAnswer(Exception):
-    """There was no answer; the text says why, for the order desk."""
+    """There was no answer; the text says why, for the order desk. ``sent``: the request may have been received."""
+
+    def __init__(self, why: str, *, sent: bool = False) -> None:
+        super().__init__(why)
+        self.sent = sent
 
 
 class Limits(NamedTuple):
@@ -39,24 +43,29 @@ class Limits(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back: the status, and after how many seconds the receiver wants to be asked again, if it says so."""
+    """What came back: the status, after how many seconds the receiver wants to be asked again, if it says so, and as
+    much of the body as was to be kept.
+    """
 
     status: int
     retry_after: int | None
+    body: bytes = b""
 
 
-def post(
+def request(
+    method: str,
     url: str,
     body: bytes,
     headers: Mapping[str, str],
     *,
     allow: Sequence[Network] = (),
     limits: Limits = Limits(),  # noqa: B008 - it can't be changed
+    keep: int = 0,
 ) -> Answer:
-    """Post these bytes to an address of the outside world, and return how that was answered, whatever the status.
+    """Send one request to an address of the outside world, and return how it was answered, whatever the status.
 
-    ``allow``: networks that may be written to although they aren't public, also without TLS.
-
+    :param allow: networks that may be written to although they aren't public, also without TLS.
+    :param keep: how many bytes of the answer's body are returned; a longer body is no answer.
     :raises NoAnswer: it may not be written to, can't be reached, or doesn't answer within the limits.
     """
     parts = urlsplit(url)
@@ -71,14 +80,16 @@ def post(
     watch = threading.Timer(limits.whole, _hang_up, (connection, late))
     watch.daemon = True
     watch.start()
+    sent = False
     try:
         connection.connect()
         connection.timeout = limits.read
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        sent = True
         connection.request(
-            "POST",
+            method,
             target,
-            body=body,
+            body=body or None,
             headers={"Host": parts.netloc, "Accept-Encoding": "identity", "Connection": "close", **headers},
             preload_content=False,
             decode_content=False,
@@ -87,13 +98,20 @@ def post(
         if late.is_set():  # what came until then ends in the middle of its head
             raise TimeoutError
         after = response.headers.get("Retry-After", "")
-        answer = Answer(response.status, int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None)
-        with contextlib.suppress(HTTPError, OSError, ValueError):
-            response.read(_BODY)
-        return answer
+        seconds = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
+        if not keep:
+            with contextlib.suppress(HTTPError, OSError, ValueError):
+                response.read(_BODY)
+            return Answer(response.status, seconds)
+        found = response.read(keep + 1)
+        if late.is_set():
+            raise TimeoutError
+        if len(found) > keep:
+            raise ValueError(f"the answer is longer than {keep} bytes")
+        return Answer(response.status, seconds, found)
     except Exception as problem:  # of urllib3, http.client, ssl, sockets; also of a socket that was hung up in between
         why = f"No answer within {limits.whole:g} seconds." if late.is_set() else f"{type(problem).__name__}: {problem}"
-        raise NoAnswer(why[:500]) from problem
+        raise NoAnswer(why[:500], sent=sent) from problem
     finally:
         watch.cancel()
         connection.close()
@@ -128,10 +146,10 @@ def _checked(host: str, port: int, allow: Sequence[Network], *, tls: bool) -> st
         if tls and may_be_reached(address):
             return str(address)
     if any(may_be_reached(address) for address in addresses):
-        raise NoAnswer("Without TLS nothing is sent over the internet: WEBHOOK_URL must begin with https.")
+        raise NoAnswer("Without TLS nothing is sent over the internet: the address must begin with https.")
     raise NoAnswer(
         f"{host} is {', '.join(map(str, addresses))}: not an address of the public internet."
-        " WEBHOOK_ALLOW_PRIVATE says which others may be written to."
+        " OUTGOING_ALLOW_PRIVATE says which others may be written to."
     )
 
 

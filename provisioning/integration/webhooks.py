@@ -17,6 +17,7 @@ import logging
 import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
 
 from django.conf import settings
 from django.db import transaction
@@ -25,7 +26,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 from standardwebhooks import Webhook as Signer
 
-from provisioning.integration.http_client import Limits, NoAnswer, post
+from provisioning.integration.http_client import Limits, NoAnswer, request
 from provisioning.models import Event, Webhook, WebhookReceiver
 from subscriptions.models import Order, Subscription
 from subscriptions.summary import summary
@@ -33,6 +34,7 @@ from subscriptions.summary import summary
 log = logging.getLogger(__name__)
 
 # What is told, and which of the event's facts it says. None of them is a person.
+SUBSCRIPTION = ("id", "service", "product", "licenses")
 TYPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     Event.Kind.PLACED: ("order.placed", ()),
     Event.Kind.CORRECTED: ("order.corrected", ("changes",)),
@@ -48,8 +50,12 @@ TYPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     Event.Kind.CANCELLED: ("order.cancelled", ()),
     Event.Kind.CLOSED: ("order.closed", ()),
     Event.Kind.EXTENDED: ("order.extended", ()),
+    Event.Kind.SETTING_UP: ("order.setting_up", ()),
+    Event.Kind.REQUESTED: ("subscription.requested", SUBSCRIPTION),
+    Event.Kind.PROVISIONED: ("subscription.provisioned", SUBSCRIPTION),
+    Event.Kind.PROVISIONING_REFUSED: ("subscription.refused", (*SUBSCRIPTION, "code")),
+    Event.Kind.PROVISIONING_FAILED: ("subscription.failed", (*SUBSCRIPTION, "code")),
 }
-PROVISIONED = "subscription.provisioned"
 
 FOR = timedelta(days=3)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=6)
@@ -68,6 +74,22 @@ def enqueue(event: Event) -> None:
             body = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
             Webhook.objects.create(order=order, type=kind, body=body, created_at=event.at)
         wake()
+
+
+def enqueue_once(*, order: Order, kind: str, key: str, data: Mapping[str, object]) -> None:
+    """Write a message that is no event of the history; the same ``key`` again writes nothing.
+
+    :param order: locked by the caller, so that the messages of an order keep their order.
+    """
+    if not settings.WEBHOOK_URL:
+        return
+    at = timezone.now()
+    said = {"type": kind, "timestamp": at.astimezone(UTC).isoformat(), "data": data}
+    body = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    Webhook.objects.get_or_create(
+        public_id=uuid5(NAMESPACE_URL, key), defaults={"order": order, "type": kind, "body": body, "created_at": at}
+    )
+    wake()
 
 
 def wake() -> None:
@@ -91,11 +113,12 @@ def send_next(*, limits: Limits = Limits()) -> bool:  # noqa: B008 - it can't be
         row.first_tried_at = row.first_tried_at or now
         after = None
         try:
-            status, after = post(
+            status, after, _body = request(
+                "POST",
                 settings.WEBHOOK_URL,
                 row.body.encode(),
                 _headers(row, now),
-                allow=settings.WEBHOOK_ALLOW_PRIVATE,
+                allow=settings.OUTGOING_ALLOW_PRIVATE,
                 limits=limits,
             )
         except NoAnswer as problem:
@@ -190,22 +213,19 @@ def _messages(event: Event, order: Order) -> Iterator[tuple[str, dict[str, objec
     data |= {name: event.facts[name] for name in names if name in event.facts}
     if "changes" in data:
         data["changed"] = sorted(data.pop("changes"))  # type: ignore[call-overload]  # a dict: which, not from what to what
+    if event.kind == Event.Kind.PROVISIONED:
+        data |= _term(order, str(event.facts["service"]))
     if event.kind != Event.Kind.SET_UP:
         yield kind, data
         return
     yield kind, data | {"summary": summary.build(order).as_dict()}
-    made = Subscription.objects.filter(line__order=order).select_related("line", "organization").order_by("pk")
-    for subscription in made:
-        line = subscription.line
-        yield (
-            PROVISIONED,
-            {
-                "order": which,
-                "organization": str(subscription.organization.public_id),
-                "service": line.service,
-                "product": line.product,
-                "licenses": line.licenses,
-                "starts_at": subscription.starts_at.astimezone(UTC).isoformat(),
-                "ends_at": subscription.ends_at.astimezone(UTC).isoformat(),
-            },
-        )
+
+
+def _term(order: Order, service: str) -> dict[str, object]:
+    """From when until when the subscription of a service runs, and for which organization."""
+    found = Subscription.objects.select_related("organization").get(line__order=order, line__service=service)
+    return {
+        "organization": str(found.organization.public_id),
+        "starts_at": found.starts_at.astimezone(UTC).isoformat(),
+        "ends_at": found.ends_at.astimezone(UTC).isoformat(),
+    }

@@ -22,6 +22,8 @@ def page_of(access: Access) -> str:
     order = access.order
     if access.role is Role.APPROVER:
         return reverse("access_request", args=[order.number, access.request.public_id])
+    if access.may(May.SEE_PROGRESS):
+        return reverse("progress", args=[order.number])
     if access.may(May.READ_SUMMARY):
         return reverse("summary", args=[order.number])
     if order.state == State.CANCELLED:

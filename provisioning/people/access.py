@@ -22,6 +22,7 @@ from provisioning.history.event_sentences import Reader
 from provisioning.models import AccessRequest, Part, User
 from provisioning.people import pending_replies
 from provisioning.people.pending_replies import Waiting
+from subscriptions.actions import lines_to_ask_for
 from subscriptions.models import Order, OrderLine
 
 _WITH_REQUEST = (
@@ -55,6 +56,8 @@ class May(enum.StrEnum):
     SET_UP = "set_up"
     TAKE_OVER = "take_over"
     READ_SUMMARY = "read_summary"
+    SEE_PROGRESS = "see_progress"  # how far each service is, while the order is being set up
+    STOP_SET_UP = "stop_set_up"  # take back what is asked for and not set up yet
     DECIDE = "decide"  # on a request for rights in one's organization
     SEE_HISTORY = "see_history"  # their part of it: access_to(…).reader
     HAND_BACK = "hand_back"  # the set-up, to the customer it was taken over from
@@ -76,6 +79,20 @@ RULES: dict[tuple[Role, str], frozenset[May]] = {
     (Role.CONTACT, State.MAPPED): frozenset(
         {May.SET_UP, May.TAKE_OVER, May.HAND_BACK, May.DISCUSS, May.ASK_FOR_SET_UP}
     ),
+    (Role.CONTACT, State.SETTING_UP): frozenset(
+        {
+            May.READ_SUMMARY,
+            May.SEE_PROGRESS,
+            May.SET_UP,
+            May.STOP_SET_UP,
+            May.TAKE_OVER,
+            May.DISCUSS,
+            May.ASK_FOR_SET_UP,
+        }
+    ),
+    (Role.DELEGATE, State.SETTING_UP): frozenset(
+        {May.READ_SUMMARY, May.SEE_PROGRESS, May.SET_UP, May.STOP_SET_UP, May.DISCUSS}
+    ),
     (Role.CONTACT, State.SET_UP): frozenset({May.READ_SUMMARY, May.ASK_FOR_FULL_RIGHT}),
     (Role.DELEGATE, State.MAPPED): frozenset({May.SET_UP, May.DISCUSS}),
     (Role.DELEGATE, State.SET_UP): frozenset({May.READ_SUMMARY}),
@@ -84,6 +101,7 @@ RULES: dict[tuple[Role, str], frozenset[May]] = {
     (Role.APPROVER, State.HELD): frozenset({May.DECIDE}),
     # Asked anew when a right was taken back, and for full rights afterwards: the order isn't held by these.
     (Role.APPROVER, State.MAPPED): frozenset({May.DECIDE}),
+    (Role.APPROVER, State.SETTING_UP): frozenset({May.DECIDE}),
     (Role.APPROVER, State.SET_UP): frozenset({May.DECIDE}),
 }
 
@@ -120,6 +138,10 @@ class Access:
         delegated = bool(self.order.delegated_to)
         if what is May.ASK_FOR_SET_UP:
             return self.right_is_over
+        if what is May.SET_UP and self.order.state == State.SETTING_UP and not self.has_lines_to_answer:
+            return False  # everything is asked for already
+        if what is May.STOP_SET_UP and (self.right_is_over or (delegated and self.role is Role.CONTACT)):
+            return False
         if self.role is Role.CONTACT and what is May.SET_UP:
             return not delegated and not self.right_is_over  # the customer has it; taking over comes first
         if what is May.TAKE_OVER:
@@ -135,6 +157,11 @@ class Access:
         if what is May.DECIDE:
             return self.request.state is AccessRequest.State.OPEN and self.is_administrator
         return True
+
+    @cached_property
+    def has_lines_to_answer(self) -> bool:
+        """Say whether a line of an order that is being set up was refused or taken back, and is to be answered."""
+        return bool(lines_to_ask_for(self.order))
 
     @property
     def reader(self) -> Reader:
@@ -172,7 +199,7 @@ class Access:
     @cached_property
     def other_in_set_up(self) -> Part | None:
         """The part of the other one while the customer sets up: the contact's for the delegate, and the reverse."""
-        if not self.order.delegated_to or self.order.state != State.MAPPED:
+        if not self.order.delegated_to or self.order.state not in {State.MAPPED, State.SETTING_UP}:
             return None
         role = {Role.CONTACT: Part.Role.DELEGATE, Role.DELEGATE: Part.Role.CONTACT}.get(self.role)
         parts = Part.objects.filter(order=self.order, role=role, ended_at=None) if role else Part.objects.none()

@@ -31,6 +31,9 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.CLOSED: _("This order is closed: its set-up-by date has passed. Give it more time first."),
     Problem.CANCELLED: _("This order is cancelled; nothing about it can be changed."),
     Problem.ALREADY_SET_UP: _("This order is set up; it can no longer be changed or cancelled here."),
+    Problem.BEING_SET_UP: _("This order is being set up; it can no longer be changed here."),
+    Problem.NOT_BEING_SET_UP: _("Nothing of this order is being set up now, so there is nothing to do."),
+    Problem.REASON: _("Enter a reason: it goes into the history of the order."),
     Problem.ALREADY_MAPPED: _(
         "The organizations of this order are confirmed, so its contact and customer can no longer be changed."
     ),

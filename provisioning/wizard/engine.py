@@ -175,7 +175,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         typed = None if KEPT in request.GET else self.storage.typed(at)
         data = typed if typed is not None else self.storage.get_step_data(at)
         form = self.get_form(at, data=data)
-        if data is not None and (typed is None or PROBLEM not in request.GET):
+        if data is not None and (typed is None or PROBLEM not in request.GET) and not form.refused:
             form.quiet()
         response: HttpResponseBase = self.render(form)
         return response

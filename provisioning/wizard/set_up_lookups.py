@@ -20,8 +20,9 @@ from provisioning.wizard.forms.site_names import SiteNameCheck
 from provisioning.wizard.packs import meetings
 from provisioning.wizard.packs.base import installed
 from provisioning.wizard.steps import readable
-from subscriptions.models import Order, OrderLine
-from subscriptions.packs.base import in_order
+from subscriptions import packs
+from subscriptions.actions import lines_to_ask_for
+from subscriptions.models import Order, OrderLine, ProvisioningRequest
 from subscriptions.rules.validation import Refused
 from subscriptions.summary.summary import mask
 
@@ -102,8 +103,31 @@ class SetUpLookups:
 
     @cached_property
     def lines(self) -> list[OrderLine]:
-        """What was bought, as services are shown."""
-        return in_order(self.order.lines.all())
+        """What is to be set up, as services are shown: lines that are being set up, or are, are not asked about."""
+        return lines_to_ask_for(self.order)
+
+    def refused(self, kept: Answers) -> dict[str, dict[str, Any]]:
+        """Return by step what the other side refused of these answers, as forms take it."""
+        if self.order.state != Order.State.SETTING_UP:
+            return {}
+        found = {}
+        for request in self._refused_requests:
+            pack, line = installed()[request.line.service], request.line
+            step, control = pack.place_of(request.problem_field, kept)
+            try:
+                asked = packs.of(line.service).parameters(pack.plan(kept, line))
+            except (LookupError, TypeError, ValueError, AttributeError):
+                continue  # a step of it is being answered anew
+            pointer = request.problem_field
+            if step in kept and _at(asked, pointer) == _at(request.parameters, pointer):
+                found[step] = {"control": control, "sentence": request.problem, "answer": kept[step]}
+        return found
+
+    @cached_property
+    def _refused_requests(self) -> list[ProvisioningRequest]:
+        state = ProvisioningRequest.State.REFUSED
+        current = self.order.provisioning_requests.filter(superseded_at=None, state=state).select_related("line")
+        return [request for request in current if request.line.service in installed()]
 
     @cached_property
     def customer(self) -> Organization:
@@ -147,3 +171,17 @@ class SetUpLookups:
     def step_of(self, refused: Refused, answers: Answers) -> str:
         """Return the step that has to be answered anew after this refusal, or ""."""
         return next((step for pack in installed().values() if (step := pack.step_of(refused, answers))), "")
+
+
+def _at(parameters: Any, pointer: str) -> Any:
+    """Return what a JSON pointer (RFC 6901) names; all of it for one that names nothing."""
+    found = parameters
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict) and name in found:
+            found = found[name]
+        elif isinstance(found, list) and name.isdigit() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            return parameters
+    return found

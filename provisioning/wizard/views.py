@@ -144,7 +144,7 @@ class SetUpWizard(OrderWizard):
     flow = "set_up"
     table = steps.SETUP
     capability = May.SET_UP
-    done_states = frozenset({Order.State.SET_UP.value})
+    done_states = frozenset({Order.State.SETTING_UP.value, Order.State.SET_UP.value})
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.SETUP]
 
     @cached_property
@@ -152,9 +152,21 @@ class SetUpWizard(OrderWizard):
         """What this part looks up."""
         return SetUpLookups(order=self.order)
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The answers in the draft, but for those that the other side refused: their steps are asked again."""
+        kept = super().kept
+        refused = self.facts.refused(kept)
+        return {step: answer for step, answer in kept.items() if step not in refused}
+
+    def order_facts(self) -> dict[str, Any]:
+        """The services that are to be set up now: all, or those that were refused or taken back."""
+        return {"services": [line.service for line in self.facts.lines], "administrator": False}
+
     def step_facts(self, step: str) -> dict[str, Any]:
-        """Return licenses bought, names taken and the like."""
-        return self.facts.of_step(step)
+        """Return licenses bought, names taken and the like, and what the other side refused."""
+        refused = self.facts.refused(super().kept).get(step)
+        return self.facts.of_step(step) | ({"refused": refused} if refused else {})
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
         """Return what was bought, and on the last page the plan, each service with its *Change*."""
@@ -208,7 +220,7 @@ class SetUpWizard(OrderWizard):
         answers = {**self.answers, **{name: form.answers() for name, form in forms.items()}}
         try:
             plans = self.facts.plans(answers)
-            actions.set_up(order=self.order, by=self.access.user, plans=plans, seal=self.seal)
+            order = actions.set_up(order=self.order, by=self.access.user, plans=plans, seal=self.seal)
         except PlanChanged:
             return self.show_again("review")
         except Refused as refused:
@@ -222,5 +234,6 @@ class SetUpWizard(OrderWizard):
                 )
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
-        messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))
+        if order.state == Order.State.SET_UP:
+            messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))
         return redirect("summary", number=self.order.number)

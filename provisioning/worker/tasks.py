@@ -27,6 +27,7 @@ from procrastinate.manager import JobManager
 from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails, history
+from provisioning.fulfillment import loop, transitions
 from provisioning.integration import webhooks
 from provisioning.models import Event, Mail, SignInCode
 from provisioning.people import access, links, sign_in
@@ -123,6 +124,25 @@ def sweep_webhooks(timestamp: int) -> None:
     if settings.WEBHOOK_URL and not webhooks.is_off():
         for _order in webhooks.due()[:_MOST_SENDERS]:
             webhooks.wake()
+
+
+@app.task(name="provisioning.tasks.provision")
+def provision() -> None:
+    """Bring what is due at the drivers further, one call after the other, until nothing is due."""
+    until = time.monotonic() + _TURN
+    while loop.run_next():
+        if time.monotonic() > until:
+            transitions.wake()
+            return
+
+
+@app.periodic(cron="* * * * * */2")
+@app.task(name="provisioning.tasks.sweep_provisioning", pass_context=False)
+@_one_at_a_time
+def sweep_provisioning(timestamp: int) -> None:
+    """Wake workers for the provisioning requests that are due: polls, tries again, and what a killed worker left."""
+    for _row in range(loop.how_many_are_due(_MOST_SENDERS)):
+        transitions.wake()
 
 
 @app.task(name="provisioning.tasks.make_pdf", priority=-1)

@@ -70,6 +70,8 @@ class Pack:
     one: tuple[str, ...] = ()
     many: tuple[str, ...] = ()
     nothing: Mapping[str, Any] = MappingProxyType({})
+    # What ``parameters`` returns, as JSON Schema draft 4 (Open Service Broker 2.17, "Input Parameters Schema Object").
+    schema: Mapping[str, Any] = MappingProxyType({"type": "object"})
 
     def check(self, plan: Any, licenses: int) -> None:
         """Raise Refused unless this plan (None: there is none) is one for a line of so many licenses."""
@@ -84,8 +86,19 @@ class Pack:
     def free(self, order: Order) -> None:
         """Give back what was reserved for an order."""
 
+    def hold(self, order: Order, plan: Any) -> None:
+        """Keep for an order what a checked plan needs and only one can have, until it is made. Raises Refused."""
+
+    def parameters(self, plan: Any) -> dict[str, Any]:
+        """Return a plan as JSON, for the system that sets it up; ``schema`` describes it, ``plan_of`` reads it."""
+        return {}
+
+    def plan_of(self, parameters: Mapping[str, Any]) -> Any:
+        """Return the plan that ``parameters`` made this of."""
+        return None
+
     def make(self, subscription: Subscription, plan: Any) -> None:
-        """Make the rows of a checked plan, in the caller's transaction. Raises Refused where somebody was faster."""
+        """Make the rows of a plan that was set up, in the caller's transaction."""
 
     def read(self, subscription: Subscription) -> Made:
         """Return what was made for this subscription."""

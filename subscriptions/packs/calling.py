@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django_countries import countries
 
 from orgs.models import Organization
-from subscriptions.models import Location, Subscription
+from subscriptions.models import Location, Order, ProvisioningRequest, Subscription
 from subscriptions.packs.base import Made, Pack
 from subscriptions.presentation import Row, language
 from subscriptions.rules import addresses, languages, time_zones, validation
@@ -74,6 +74,13 @@ class MadeHeadquarters(Made):
         yield _("You can change the location of your main headquarters, or add more locations, at any time.")
 
 
+_ADDRESS: dict[str, Any] = {
+    "type": "object",
+    "description": "Keys of Google's address data: street_address, city, city_area, country_area, postal_code, …",
+    "additionalProperties": {"type": "string"},
+}
+
+
 class Calling(Pack):
     """A plan is a ``LocationPlan``."""
 
@@ -82,6 +89,29 @@ class Calling(Pack):
     product = "Calling"
     one = ("location",)
     nothing = {"location": None}
+    schema = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "type": "object",
+        "required": ["location"],
+        "additionalProperties": False,
+        "properties": {
+            "location": {
+                "type": "object",
+                "required": ["name", "country", "address", "time_zone", "language", "announcement_language"],
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"type": "string", "minLength": 1, "maxLength": validation.MAX_LOCATION_NAME},
+                    "country": {"type": "string", "pattern": "^[A-Z]{2}$", "description": "ISO 3166-1 alpha-2."},
+                    "address": _ADDRESS,
+                    "emergency_address": _ADDRESS | {"description": "Empty: the address itself."},
+                    "time_zone": {"type": "string", "description": "A name of the IANA time zone database."},
+                    "language": {"type": "string", "description": "A BCP 47 language tag."},
+                    "announcement_language": {"type": "string", "description": "A BCP 47 language tag."},
+                    "main_number": {"type": "string", "pattern": r"^(\+[1-9][0-9]{1,14})?$", "description": "E.164."},
+                },
+            }
+        },
+    }
 
     def check(self, plan: LocationPlan | None, licenses: int) -> None:
         """A location that can be made."""
@@ -91,12 +121,36 @@ class Calling(Pack):
         """The location that will be made."""
         return _made(plan, plan.country)
 
-    def make(self, subscription: Subscription, plan: LocationPlan) -> None:
-        """Make the location. Raises Refused where the organization has one of that name since a moment ago."""
-        # Who makes another for this organization waits until this one is there.
-        Organization.objects.select_for_update(no_key=True).get(pk=subscription.organization_id)
-        if Location.objects.filter(organization=subscription.organization, name__iexact=plan.name.strip()).exists():
+    def hold(self, order: Order, plan: LocationPlan) -> None:
+        """Refuse a name that the organization has, or is being given by another order. Raises Refused."""
+        if order.customer_id is None:
+            raise Refused(Problem.NOT_MAPPED)
+        # Who asks for another of this organization waits until this transaction ends.
+        Organization.objects.select_for_update(no_key=True).get(pk=order.customer_id)
+        name = plan.name.strip()
+        asked = ProvisioningRequest.objects.filter(
+            order__customer=order.customer_id,
+            line__service=self.service,
+            superseded_at=None,
+            state__in=[ProvisioningRequest.State.WAITING, ProvisioningRequest.State.IN_PROGRESS],
+            parameters__location__name__iexact=name,
+        ).exclude(order=order)
+        if asked.exists() or Location.objects.filter(organization=order.customer_id, name__iexact=name).exists():
             raise Refused(Problem.LOCATION_NAME_TAKEN)
+
+    def parameters(self, plan: LocationPlan) -> dict[str, Any]:
+        """The location."""
+        location = asdict(plan) | {"name": plan.name.strip()}
+        for name in ("address", "emergency_address"):
+            location[name] = dict(getattr(plan, name))
+        return {"location": location}
+
+    def plan_of(self, parameters: Mapping[str, Any]) -> LocationPlan:
+        """The location again."""
+        return LocationPlan(**parameters["location"])
+
+    def make(self, subscription: Subscription, plan: LocationPlan) -> None:
+        """Make the location."""
         Location.objects.create(
             subscription=subscription,
             organization=subscription.organization,

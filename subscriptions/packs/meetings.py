@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -14,7 +15,7 @@ from subscriptions.models import Order, Site, Subscription
 from subscriptions.packs.base import Made, Pack
 from subscriptions.packs.site_reservations import free_site_names, reserve_site_names
 from subscriptions.presentation import Row, Section, Table, language, number
-from subscriptions.rules import time_zones, validation
+from subscriptions.rules import sites, time_zones, validation
 from subscriptions.rules.validation import SitePlan
 
 
@@ -91,6 +92,36 @@ class Meetings(Pack):
     product = "Meetings"
     many = ("sites",)
     nothing = {"sites": []}
+    schema = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "type": "object",
+        "required": ["sites"],
+        "additionalProperties": False,
+        "properties": {
+            "sites": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": sites.MAX_SITES,
+                "items": {
+                    "type": "object",
+                    "required": ["name", "url", "time_zone", "early_release", "licenses"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "name": {
+                            "type": "string",
+                            "minLength": sites.MIN_LENGTH,
+                            "maxLength": sites.MAX_LENGTH,
+                            "pattern": "^[a-z](-?[a-z0-9])+$",
+                        },
+                        "url": {"type": "string", "format": "uri"},
+                        "time_zone": {"type": "string", "description": "A name of the IANA time zone database."},
+                        "early_release": {"type": "boolean"},
+                        "licenses": {"type": "integer", "minimum": 0},
+                    },
+                },
+            }
+        },
+    }
 
     def check(self, plan: Sequence[SitePlan] | None, licenses: int) -> None:
         """Sites that can be made, with shares that add up."""
@@ -108,9 +139,21 @@ class Meetings(Pack):
         """Give the names back."""
         free_site_names(order=order)
 
+    def hold(self, order: Order, plan: Sequence[SitePlan]) -> None:
+        """Reserve the names. Raises SiteNameTaken where another order has one of them."""
+        reserve_site_names(order=order, names=[site.name for site in plan])
+
+    def parameters(self, plan: Sequence[SitePlan]) -> dict[str, Any]:
+        """The sites with their addresses, the first one first."""
+        return {"sites": [asdict(site) | {"url": site_url(site.name)} for site in plan]}
+
+    def plan_of(self, parameters: Mapping[str, Any]) -> list[SitePlan]:
+        """The sites again."""
+        names = [field.name for field in fields(SitePlan)]
+        return [SitePlan(**{name: site[name] for name in names}) for site in parameters["sites"]]
+
     def make(self, subscription: Subscription, plan: Sequence[SitePlan]) -> None:
-        """Make the sites. Raises SiteNameTaken where another order has one of the names."""
-        reserve_site_names(order=subscription.line.order, names=[site.name for site in plan])
+        """Make the sites."""
         Site.objects.bulk_create(
             Site(
                 subscription=subscription,

@@ -58,6 +58,9 @@ class Problem(enum.StrEnum):
     CLOSED = "closed"
     ALREADY_SET_UP = "already_set_up"
     ALREADY_MAPPED = "already_mapped"
+    BEING_SET_UP = "being_set_up"
+    NOT_BEING_SET_UP = "not_being_set_up"
+    REASON = "reason"
     # the plan of a set-up
     UNASKED = "unasked"
     SITES_MISSING = "sites_missing"

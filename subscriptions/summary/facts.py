@@ -35,6 +35,10 @@ class BoughtLine:
     starts_at: datetime | None
     ends_at: datetime | None
     made: Made | None = None
+    asked: Made | None = None  # what was asked for, while it isn't set up
+    state: str = ""  # of its provisioning request: waiting, in_progress, succeeded, refused, failed; "" before it
+    state_since: datetime | None = None
+    description: str = ""  # the other side's words while it isn't set up
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,10 @@ class OrderFacts:
             facts |= line.made.facts() if line.made else {}
         facts |= asdict(self)
         for line in facts["lines"]:
-            del line["made"]
+            for name in ("made", "asked", "description", "state_since"):
+                del line[name]
+            if self.set_up_at or not line["state"]:
+                del line["state"]  # an order that is set up has no other
         return {name: plain(value) for name, value in facts.items()}
 
 

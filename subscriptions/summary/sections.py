@@ -15,9 +15,11 @@ from django.utils.translation import ngettext, pgettext
 from django_countries import countries
 
 from subscriptions import packs
-from subscriptions.models import Order
+from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.presentation import Row, Section, day, isolated, language, moment, number
 from subscriptions.summary.facts import BoughtLine, Company, OrderFacts
+
+State = ProvisioningRequest.State
 
 
 def of(summary: OrderFacts) -> tuple[Section, ...]:
@@ -26,8 +28,8 @@ def of(summary: OrderFacts) -> tuple[Section, ...]:
     found += [_service(summary, line) for line in summary.lines]
     found.append(Section("next", _("What happens next"), sentences=tuple(_next(summary))))
     for line in summary.lines:
-        if line.made:
-            found += line.made.sections(summary.as_of)
+        if shown := line.made or line.asked:
+            found += shown.sections(summary.as_of)
     return tuple(found)
 
 
@@ -39,6 +41,9 @@ def lead(summary: OrderFacts) -> str:
     facts = {"services": services, "customer": who}
     if summary.set_up_at:
         one, many = _("%(services)s is set up for %(customer)s."), _("%(services)s are set up for %(customer)s.")
+    elif summary.state == Order.State.SETTING_UP:
+        one = _("%(services)s is being set up for %(customer)s.")
+        many = _("%(services)s are being set up for %(customer)s.")
     else:
         one = _("%(services)s is not set up yet for %(customer)s.")
         many = _("%(services)s are not set up yet for %(customer)s.")
@@ -88,17 +93,23 @@ def _service(summary: OrderFacts, line: BoughtLine) -> Section:
         Row(_("Licenses"), number(line.licenses), "number"),
         Row(_("Term"), ngettext("%(n)s month", "%(n)s months", line.term_months) % {"n": line.term_months}),
     ]
+    if line.state and line.state != State.SUCCEEDED:
+        rows.append(Row(_("State"), str(State(line.state).label)))
+        if line.description:
+            rows.append(Row(_("The other side says"), line.description))
     if line.ends_at:
         rows.append(Row(_("Runs until"), day(line.ends_at, summary.time_zone), "time"))
-    if line.made:
-        rows += line.made.rows(summary.as_of)
+    if shown := line.made or line.asked:
+        rows += shown.rows(summary.as_of)
     return Section(line.service, str(packs.of(line.service).label), tuple(rows))
 
 
 def _next(summary: OrderFacts) -> Iterator[str]:
     partner = isolated(summary.partner.name) if summary.partner else ""
     customer = isolated(summary.customer.name) if summary.customer else ""
-    if not summary.set_up_at:
+    if summary.state == Order.State.SETTING_UP:
+        yield _("What is not set up yet is shown with its state. You get an email when everything is set up.")
+    elif not summary.set_up_at:
         yield _("Nothing is set up yet: open the order again to set up its services.")
     for line in summary.lines:
         if line.made:

@@ -8,7 +8,7 @@ from django.db.models import prefetch_related_objects
 
 from orgs.models import Organization
 from subscriptions import packs
-from subscriptions.models import Order, OrderLine
+from subscriptions.models import Order, OrderLine, ProvisioningRequest
 from subscriptions.presentation import Section
 from subscriptions.summary import sections
 from subscriptions.summary.facts import BoughtLine, Company, OrderFacts, mask
@@ -36,6 +36,8 @@ def build(order: Order) -> OrderSummary:
     order = Order.objects.select_related("partner", "customer").get(pk=order.pk)
     one = [f"subscription__{name}" for each in packs.installed().values() for name in each.one]
     lines = packs.in_order(order.lines.select_related("subscription", *one))
+    current = ProvisioningRequest.objects.filter(order=order, superseded_at=None) if order.mapped_at else ()
+    requests = {request.line_id: request for request in current}
     for line in lines:
         prefetch_related_objects([line], *(f"subscription__{name}" for name in packs.of(line.service).many))
     own = order.audience == Order.Audience.OWN
@@ -54,7 +56,7 @@ def build(order: Order) -> OrderSummary:
         contact_email=order.contact_email,
         administrator_email=order.customer_email or order.delegated_to or (order.contact_email if own else ""),
         delegated_to=order.delegated_to,
-        lines=tuple(_line(line) for line in lines),
+        lines=tuple(_line(line, requests.get(line.pk)) for line in lines),
     )
 
 
@@ -64,7 +66,9 @@ def _company(organization: Organization | None) -> Company | None:
     return Company(str(organization.public_id), organization.name, organization.country.code or "")
 
 
-def _line(line: OrderLine) -> BoughtLine:
+def _line(line: OrderLine, request: ProvisioningRequest | None) -> BoughtLine:
+    pack = packs.of(line.service)
+    asked = request and request.state != ProvisioningRequest.State.SUCCEEDED
     subscription = getattr(line, "subscription", None)
     return BoughtLine(
         service=line.service,
@@ -73,5 +77,9 @@ def _line(line: OrderLine) -> BoughtLine:
         term_months=line.term_months,
         starts_at=subscription.starts_at if subscription else None,
         ends_at=subscription.ends_at if subscription else None,
-        made=packs.of(line.service).read(subscription) if subscription else None,
+        made=pack.read(subscription) if subscription else None,
+        asked=pack.planned(pack.plan_of(request.parameters)) if request and asked else None,
+        state=request.state if request else "",
+        state_since=request.state_since if request else None,
+        description=request.description or request.problem if request and asked else "",
     )

@@ -27,7 +27,14 @@ from provisioning.worker import tasks
 from subscriptions.models import Order, Site
 from subscriptions.rules.validation import Line, Problem, Refused, SitePlan
 from tests.driver import Wizard, form_fields
-from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
+from tests.factories import (
+    a_delegated_order,
+    a_mapped_order,
+    an_order,
+    an_organization,
+    an_own_order,
+    signed_in,
+)
 from tests.mailbox import deliver, link_in, newest
 
 pytestmark = pytest.mark.django_db

@@ -33,6 +33,7 @@ from provisioning.worker import tasks
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
 from subscriptions.rules.validation import Line
+from tests.factories import set_up_order
 from tests.mailbox import deliver, link_in, newest
 
 pytestmark = pytest.mark.django_db
@@ -270,7 +271,7 @@ def test_the_confirmation_has_every_fact_of_the_summary_and_the_pdf() -> None:
         state="mapped", audience="own", customer=customer, mapped_at=timezone.now()
     )
     order.refresh_from_db()
-    subscriptions.set_up_order(
+    set_up_order(
         order=order,
         plans={
             "meetings": [

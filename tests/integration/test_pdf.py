@@ -21,11 +21,11 @@ from django.core.management import CommandError, call_command
 from django.utils.translation import override
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from subscriptions import actions
 from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
 from subscriptions.packs.meetings import MadeSites
 from subscriptions.summary import pdf
 from subscriptions.summary.summary import Company, OrderSummary, build
+from tests.factories import set_up_order
 from tests.integration.test_subscriptions_orders import place
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS, mapped_order, plans, site
 from tests.unit.test_summary import a_summary
@@ -252,11 +252,9 @@ def test_file_keeps_both_standards(script: str, profile: str) -> None:
 def test_summary_of_an_order_is_read_in_three_queries_however_large(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    small = actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
+    small = set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
     fifty = [site(f"contoso-{at:02}", 5) for at in range(50)]
-    large = actions.set_up_order(
-        order=mapped_order("V-2"), plans=plans(fifty, replace(HEADQUARTERS, name="Branch office"))
-    )
+    large = set_up_order(order=mapped_order("V-2"), plans=plans(fifty, replace(HEADQUARTERS, name="Branch office")))
     for order, count in ((small, 1), (large, 50)):
         with django_assert_num_queries(3):
             summary = build(order)
@@ -273,7 +271,7 @@ def test_summary_of_an_order_is_read_in_three_queries_however_large(
 
 @pytest.mark.django_db
 def test_command_writes_the_file_and_says_what_to_do_otherwise(tmp_path: Path) -> None:
-    actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
+    set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
     file = tmp_path / "summary.pdf"
     call_command("order_summary", "V-1", "--output", str(file), "--language", "de")
     assert file.read_bytes().startswith(b"%PDF-1.7")

@@ -18,6 +18,7 @@ from subscriptions import actions
 from subscriptions.actions import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
 from subscriptions.models import Location, Order, Site, Subscription
 from subscriptions.rules import validation
+from tests.factories import set_up_order
 from tests.integration.test_subscriptions_orders import at_once, place
 
 HEADQUARTERS = LocationPlan(
@@ -53,7 +54,7 @@ def mapped_order(number: str = "V-1", lines: tuple[Line, ...] = (Line("meetings"
 
 @pytest.mark.django_db
 def test_set_up_makes_subscriptions_sites_and_location_of_the_customer() -> None:
-    order = actions.set_up_order(
+    order = set_up_order(
         order=mapped_order(),
         plans=plans([site("contoso-main", 200), site("contoso-lab", 50, early=True)]),
     )
@@ -72,7 +73,7 @@ def test_set_up_makes_subscriptions_sites_and_location_of_the_customer() -> None
 
 @pytest.mark.django_db
 def test_subscription_that_ended_is_taken_off_its_organizations_number_once() -> None:
-    order = actions.set_up_order(order=mapped_order(), plans=plans([site("contoso")]))
+    order = set_up_order(order=mapped_order(), plans=plans([site("contoso")]))
     made = Subscription.objects.filter(line__order=order)
     end = max(made.values_list("ends_at", flat=True))
     for moment, active in ((end - timedelta(minutes=1), 2), (end, 0), (end + timedelta(days=1), 0)):
@@ -87,8 +88,8 @@ def test_subscription_that_ended_is_taken_off_its_organizations_number_once() ->
 @pytest.mark.django_db
 def test_second_set_up_finds_it_done_and_changes_nothing() -> None:
     order = mapped_order()
-    first = actions.set_up_order(order=order, plans=plans([site("contoso-main")]))
-    again = actions.set_up_order(order=order, plans=plans([site("something-else")], None))
+    first = set_up_order(order=order, plans=plans([site("contoso-main")]))
+    again = set_up_order(order=order, plans=plans([site("something-else")], None))
     assert again.set_up_at == first.set_up_at
     assert Site.objects.get().name == "contoso-main"
     assert Organization.objects.get(name="Contoso GmbH").active_subscription_count == 2
@@ -99,9 +100,7 @@ def test_fifty_set_ups_of_one_order_at_once_make_one_set_of_sites() -> None:
     order = mapped_order()
     results = at_once(
         50,
-        lambda at: actions.set_up_order(
-            order=order, plans=plans([site("contoso-main", 200), site(f"contoso-{at:02}", 50)])
-        ),
+        lambda at: set_up_order(order=order, plans=plans([site("contoso-main", 200), site(f"contoso-{at:02}", 50)])),
     )
     assert [result for result in results if isinstance(result, Exception)] == []
     assert len({result.set_up_at for result in results}) == 1
@@ -116,7 +115,7 @@ def test_one_name_wanted_by_many_orders_at_once_goes_to_one_and_nothing_half_is_
     orders = [mapped_order(f"V-{at}") for at in range(16)]
     results = at_once(
         16,
-        lambda at: actions.set_up_order(
+        lambda at: set_up_order(
             # In both directions, so that two who wait for each other would lock up.
             order=orders[at],
             plans=plans([site("contoso-all", 100), site("contoso-too", 150)][:: 1 if at % 2 else -1]),
@@ -134,22 +133,22 @@ def test_one_name_wanted_by_many_orders_at_once_goes_to_one_and_nothing_half_is_
 
 @pytest.mark.django_db
 def test_taken_name_leaves_the_order_mapped_and_another_name_sets_it_up() -> None:
-    actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
+    set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")]))
     order, elsewhere = mapped_order("V-2"), changed(name="Elsewhere")
     with pytest.raises(SiteNameTaken) as refusal:
-        actions.set_up_order(order=order, plans=plans([site("contoso-free", 100), site("contoso-main", 150)]))
+        set_up_order(order=order, plans=plans([site("contoso-free", 100), site("contoso-main", 150)]))
     assert refusal.value.name == "contoso-main"
     order.refresh_from_db()
     assert order.state == Order.State.MAPPED
-    assert actions.set_up_order(order=order, plans=plans([site("contoso-free")], elsewhere)).state == "set_up"
+    assert set_up_order(order=order, plans=plans([site("contoso-free")], elsewhere)).state == "set_up"
 
 
 @pytest.mark.django_db
 def test_location_has_a_name_of_its_own_in_its_organization_however_it_is_written() -> None:
-    actions.set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")], changed(name="Zentrale")))
+    set_up_order(order=mapped_order("V-1"), plans=plans([site("contoso-main")], changed(name="Zentrale")))
     order = mapped_order("V-2")
     with pytest.raises(validation.Refused) as refusal:
-        actions.set_up_order(order=order, plans=plans([site("contoso-free")], changed(name=" ZENTRALE")))
+        set_up_order(order=order, plans=plans([site("contoso-free")], changed(name=" ZENTRALE")))
     assert refusal.value.problem == Problem.LOCATION_NAME_TAKEN
     location = Location.objects.get()
     with pytest.raises(IntegrityError, match="location_name_once_in_its_organization"), transaction.atomic():
@@ -161,7 +160,7 @@ def test_location_has_a_name_of_its_own_in_its_organization_however_it_is_writte
 
 @pytest.mark.django_db
 def test_database_refuses_a_second_subscription_of_a_line() -> None:
-    order = actions.set_up_order(order=mapped_order(), plans=plans([site("contoso-main")]))
+    order = set_up_order(order=mapped_order(), plans=plans([site("contoso-main")]))
     line, customer = order.lines.get(service="meetings"), order.customer
     assert customer
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -210,7 +209,7 @@ def test_set_up_that_does_not_fit_the_order_is_refused_and_nothing_is_made(
 ) -> None:
     order = mapped_order()
     with pytest.raises(Refused) as refusal:
-        actions.set_up_order(order=order, plans=plans(sites, location))
+        set_up_order(order=order, plans=plans(sites, location))
     assert refusal.value.problem is problem
     order.refresh_from_db()
     assert order.state == Order.State.MAPPED
@@ -221,25 +220,25 @@ def test_set_up_that_does_not_fit_the_order_is_refused_and_nothing_is_made(
 def test_sites_and_location_are_refused_for_a_service_that_was_not_bought() -> None:
     only_calling = mapped_order("V-1", (Line("calling", 5),))
     with pytest.raises(Refused, match="unasked"):
-        actions.set_up_order(order=only_calling, plans=plans(ONE))
+        set_up_order(order=only_calling, plans=plans(ONE))
     only_meetings = mapped_order("V-2", (Line("meetings", 250),))
     with pytest.raises(Refused, match="unasked"):
-        actions.set_up_order(order=only_meetings, plans=plans(ONE))
+        set_up_order(order=only_meetings, plans=plans(ONE))
 
 
 @pytest.mark.django_db
 def test_order_is_set_up_only_when_its_organizations_are_confirmed() -> None:
     order, _ = place()
     with pytest.raises(Refused, match="not_mapped"):
-        actions.set_up_order(order=order, plans=plans(ONE))
+        set_up_order(order=order, plans=plans(ONE))
     cancelled = actions.cancel_order(order=mapped_order("V-2"))
     with pytest.raises(Refused, match="cancelled"):
-        actions.set_up_order(order=cancelled, plans=plans(ONE))
+        set_up_order(order=cancelled, plans=plans(ONE))
 
 
 @pytest.mark.django_db
 def test_order_that_is_set_up_can_be_neither_corrected_nor_cancelled() -> None:
-    order = actions.set_up_order(order=mapped_order(), plans=plans(ONE))
+    order = set_up_order(order=mapped_order(), plans=plans(ONE))
     with pytest.raises(Refused, match="already_set_up"):
         actions.cancel_order(order=order)
     with pytest.raises(Refused, match="already_set_up"):

@@ -55,7 +55,7 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
         sink = Sink(0, secrets, faults=faults, **more)
         started.append(sink)
         threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        settings.WEBHOOK_URL, settings.WEBHOOK_SECRETS, settings.WEBHOOK_ALLOW_PRIVATE = sink.url, [NEW], LOCAL
+        settings.WEBHOOK_URL, settings.WEBHOOK_SECRETS, settings.OUTGOING_ALLOW_PRIVATE = sink.url, [NEW], LOCAL
         return sink
 
     yield start
@@ -94,7 +94,7 @@ def test_an_order_s_way_is_told_in_order(receiver: Receiver) -> None:
     sink = receiver()
     order = set_up(a_mapped_order())
     send_all()
-    assert said(sink) == ["order.placed", "order.mapped", "order.set_up", "subscription.provisioned"]
+    assert said(sink) == ["order.placed", "order.mapped", "subscription.provisioned", "order.set_up"]
     assert {got.order for got in sink.got} == {order.number}
     assert sink.refused == []
     assert [got.body["data"]["order"]["state"] for got in sink.got] == ["placed", "mapped", "set_up", "set_up"]
@@ -341,24 +341,24 @@ def test_public_address_may_be_reached(address: str) -> None:
 def test_this_machine_is_not_written_to_unless_it_was_allowed(url: str, receiver: Receiver) -> None:
     sink = receiver()
     with pytest.raises(http_client.NoAnswer, match="not an address of the public internet"):
-        http_client.post(url.format(sink.server_address[1]), b"{}", {})
+        http_client.request("POST", url.format(sink.server_address[1]), b"{}", {})
     assert sink.refused == []
 
 
 def test_what_is_allowed_is_written_to_also_as_an_address_mapped_into_ipv6(receiver: Receiver) -> None:
     port = receiver().server_address[1]
-    assert http_client.post(f"http://127.0.0.1:{port}/", b"{}", {}, allow=LOCAL).status == 404
-    assert http_client.post(f"http://[::ffff:127.0.0.1]:{port}/", b"{}", {}, allow=LOCAL).status == 404
+    assert http_client.request("POST", f"http://127.0.0.1:{port}/", b"{}", {}, allow=LOCAL).status == 404
+    assert http_client.request("POST", f"http://[::ffff:127.0.0.1]:{port}/", b"{}", {}, allow=LOCAL).status == 404
 
 
 def test_nothing_goes_over_the_internet_without_tls() -> None:
     with pytest.raises(http_client.NoAnswer, match="https"):
-        http_client.post("http://93.184.215.14/", b"{}", {})
+        http_client.request("POST", "http://93.184.215.14/", b"{}", {})
 
 
 def test_redirect_is_not_followed(receiver: Receiver) -> None:
     sink = receiver(("redirect",))
-    assert http_client.post(sink.url, b"{}", {}, allow=LOCAL).status == 307
+    assert http_client.request("POST", sink.url, b"{}", {}, allow=LOCAL).status == 307
     assert sink.refused == []
 
 
@@ -388,13 +388,13 @@ def test_certificate_has_to_name_the_host(receiver: Receiver, tmp_path: Path, mo
         sink.socket = context.wrap_socket(sink.socket, server_side=True)
         url = f"https://localhost:{sink.server_address[1]}/elsewhere"
         with pytest.raises(http_client.NoAnswer, match="certificate"):
-            http_client.post(url, b"{}", {}, allow=LOCAL)
+            http_client.request("POST", url, b"{}", {}, allow=LOCAL)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         if name == "localhost":
-            assert http_client.post(url, b"{}", {}, allow=LOCAL).status == 404
+            assert http_client.request("POST", url, b"{}", {}, allow=LOCAL).status == 404
         else:
             with pytest.raises(http_client.NoAnswer, match="localhost"):
-                http_client.post(url, b"{}", {}, allow=LOCAL)
+                http_client.request("POST", url, b"{}", {}, allow=LOCAL)
         monkeypatch.delenv("SSL_CERT_FILE")
 
 

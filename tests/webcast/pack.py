@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from subscriptions.models import Subscription
+from subscriptions.models import Order, Subscription
 from subscriptions.packs.base import Made, Pack
 from subscriptions.presentation import Row, number
 from subscriptions.rules.validation import Refused
@@ -60,6 +60,19 @@ class Webcast(Pack):
     def planned(self, plan: ChannelPlan) -> MadeChannel:
         """The channel that will be made."""
         return MadeChannel(plan.name, plan.most_viewers)
+
+    def hold(self, order: Order, plan: ChannelPlan) -> None:
+        """Refuse a name that another channel has."""
+        if Channel.objects.filter(name=plan.name).exists():
+            raise Refused("channel_taken")
+
+    def parameters(self, plan: ChannelPlan) -> dict[str, Any]:
+        """The channel."""
+        return asdict(plan)
+
+    def plan_of(self, parameters: Mapping[str, Any]) -> ChannelPlan:
+        """The channel again."""
+        return ChannelPlan(**parameters)
 
     def make(self, subscription: Subscription, plan: ChannelPlan) -> None:
         """Make the channel."""

@@ -159,6 +159,15 @@ class Step:
     earlier: dict[str, Any]
     facts: dict[str, Any]
 
+    @property
+    def refused(self) -> dict[str, Any] | None:
+        """What the other side refused of this step's answer: "control", "sentence", and the "answer" that it refused.
+
+        The same answer again is refused in the same words, without asking; another one is another question.
+        """
+        found: dict[str, Any] | None = self.facts.get("refused")
+        return found
+
     def edited(self, posted: Any) -> tuple[Any, str] | None:
         """Return the posted fields as a button other than Next changes them, and the id to go on at; else None."""
         return None
@@ -198,6 +207,13 @@ class StepForm(Step, FieldsForm):
 
     def prepare(self) -> None:
         """Set choices, initial values and extra fields from the earlier answers and the facts."""
+
+    def full_clean(self) -> None:
+        """Clean the fields, and refuse an answer that the other side has refused."""
+        super().full_clean()
+        refused = self.refused
+        if refused and self.is_bound and not self._errors and self.answers() == refused["answer"]:
+            self.add_error(refused["control"] if refused["control"] in self.fields else None, refused["sentence"])
 
     @classmethod
     def fits(cls, answer: Any) -> bool:
@@ -326,6 +342,21 @@ class StepFormSet(Step, Rows):
         self._errors: list[Any] = [form._errors for form in self.forms]
         self._non_form_errors = ErrorList()
         return self
+
+    def full_clean(self) -> None:
+        """Clean the rows, and refuse an answer that the other side has refused."""
+        super().full_clean()
+        refused = self.refused
+        if not refused or not self.is_bound or any(self._errors) or self._non_form_errors:
+            return
+        if self.answers() != refused["answer"]:
+            return
+        row, _dash, name = refused["control"].partition("-")
+        if row.isdigit() and int(row) < len(self.forms) and name in self.forms[int(row)].fields:
+            self.forms[int(row)].add_error(name, refused["sentence"])
+            self._errors = [form.errors for form in self.forms]
+        else:
+            self._non_form_errors.append(refused["sentence"])
 
     @classmethod
     def fits(cls, answer: Any) -> bool:

@@ -67,6 +67,14 @@ class PackSteps:
         """Yield a sentence for each thing in this plan that can't be changed once it is made."""
         yield from ()
 
+    def place_of(self, field: str, answers: Answers) -> tuple[str, str]:
+        """Return the step and its control where what a JSON pointer into the parameters names was answered.
+
+        The control is a field's name, of a row "2-name" (from 0), or "" for the step as a whole. A pointer that names
+        nothing that was answered leads to the first step.
+        """
+        return self.steps[0].name if self.steps else "", ""
+
     def step_of(self, refused: Refused, answers: Answers) -> str:
         """Return the step that has to be answered anew after this refusal, or "" where it is not about these."""
         return ""

