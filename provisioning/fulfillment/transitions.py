@@ -63,6 +63,7 @@ def job_of(request: ProvisioningRequest, instance: AbandonedInstance | None = No
         requested_by="" if instance else str(request.requester or ""),
         operation=instance.operation if instance else request.operation,
         external=instance.external if instance else request.external,
+        repeated=request.fence > 1,
     )
 
 
@@ -302,7 +303,8 @@ def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now:
         _ended(order, request, Failed("unreachable", outcome.sentence, may_exist, outcome.answer), now)
         return
     if outcome.abandon:
-        abandon(request, request.instance_id, reason="no usable answer", external=request.external)
+        external = outcome.external or request.external
+        abandon(request, request.instance_id, reason="no usable answer", external=external)
         request.instance_id, request.operation, request.external = uuid.uuid7(), "", {}
     request.next_try_at = now + pause_after(request.attempts, outcome.after)
     request.save()
@@ -372,7 +374,7 @@ def _until_next_poll(outcome: Running) -> timedelta:
 
 
 def _external(outcome: Outcome) -> Mapping[str, Any]:
-    return outcome.external if isinstance(outcome, Done | Running) else {}
+    return outcome.external if isinstance(outcome, Done | Running | Unreachable) else {}
 
 
 def _facts(request: ProvisioningRequest) -> dict[str, Any]:
