@@ -76,13 +76,19 @@ def guarded(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
 
 def handle_all(api: NinjaAPI) -> None:
     """Let everything that the API's functions raise be answered as a problem."""
-    api.add_exception_handler(Problem, lambda request, problem: answer(problem.code))
+    api.add_exception_handler(Problem, _problem)
     api.add_exception_handler(AuthenticationError, lambda request, problem: answer("not-authenticated"))
     api.add_exception_handler(ValidationError, _not_valid)
     api.add_exception_handler(HttpError, lambda request, problem: answer("not-json"))  # of ninja's parser
 
 
-def _not_valid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
+def _problem(request: HttpRequest, problem: Problem | type[Problem]) -> HttpResponse:
+    return answer(problem.code if isinstance(problem, Problem) else "server-error")
+
+
+def _not_valid(request: HttpRequest, problem: ValidationError | type[ValidationError]) -> HttpResponse:
+    if isinstance(problem, type):
+        return answer("server-error")
     errors = []
     for error in problem.errors[:20]:
         # ("body", name of the argument, tag of the union, …): what follows is the place in the body.

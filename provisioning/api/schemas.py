@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from subscriptions.models import ProvisioningRequest
 
+State = ProvisioningRequest.State
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -31,9 +32,7 @@ class Running(Strict):
 
     state: Literal["running"]
     description: Description = Field("", description="What people read of the progress.")
-    after: int | None = Field(
-        None, ge=1, le=30 * 24 * 3600, description="Seconds until the next report."
-    )
+    after: int | None = Field(None, ge=1, le=30 * 24 * 3600, description="Seconds until the next report.")
 
 
 class Succeeded(Strict):
@@ -83,7 +82,7 @@ class Request(Schema):
     service: str
     product: str
     licenses: int
-    state: Literal["waiting", "in_progress", "succeeded", "refused", "failed", "cancelled"]
+    state: State
     since: datetime
     description: str
     ids: dict[str, Any]
@@ -99,7 +98,7 @@ class Request(Schema):
             service=row.line.service,
             product=row.line.product,
             licenses=row.line.licenses,
-            state=row.state,
+            state=State(row.state),
             since=row.state_since,
             description=row.description,
             ids=row.external,

@@ -22,6 +22,7 @@ from pytest_django import Settings
 
 from provisioning.api.errors import PROBLEMS
 from provisioning.fulfillment import loop, transitions
+from provisioning.fulfillment.drivers import driver_of
 from provisioning.history import verification
 from provisioning.history.event_sentences import DESK, sentences_for
 from provisioning.integration import webhooks
@@ -191,7 +192,7 @@ def test_report_that_overtakes_the_note_counts(sink: Sink, key: str) -> None:
     confirm()
     row = loop.claim()
     assert isinstance(row, ProvisioningRequest)
-    outcome = loop.driver_of("meetings").start(transitions.job_of(row))
+    outcome = driver_of("meetings").start(transitions.job_of(row))
     while webhooks.send_next():
         pass
     assert put(asked(sink)["report_to"], key, {"state": "succeeded"}).status_code == 200
