@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -64,6 +65,7 @@ def job_of(request: ProvisioningRequest, instance: AbandonedInstance | None = No
         requested_by="" if instance else str(request.requester or ""),
         operation=instance.operation if instance else request.operation,
         external=instance.external if instance else request.external,
+        repeated=request.fence > 1,
     )
 
 
@@ -117,29 +119,54 @@ def record(request: ProvisioningRequest, outcome: Outcome) -> bool:
                 abandon(now, request.instance_id, reason="late", external=_external(outcome) or request.external)
             return False
         now.lease_until = None
-        try:
-            with transaction.atomic():
-                _apply(order, now, outcome)
-        except NotAllowed as refused:  # set up outside, and no longer possible here
-            problem = f"It was set up outside, but can't be written down here: {refused.problem}."
-            _ended(order, now, Failed("conflict_here", problem, abandon=True, answer=outcome.answer), database_now())
+        _apply_or_fail(order, now, outcome)
         follow(order)
         return True
 
 
-def report(*, request: ProvisioningRequest, outcome: Outcome, by: User | None = None) -> bool:
-    """Apply what the vendor's system reports of a request; False where the request is over, and nothing is changed."""
+def report(*, request: ProvisioningRequest, outcome: Outcome, key: str) -> ProvisioningRequest | None:
+    """Apply what the vendor's system reports of a request, and return it as it is then.
+
+    A report that was applied before changes nothing. None where the request is over, and ended in another way.
+
+    :param key: the name of the API key, for the history.
+    """
     with transaction.atomic():
         order = _lock(request.order_id)
         now = ProvisioningRequest.objects.select_for_update(of=("self",)).select_related("line").get(pk=request.pk)
         now.order = order
         if not now.is_open or order.state != Order.State.SETTING_UP:
-            return False
+            return now if _is_as_reported(now, outcome) else None
         now.fence += 1
         now.lease_until = None
-        _apply(order, now, outcome, by=by)
+        if isinstance(outcome, Running):  # a word in time: the deadline is that of the next one
+            longest = outcome.longest or settings.PROVISIONING_CALLBACK_HOURS * 3600
+            now.deadline_at, outcome = database_now() + timedelta(seconds=longest), replace(outcome, longest=longest)
+        _apply_or_fail(order, now, outcome, key=key)
         follow(order)
-        return True
+        return now
+
+
+def _is_as_reported(now: ProvisioningRequest, outcome: Outcome) -> bool:
+    """Say whether a request ended as this report says."""
+    if isinstance(outcome, Done):
+        return now.state == State.SUCCEEDED and now.external == dict(outcome.external)
+    if isinstance(outcome, Refused):
+        ended = (State.REFUSED, outcome.field, outcome.sentence)
+        return (now.state, now.problem_field, now.problem) == ended
+    if isinstance(outcome, Failed):
+        return (now.state, now.problem_code, now.problem) == (State.FAILED, outcome.code, outcome.sentence)
+    return False
+
+
+def _apply_or_fail(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
+    try:
+        with transaction.atomic():
+            _apply(order, request, outcome, key=key)
+    except NotAllowed as refused:  # set up outside, and no longer possible here
+        problem = f"It was set up outside, but can't be written down here: {refused.problem}."
+        failed = Failed("conflict_here", problem, abandon=True, answer=outcome.answer)
+        _ended(order, request, failed, database_now(), key=key)
 
 
 def retry(*, request: ProvisioningRequest, by: User) -> None:
@@ -269,7 +296,7 @@ def pause_after(attempts: int, asked: int | None = None) -> timedelta:
     return pause if asked is None else max(pause, min(timedelta(seconds=asked), LONGEST_POLL))
 
 
-def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, by: User | None = None) -> None:
+def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
     now = database_now()
     request.answer = outcome.answer
     if not isinstance(outcome, Unreachable):
@@ -292,9 +319,9 @@ def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, by: Use
         )
         request.save()
     elif isinstance(outcome, Done):
-        _succeeded(order, request, outcome, by=by)
+        _succeeded(order, request, outcome, key=key)
     else:
-        _ended(order, request, outcome, now, by=by)
+        _ended(order, request, outcome, now, key=key)
 
 
 def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now: datetime) -> None:
@@ -307,15 +334,14 @@ def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now:
         _ended(order, request, Failed("unreachable", outcome.sentence, may_exist, outcome.answer), now)
         return
     if outcome.abandon:
-        abandon(request, request.instance_id, reason="no usable answer", external=request.external)
+        external = outcome.external or request.external
+        abandon(request, request.instance_id, reason="no usable answer", external=external)
         request.instance_id, request.operation, request.external = uuid.uuid7(), "", {}
     request.next_try_at = now + pause_after(request.attempts, outcome.after)
     request.save()
 
 
-def _ended(
-    order: Order, request: ProvisioningRequest, outcome: Refused | Failed, now: datetime, by: User | None = None
-) -> None:
+def _ended(order: Order, request: ProvisioningRequest, outcome: Refused | Failed, now: datetime, key: str = "") -> None:
     refused = isinstance(outcome, Refused)
     request.state = State.REFUSED if refused else State.FAILED
     request.state_since, request.next_try_at, request.deadline_at = now, None, None
@@ -325,8 +351,8 @@ def _ended(
     if outcome.abandon:
         abandon(request, request.instance_id, reason=outcome.code, external=request.external)
     kind = Event.Kind.PROVISIONING_REFUSED if refused else Event.Kind.PROVISIONING_FAILED
-    facts = _facts(request) | {"problem": outcome.sentence, "code": outcome.code}
-    history.record(order=order, kind=kind, by=by, facts=facts)
+    facts = _facts(request, key) | {"problem": outcome.sentence, "code": outcome.code}
+    history.record(order=order, kind=kind, facts=facts)
     documents.issue(order)
     if refused:
         for email in sorted(_told(order, [request])):
@@ -334,7 +360,12 @@ def _ended(
 
 
 def _succeeded(
-    order: Order, request: ProvisioningRequest, outcome: Done, by: User | None = None, reason: str = ""
+    order: Order,
+    request: ProvisioningRequest,
+    outcome: Done,
+    by: User | None = None,
+    reason: str = "",
+    key: str = "",
 ) -> None:
     """Start the subscription, and make the rows of what was set up."""
     request.state, request.state_since = State.SUCCEEDED, database_now()
@@ -344,7 +375,7 @@ def _succeeded(
     request.external = dict(outcome.external) or request.external
     request.save()
     subscriptions.start_subscription(order=order, request=request)
-    facts = _facts(request) | ({"reason": reason} if reason else {})
+    facts = _facts(request, key) | ({"reason": reason} if reason else {})
     history.record(order=order, kind=Event.Kind.PROVISIONED, by=by, facts=facts)
 
 
@@ -377,12 +408,14 @@ def _until_next_poll(outcome: Running) -> timedelta:
 
 
 def _external(outcome: Outcome) -> Mapping[str, Any]:
-    return outcome.external if isinstance(outcome, Done | Running) else {}
+    return outcome.external if isinstance(outcome, Done | Running | Unreachable) else {}
 
 
-def _facts(request: ProvisioningRequest) -> dict[str, Any]:
+def _facts(request: ProvisioningRequest, key: str = "") -> dict[str, Any]:
+    """What the history says of a request; ``key``: the API key that reported it."""
     line: OrderLine = request.line
-    return {"service": line.service, "product": line.product, "licenses": line.licenses, "id": str(request.public_id)}
+    facts = {"service": line.service, "product": line.product, "licenses": line.licenses, "id": str(request.public_id)}
+    return facts | ({"key": key} if key else {})
 
 
 def _told(order: Order, requests: Iterable[ProvisioningRequest]) -> set[str]:

@@ -285,6 +285,8 @@ def sentence(event: Event, reader: Reader) -> str:
     said = str(found.desk if reader.is_desk and found.desk else found.text) % words
     for named in event.facts.get("not_as_ordered", ()):
         said += " " + _("The order names “%(named)s”; an organization of another name was chosen.") % {"named": named}
+    if reader.is_desk and (key := event.facts.get("key")):
+        said += " " + _("Reported with the API key “%(key)s”.") % {"key": key}
     reason = event.facts.get("reason")
     if reason and (reader.is_desk or event.facts.get("requester") == reader.email):
         said += " " + _("The reason given: “%(reason)s”") % {"reason": reason}
