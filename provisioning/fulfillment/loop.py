@@ -122,7 +122,7 @@ def _services() -> list[str]:
     requests, deletions = _callable()
     waiting = requests.order_by().values_list("line__service").annotate(first=Min("next_try_at"))
     deleting = deletions.order_by().values_list("request__line__service").annotate(first=Min("next_try_at"))
-    return list(dict.fromkeys(service for service, _at in sorted(waiting.union(deleting), key=lambda row: row[1])))
+    return list(dict.fromkeys(service for service, _at in waiting.union(deleting).order_by("first")))
 
 
 def _locked_health(service: str) -> DriverHealth:
