@@ -116,13 +116,14 @@ class AbandonedInstance(Leased):
     is_deleting = models.BooleanField(default=False)  # the other side said that it is at it
     answer = models.TextField(blank=True)
     abandoned_at = models.DateTimeField(db_default=Now())
+    # The other side confirmed it. It is deleted once more later, should a call that was under way have made it again.
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(deleted_at=None) | models.Q(next_try_at=None),
-                name="abandoned_instance_deleted_is_over",
+                condition=models.Q(deleted_at__isnull=False) | models.Q(next_try_at__isnull=False),
+                name="abandoned_instance_is_tried_until_deleted",
             ),
         ]
         indexes = [

@@ -594,7 +594,7 @@ def test_late_success_of_an_abandoned_instance_changes_nothing(broker: Broker) -
 
 def test_claim_lasts_longer_than_its_calls() -> None:
     """Catalog, provisioning and last operation together: else another worker repeats what still runs."""
-    assert timedelta(seconds=WHOLE) < loop.LEASE
+    assert timedelta(seconds=WHOLE) < transitions.lease()
 
 
 def test_slow_broker_holds_nothing_up_beyond_the_limits(broker: Broker) -> None:
