@@ -113,6 +113,8 @@ class Access:
     role: Role
     # Whether an approver still is a full administrator, where that was looked up with the part.
     administers: bool | None = None
+    # Whether a line of an order that is being set up is to be answered, where that was looked up already.
+    to_answer: bool | None = None
 
     @property
     def standing(self) -> str:
@@ -158,7 +160,7 @@ class Access:
     @cached_property
     def has_lines_to_answer(self) -> bool:
         """Say whether a line of an order that is being set up was refused or taken back, and is to be answered."""
-        return bool(lines_to_ask_for(self.order))
+        return bool(lines_to_ask_for(self.order)) if self.to_answer is None else self.to_answer
 
     @property
     def reader(self) -> Reader:

@@ -35,7 +35,7 @@ class FinderWizard(OrderWizard):
     flow = "find"
     table = steps.FINDER
     capability = May.FIND
-    done_states = frozenset({Order.State.MAPPED.value, Order.State.SET_UP.value})
+    done_states = frozenset({Order.State.MAPPED.value, Order.State.SETTING_UP.value, Order.State.SET_UP.value})
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.FINDER]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -234,6 +234,7 @@ class SetUpWizard(OrderWizard):
                 )
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
-        if order.state == Order.State.SET_UP:
-            messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))
+        if order.state != Order.State.SET_UP:
+            return redirect("progress", number=self.order.number)
+        messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))
         return redirect("summary", number=self.order.number)

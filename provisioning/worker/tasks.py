@@ -129,8 +129,9 @@ def sweep_pdfs(timestamp: int) -> None:
 @app.periodic(cron="* * * * * */20")
 @app.task(name="provisioning.tasks.sweep", queueing_lock="sweep", pass_context=False)
 def sweep(timestamp: int) -> None:
-    """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
+    """Remind of dates and say what is late, send what waits, forget codes and sessions that are over."""
     actions.look_after_dates()
+    transitions.note_late()
     send_waiting()
     sign_in.forget_old_codes()
 

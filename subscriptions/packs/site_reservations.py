@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Collection, Iterable
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from subscriptions.models import Order, SiteName
+from subscriptions.models import Order, Site, SiteName
 from subscriptions.rules import sites
 from subscriptions.rules.sites import SiteNameProblem
 from subscriptions.rules.validation import Problem, Refused, SiteNameTaken
@@ -68,13 +68,16 @@ def reserve_site_names(*, order: Order, names: Collection[str], others: Collecti
 
 def free_site_names(*, order: Order) -> None:
     """Give back the names that are reserved for an order; those of its sites stay."""
-    SiteName.objects.filter(order=order).exclude(order__state=Order.State.SET_UP).delete()
+    made = Site.objects.filter(subscription__line__order=order).values("name")
+    SiteName.objects.filter(order=order).exclude(order__state=Order.State.SET_UP).exclude(name__in=made).delete()
 
 
 def _held() -> QuerySet[SiteName]:
     """The names that are sites, or reserved for an order that can still be set up."""
     waiting = Q(order__state=Order.State.MAPPED, order__closes_at__gt=timezone.now())
-    return SiteName.objects.filter(Q(order__state=Order.State.SET_UP) | waiting)
+    asked_for = Q(order__state__in=[Order.State.SETTING_UP, Order.State.SET_UP])
+    made = Exists(Site.objects.filter(name=OuterRef("name")))  # of a cancelled order too
+    return SiteName.objects.filter(asked_for | waiting | Q(made))
 
 
 def _problems(order: Order, names: Collection[str]) -> dict[str, SiteNameProblem]:
