@@ -120,7 +120,6 @@ def test_several_orders_are_cancelled_at_once_each_once(desk: Client) -> None:
     assert "This can’t be undone." in desk.get(address).text
     assert "2 orders are cancelled." in desk.post(address, follow=True).text
     assert [state_of(order) for order in orders] == [Order.State.CANCELLED] * 2
-    assert "0 " not in desk.post(address, follow=True).text.split("messagelist")[-1][:200]
 
 
 def test_order_that_is_being_set_up_can_be_cancelled_from_its_page_and_not_corrected(desk: Client) -> None:
