@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from provisioning import actions
 from provisioning.fulfillment import transitions
@@ -191,7 +191,7 @@ class ProvisioningAdmin(AdminOfProvisioning):
             except Refused as refused:
                 messages.error(request, f"{each.order.number}, {each.line}: {refusals.sentence(refused)}")
         if done:
-            messages.success(request, ngettext(*act.done, done) % {"count": done})
+            messages.success(request, str(act.done[done > 1]) % {"count": done})
         if len({each.order_id for each in found}) == 1:
             return redirect("admin:subscriptions_order_change", found[0].order_id)
         return redirect("admin:subscriptions_provisioningrequest_changelist")

@@ -211,7 +211,7 @@ def taken_over(request: HttpRequest, number: str) -> HttpResponse:
 def postponed(request: HttpRequest, number: str) -> HttpResponse:
     """*Set up later*: nothing is provisioned, everything is kept."""
     access = access_to(request.user, number)
-    if not access.may(May.SET_UP):
+    if access.order.state != Order.State.MAPPED or not access.may(May.SET_UP):
         return redirect("order", number=number)
     return show(request, "pages/postponed.html", access, url=reverse("set_up", args=[number]))
 
