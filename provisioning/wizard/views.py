@@ -159,6 +159,14 @@ class SetUpWizard(OrderWizard):
         refused = self.facts.refused(kept)
         return {step: answer for step, answer in kept.items() if step not in refused}
 
+    def expected(self) -> dict[str, Any]:
+        """The answers with those that were refused: the steps that rest on them are shown as to come."""
+        kept, expected = super().kept, {"order": self.answers["order"]}
+        for step in self.table:
+            if step.name in kept and step.applies(expected):
+                expected[step.name] = kept[step.name]
+        return expected
+
     def order_facts(self) -> dict[str, Any]:
         """The services that are to be set up now: all, or those that were refused or taken back."""
         return {"services": [line.service for line in self.facts.lines], "administrator": False}

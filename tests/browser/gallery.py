@@ -612,6 +612,8 @@ def _being_set_up() -> Scene:
     wizard.open()
     yield Sight("refused-step-error", _at(wizard), CUSTOMER, dark=True)
     wizard.fill("meetings", site_name="contoso-europe")
+    wizard.fill("additional")
+    wizard.fill("licenses", split="1")
     wizard.fill("licenses")
     yield Sight("refused-review", _at(wizard), CUSTOMER)
     wizard.fill("review")
