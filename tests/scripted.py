@@ -24,6 +24,7 @@ from tests.factories import signed_in
 PATH = "tests.scripted.Scripted"
 
 SCRIPT: defaultdict[str, deque[Outcome]] = defaultdict(deque)
+WOULD_REFUSE: dict[str, Refused] = {}
 CALLS: list[tuple[str, Job]] = []
 
 
@@ -36,8 +37,8 @@ class Scripted:
         self.service = service
 
     def check(self, job: Job) -> Refused | None:
-        """Nothing is known beforehand."""
-        return None
+        """Refuse what the test says."""
+        return WOULD_REFUSE.get(self.service)
 
     def start(self, job: Job) -> Outcome:
         """Answer with what the script says next."""
@@ -68,6 +69,7 @@ def outside(settings: Settings) -> Iterator[None]:
     yield
     SCRIPT.clear()
     CALLS.clear()
+    WOULD_REFUSE.clear()
 
 
 def script(service: str, *outcomes: Outcome) -> None:
