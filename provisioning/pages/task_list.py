@@ -71,14 +71,14 @@ def entries(user: User) -> list[Entry]:
     begun = {order: _Begun(find, set_up) for order, find, set_up in _answered(orders)}
     requests = AccessRequest.objects.filter(order__in=orders, requester=user)
     asked = {each.order_id: each for each in requests.order_by("pk")}
-    requests = service_states.current_of(orders)
+    running = service_states.current_of(orders)
     prefetch_related_objects([access.order for access in found], "lines")
     made = [
         _entry(
             access,
             begun.get(access.order.pk, _Begun()),
             asked.get(access.order.pk),
-            service_states.of_lines(access, requests[access.order.pk]) if access.order.pk in requests else [],
+            service_states.of_lines(access, running[access.order.pk]) if access.order.pk in running else [],
         )
         for access in found
     ]
