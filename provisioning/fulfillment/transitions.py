@@ -191,7 +191,8 @@ def _late() -> QuerySet[ProvisioningRequest]:
     late &= ~Q(line__service__in=list(own))
     for service, minutes in own.items():
         late |= Q(line__service=service, requested_at__lte=now - timedelta(minutes=minutes))
-    waiting = ProvisioningRequest.objects.filter(state__in=[State.WAITING, State.IN_PROGRESS, State.FAILED])
+    # Open or failed, in words that the partial indexes have.
+    waiting = ProvisioningRequest.objects.filter(Q(next_try_at__isnull=False) | Q(state=State.FAILED))
     return waiting.filter(late, order__state=Order.State.SETTING_UP, superseded_at=None, told_late_at=None)
 
 

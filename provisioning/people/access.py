@@ -144,7 +144,8 @@ class Access:
         if self.role is Role.CONTACT and what is May.SET_UP:
             return not delegated and not self.right_is_over  # the customer has it; taking over comes first
         if what is May.TAKE_OVER:
-            return delegated and not self.right_is_over
+            waits = self.order.state == State.MAPPED or self.has_lines_to_answer
+            return delegated and not self.right_is_over and waits
         if what is May.HAND_BACK:
             return not delegated and not self.right_is_over and self.former_delegate is not None
         if what is May.DISCUSS:
