@@ -41,7 +41,7 @@ from provisioning.actions.planning import (
     plan_set_up,
 )
 from provisioning.actions.resending import note_bounce, send_again
-from provisioning.actions.setting_up import check_set_up, postpone, reserve, set_up, stop_set_up, take_over
+from provisioning.actions.setting_up import postpone, reserve, set_up, stop_set_up, take_over
 
 __all__ = [
     "AskedTooOften",
@@ -67,7 +67,6 @@ __all__ = [
     "ask_for_set_up",
     "begin_desk_case",
     "cancel_order",
-    "check_set_up",
     "close_question",
     "confirm_desk_case",
     "correct_order",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -13,15 +12,10 @@ from provisioning import emails, history
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.actions.planning import plan_set_up
 from provisioning.fulfillment import transitions
-from provisioning.fulfillment.drivers import driver_of
-from provisioning.fulfillment.outcomes import Refused as RefusedOutside
 from provisioning.models import Event, Part, User
 from provisioning.people.access import May, access_to
 from subscriptions import actions as subscriptions
-from subscriptions import packs
-from subscriptions.models import Order, OrderLine, ProvisioningRequest
-
-log = logging.getLogger(__name__)
+from subscriptions.models import Order
 
 
 @transaction.atomic
@@ -59,29 +53,6 @@ def take_over(*, order: Order, by: User) -> Order:
         order.delegated_to = ""
         order.save(update_fields=["delegated_to"])
     return order
-
-
-def check_set_up(
-    *, order: Order, by: User, plans: Mapping[str, Any], lines: Iterable[OrderLine]
-) -> dict[str, RefusedOutside]:
-    """Return by service what the systems outside say that they would refuse of these plans; nothing is asked for.
-
-    They are called here, so never in a transaction. One that can't say refuses nothing.
-    """
-    found = {}
-    for line in lines:
-        if not (plan := plans.get(line.service)):
-            continue
-        parameters = packs.of(line.service).parameters(plan)
-        request = ProvisioningRequest(order=order, line=line, parameters=parameters, requester=by.pk)
-        try:
-            refused = driver_of(line.service).check(transitions.job_of(request))
-        except Exception:  # a driver's own fault: confirming tells the order desk
-            log.exception("The driver of %s can't check order %s.", line.service, order)
-            continue
-        if refused is not None:
-            found[line.service] = refused
-    return found
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from orgs.models import Member, Organization
 from orgs.names import normalize
-from provisioning.actions import check_set_up, drafts, plan_set_up
+from provisioning.actions import drafts, plan_set_up
 from provisioning.models import AccessRequest
 from provisioning.people.access import Access, Role
 from provisioning.wizard import review_rows
@@ -94,22 +94,7 @@ class SetUpLookups:
             if plan
             else (),
             "lost": bool(plan and before and plan.has_lost(before)),
-            "refusals": self._refusals(plans, answers, access, url) if plan else [],
         }
-
-    def _refusals(
-        self, plans: Answers, answers: Answers, access: Access, url: Callable[[str], str]
-    ) -> list[dict[str, str]]:
-        """Return what the systems outside would refuse: service, sentence, and the address of the step to change."""
-        refused = check_set_up(order=self.order, by=access.user, plans=plans, lines=self.lines)
-        return [
-            {
-                "service": packs.label_of(service),
-                "sentence": each.sentence,
-                "url": url(installed()[service].place_of(each.field, answers)[0]),
-            }
-            for service, each in refused.items()
-        ]
 
     @cached_property
     def lines(self) -> list[OrderLine]:

@@ -68,16 +68,18 @@ def reserve_site_names(*, order: Order, names: Collection[str], others: Collecti
 
 def free_site_names(*, order: Order) -> None:
     """Give back the names that are reserved for an order; those of its sites stay."""
-    made = Site.objects.filter(subscription__line__order=order).values("name")
-    SiteName.objects.filter(order=order).exclude(order__state=Order.State.SET_UP).exclude(name__in=made).delete()
+    SiteName.objects.filter(~_IS_A_SITE, order=order).exclude(order__state=Order.State.SET_UP).delete()
+
+
+# Also of an order that was cancelled after the site had been set up.
+_IS_A_SITE = Exists(Site.objects.filter(name=OuterRef("name")))
 
 
 def _held() -> QuerySet[SiteName]:
-    """The names that are sites, or reserved for an order that can still be set up."""
+    """The names that are sites, or reserved for an order that is being set up or still can be."""
     waiting = Q(order__state=Order.State.MAPPED, order__closes_at__gt=timezone.now())
-    asked_for = Q(order__state__in=[Order.State.SETTING_UP, Order.State.SET_UP])
-    made = Exists(Site.objects.filter(name=OuterRef("name")))  # of a cancelled order too
-    return SiteName.objects.filter(asked_for | waiting | Q(made))
+    begun = Q(order__state__in=[Order.State.SETTING_UP, Order.State.SET_UP])
+    return SiteName.objects.filter(begun | waiting | _IS_A_SITE)
 
 
 def _problems(order: Order, names: Collection[str]) -> dict[str, SiteNameProblem]:

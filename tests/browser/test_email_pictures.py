@@ -22,8 +22,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from provisioning import actions, emails
 from provisioning.emails.order_emails import EVENTS
-from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Refused
+from provisioning.fulfillment.outcomes import Refused, Running
 from provisioning.models import Mail, Part, SignInCode
 from provisioning.people import links
 from subscriptions.models import Order
@@ -63,10 +62,10 @@ def _an_order_set_up() -> Order:
 def _an_order_being_set_up(*, refused: bool) -> Order:
     with override_settings(PROVISIONING={"meetings": scripted.PATH}):
         order = _an_order_set_up()
-    assert order.state == Order.State.SETTING_UP
-    if refused:
+        assert order.state == Order.State.SETTING_UP
         said = Refused("/sites/0/name", "The name contoso is taken. Choose another one.")
-        transitions.report(request=transitions.current(order).get(), outcome=said)
+        scripted.script("meetings", said if refused else Running())
+        scripted.work()
     return order
 
 

@@ -21,8 +21,7 @@ from pytest_django import Settings
 
 from orgs.actions import add_member
 from provisioning import actions
-from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Refused
+from provisioning.fulfillment.outcomes import Refused, Running
 from provisioning.models import AccessRequest, User
 from provisioning.people import links
 from provisioning.urls import urlpatterns
@@ -262,8 +261,8 @@ def scene(settings: Settings) -> Scene:
         delegate_to=DANA,
     )
     actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
-    [request] = transitions.current(refused)
-    transitions.report(request=request, outcome=Refused("/sites/0/name", "The name is taken."))
+    scripted.script("meetings", Running(), Refused("/sites/0/name", "The name is taken."))
+    scripted.work()
     orders = {
         "running": running, "refused": refused, "watching": refused,
         "contact": handed, "former": handed, "replaced": corrected, "held": held, "approver": held,

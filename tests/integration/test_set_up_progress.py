@@ -28,7 +28,7 @@ from tests.driver import Wizard
 from tests.factories import a_delegated_order, a_mapped_order, signed_in
 from tests.integration.test_query_counts import asked
 from tests.mailbox import deliver
-from tests.scripted import CALLS, WOULD_REFUSE, an_operator, confirmed, outside, script, work  # noqa: F401 - a fixture
+from tests.scripted import CALLS, an_operator, confirmed, outside, script, work  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("outside")]
 
@@ -165,24 +165,7 @@ def test_my_orders_shows_the_same_as_the_page_of_progress() -> None:
     assert "HTTP 507" not in signed_in(KIM).get("/orders/").text
 
 
-# A refusal is known before, or opens its step
-
-
-def test_what_the_other_side_would_refuse_stands_on_the_review_with_the_way_to_its_step() -> None:
-    WOULD_REFUSE["meetings"] = Refused("/sites/0/name", TAKEN)
-    order = a_mapped_order(meetings=100)
-    wizard = Wizard(signed_in(KIM), order, "set_up")
-    wizard.open()
-    wizard.fill("subscription", choice="now")
-    page = wizard.fill("meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no")
-    assert wizard.at == "review"
-    assert "The system that sets Meetings up would not accept this" in page
-    assert TAKEN in page
-    assert f'<a href="{reverse("set_up", args=[order.number, "meetings"])}">Change the answer</a>' in page
-    assert not ProvisioningRequest.objects.exists()
-    WOULD_REFUSE.clear()
-    assert TAKEN not in wizard.open("review")
-
+# A refusal opens its step
 
 # What was refused, the step that opens, the id of the control at which the sentence stands ("": it is about all of it).
 REFUSALS = [

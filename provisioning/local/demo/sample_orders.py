@@ -301,7 +301,7 @@ ORDERS: Final = (
         people=(Person("R04rh0vg05", "leo.abe@littoralpower.com"), Person("R029h2vx94", "vera.brown@ntbg.org")),
         then=_mapped(customer="R029h2vx94", partner="R04rh0vg05"),
     ),
-    # Set up by a system outside, which behaves as the name of the site says.
+    # Set up by a system outside: slow, failing twice, refusing a name, and down.
     SampleOrder(
         number="TOUR-601",
         sold_to="National Tropical Botanical Garden",

@@ -195,14 +195,14 @@ CHAPTERS: Final = (
     Chapter(
         _("What happens after the confirmation"),
         _(
-            "The services are set up by a system outside, which is a small program of the demo. What you name the "
-            "site decides how it behaves. Answer the questions, confirm, and watch the page of progress."
+            "The services are set up by a system outside, which is a small program of the demo. Answer the questions, "
+            "confirm, and watch the page of progress."
         ),
         (
             Scenario(
                 "TOUR-601",
                 _("It takes a while"),
-                _("Name the site ntbg-slow."),
+                _("The garden bought Meetings. The system outside is slow with this order."),
                 (
                     _("The page says “Being set up”, since when, and what the system outside says of it."),
                     _("You need not stay: My orders shows the same, and an email says when it is done."),
@@ -212,7 +212,7 @@ CHAPTERS: Final = (
             Scenario(
                 "TOUR-602",
                 _("It fails twice"),
-                _("Name the site crystal-fails-twice."),
+                _("The museum bought Meetings. The system outside fails twice with this order."),
                 (
                     _("The system outside fails two times. What it had begun is deleted there, and it is asked again."),
                     _("You do nothing, and lose nothing. The order desk sees each try."),
@@ -221,7 +221,7 @@ CHAPTERS: Final = (
             Scenario(
                 "TOUR-603",
                 _("The name is refused"),
-                _("Name the site mola-refused. You bought Calling too."),
+                _("You bought Meetings and Calling. The system outside has given your site’s name to somebody else."),
                 (
                     _("Meetings has a problem: the page says it in the words of the system outside. Calling goes on."),
                     _("“Change the answers” opens the step, with the sentence at the field and all answers kept."),
@@ -231,7 +231,7 @@ CHAPTERS: Final = (
             Scenario(
                 "TOUR-604",
                 _("The system outside is down"),
-                _("Name the site nypl-down."),
+                _("The library bought Meetings. The system outside does not answer for this order."),
                 (
                     _("The page says that the system can’t be reached and is tried again: nothing is lost."),
                     _("After ten minutes the order desk has it in a queue: retry, mark as done, or cancel."),
