@@ -263,6 +263,8 @@ def request_again(request: ProvisioningRequest) -> ProvisioningRequest:
             parameters=request.parameters,
             requested_by=request.requested_by,
             requester=request.requester,
+            requested_at=request.requested_at,  # people wait since then, and are told once that it takes longer
+            told_late_at=request.told_late_at,
             next_try_at=now,
         )
 

@@ -140,12 +140,12 @@ def _running(service: str) -> int:
     return requests.count() + deletions.count()
 
 
-def _lease[R: (ProvisioningRequest, AbandonedInstance)](due: QuerySet[R]) -> R | None:
-    """Lease the first of these rows that nobody has locked, and return it as it is then."""
+def _lease(due: QuerySet[Any]) -> Any:
+    """Lease the first of these rows that nobody has locked, and return it as it is then; None where there is none."""
     found = due.select_for_update(skip_locked=True, of=("self",), no_key=True).values_list("pk", flat=True).first()
     if found is None:
         return None
-    rows: Any = due.model._default_manager.filter(pk=found)
+    rows = due.model._default_manager.filter(pk=found)
     rows.update(fence=F("fence") + 1, lease_until=Now() + transitions.lease())
     if due.model is ProvisioningRequest:  # from here on something may exist outside
         rows.update(started_at=Coalesce("started_at", Now()))

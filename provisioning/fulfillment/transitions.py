@@ -15,6 +15,7 @@ from typing import Any, Final
 import uuid_utils.compat as uuid
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import get_language
 
 from orgs.text.normalize import email_key
@@ -174,6 +175,38 @@ def mark_done(*, request: ProvisioningRequest, by: User, reason: str) -> None:
         now.marked_done_reason = reason
         _succeeded(order, now, Done(), by=by, reason=reason)
         follow(order)
+
+
+def note_late() -> int:
+    """Tell people, once for a line, that its set-up takes longer than promised; return of how many orders."""
+    found = 0
+    for pk in set(_late().values_list("order_id", flat=True)):
+        with transaction.atomic():
+            order = _lock(pk)
+            late = list(_late().filter(order=order).select_for_update(of=("self",)).select_related("line"))
+            if not late:
+                continue  # another worker was faster, or it is set up by now
+            ProvisioningRequest.objects.filter(pk__in=[each.pk for each in late]).update(told_late_at=database_now())
+            for request in late:
+                history.record(order=order, kind=Event.Kind.LATE, facts=_facts(request))
+            services = ",".join(request.line.service for request in late)
+            for email in sorted({email_key(order.contact_email), email_key(order.delegated_to)} - {""}):
+                emails.queue(order=order, event="set_up_late", to=email, services=services)
+            found += 1
+    return found
+
+
+def _late() -> QuerySet[ProvisioningRequest]:
+    """The requests of which people were promised more by now: open, or waiting for the order desk."""
+    now = database_now()
+    own = settings.PROVISIONING_PROMISED_MINUTES_BY_SERVICE
+    late = Q(requested_at__lte=now - timedelta(minutes=settings.PROVISIONING_PROMISED_MINUTES))
+    late &= ~Q(line__service__in=list(own))
+    for service, minutes in own.items():
+        late |= Q(line__service=service, requested_at__lte=now - timedelta(minutes=minutes))
+    # Open or failed, in words that the partial indexes have.
+    waiting = ProvisioningRequest.objects.filter(Q(next_try_at__isnull=False) | Q(state=State.FAILED))
+    return waiting.filter(late, order__state=Order.State.SETTING_UP, superseded_at=None, told_late_at=None)
 
 
 def take_back(*, order: Order, by: User) -> Order:
@@ -376,8 +409,9 @@ def _ended(order: Order, request: ProvisioningRequest, outcome: Refused | Failed
     history.record(order=order, kind=kind, facts=facts)
     documents.issue(order)
     if refused:
-        for email in sorted(_told(order, [request])):
-            emails.queue(order=order, event="set_up_refused", to=email, service=request.line.service)
+        # Whoever sets the services up; others see it on their pages.
+        to = email_key(order.delegated_to or order.contact_email)
+        emails.queue(order=order, event="set_up_refused", to=to, service=request.line.service)
 
 
 def _succeeded(
@@ -484,6 +518,7 @@ __all__ = [
     "job_of",
     "lease",
     "mark_done",
+    "note_late",
     "record",
     "record_deletion",
     "report",

@@ -219,9 +219,10 @@ def sweep_pdfs(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.sweep", pass_context=False)
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
-    """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
+    """Remind of dates and say what is late, send what waits, forget codes and sessions that are over."""
     documents.get_ready()
     actions.look_after_dates()
+    transitions.note_late()
     send_waiting()
     sign_in.forget_old_codes()
 

@@ -72,6 +72,8 @@ class ProvisioningRequest(Leased):
     superseded_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("provisioning request")
+        verbose_name_plural = _("provisioning requests")
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
@@ -103,6 +105,12 @@ class ProvisioningRequest(Leased):
     def is_open(self) -> bool:
         """Say whether the other side still has to do something."""
         return self.state in {self.State.WAITING, self.State.IN_PROGRESS}
+
+
+def was_begun(order: Order) -> bool:
+    """Say whether anything of an order was set up, or may have been begun outside."""
+    begun = models.Q(started_at__isnull=False) | models.Q(line__subscription__isnull=False)
+    return order.provisioning_requests.filter(begun).exists()
 
 
 class AbandonedInstance(Leased):
