@@ -117,6 +117,7 @@ def record(request: ProvisioningRequest, outcome: Outcome) -> bool:
                 abandon(now, request.instance_id, reason="late", external=_external(outcome) or request.external)
             return False
         now.lease_until = None
+        before = now.state
         try:
             with transaction.atomic():
                 _apply(order, now, outcome)
@@ -124,6 +125,8 @@ def record(request: ProvisioningRequest, outcome: Outcome) -> bool:
             problem = f"It was set up outside, but can't be written down here: {refused.problem}."
             _ended(order, now, Failed("conflict_here", problem, abandon=True, answer=outcome.answer), database_now())
         follow(order)
+        if now.state != before and order.state == Order.State.SETTING_UP:
+            documents.issue(order)  # so that downloading it writes nothing
         return True
 
 
@@ -148,6 +151,7 @@ def retry(*, request: ProvisioningRequest, by: User) -> None:
         order, now = _locked_current(request, {State.FAILED})
         again = subscriptions.request_again(now)
         history.record(order=order, kind=Event.Kind.RETRIED, by=by, facts=_facts(again))
+        documents.issue(order)
         wake()
 
 
@@ -162,6 +166,7 @@ def mark_done(*, request: ProvisioningRequest, by: User, reason: str) -> None:
         now.marked_done_reason = reason
         _succeeded(order, now, Done(), by=by, reason=reason)
         follow(order)
+        documents.issue(order)
 
 
 def note_late() -> int:
@@ -213,6 +218,7 @@ def take_back(*, order: Order, by: User) -> Order:
             history.record(order=order, kind=Event.Kind.SET_UP_TAKEN_BACK, by=by, facts=_facts(request))
         if not current(order).exclude(state=State.CANCELLED).exists():
             subscriptions.back_to_mapped(order)
+        documents.issue(order)
         wake()
         return order
 
