@@ -160,6 +160,7 @@ def retry(*, request: ProvisioningRequest, by: User) -> None:
         order, now = _locked_current(request, {State.FAILED})
         again = subscriptions.request_again(now)
         history.record(order=order, kind=Event.Kind.RETRIED, by=by, facts=_facts(again))
+        documents.issue(order)
         wake()
 
 
@@ -175,6 +176,7 @@ def mark_done(*, request: ProvisioningRequest, by: User, reason: str) -> None:
         now.marked_done_reason = reason
         _succeeded(order, now, Done(), by=by, reason=reason)
         follow(order)
+        documents.issue(order)
 
 
 def note_late() -> int:
@@ -226,6 +228,7 @@ def take_back(*, order: Order, by: User) -> Order:
             history.record(order=order, kind=Event.Kind.SET_UP_TAKEN_BACK, by=by, facts=_facts(request))
         if not current(order).exclude(state=State.CANCELLED).exists():
             subscriptions.back_to_mapped(order)
+        documents.issue(order)
         wake()
         return order
 
@@ -348,6 +351,8 @@ def _take(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str
         failed = Failed("conflict_here", problem, abandon=True, answer=outcome.answer)
         _ended(order, request, failed, database_now(), key=key)
     follow(order)
+    if request.state != before[0] and order.state == Order.State.SETTING_UP:
+        documents.issue(order)  # so that downloading it writes nothing
 
 
 def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
