@@ -26,7 +26,7 @@ from werkzeug.serving import make_server
 USER, PASSWORD = "platform", "secret"
 
 
-class Backend(ServiceBroker):  # type: ignore[misc]
+class Backend(ServiceBroker):  # type: ignore[misc]  # it has no types
     """``there`` are the instances with what they were asked for; ``made`` counts how often each was made.
 
     ``faults`` by order: "sync" is done at once; "slow" needs many polls; "fails", "refuses_name", "fails_twice".
