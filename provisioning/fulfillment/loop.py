@@ -64,7 +64,7 @@ def claim() -> Row | None:
             allowed = 1 if health.failures >= FAILURES else settings.PROVISIONING_CALLS_AT_ONCE  # one: the probe
             if _running(service) >= allowed:
                 continue
-            row = _lease(due_deletions().filter(request__line__service=service)) or _lease(
+            row: Row | None = _lease(due_deletions().filter(request__line__service=service)) or _lease(
                 due_requests().filter(line__service=service)
             )
         if row is not None:
