@@ -47,7 +47,7 @@ class Organization(models.Model):
     active_user_count = models.PositiveIntegerField(default=0)
     active_subscription_count = models.PositiveIntegerField(default=0)
     last_activity_at = models.DateTimeField(null=True, blank=True)
-    # What other systems reported of its use, and when; None: nothing. See orgs.use for how it counts with our own.
+    # Usage figures that other systems reported, and when; None: not reported. See orgs.usage_statistics.
     reported_user_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
     reported_active_user_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
     reported_subscription_count = models.PositiveIntegerField(null=True, blank=True, editable=False)

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from orgs import importing
-from orgs.merging import Report
+from orgs.importing import Report
 from orgs.text.table_files import FileRefused
 
 _REPORTED = 50
