@@ -117,8 +117,8 @@ def questions_taken_out(
 ) -> list[Question]:
     """Return questions for organizations that were left out: those in ``asked``, and ``number`` others.
 
-    Those in ``asked`` are also asked from free mail. The others ask by one of the organization's names, half of them in another script as far as there are such names,
-    from free mail and from its own domain in turn.
+    Those in ``asked`` are also asked from free mail. The others ask by one of the organization's names, half of them in
+    another script as far as there are such names, from free mail and from its own domain in turn.
     """
     found: list[Question] = []
     for each in asked:

@@ -9,13 +9,13 @@ from typing import Final
 
 from orgs.finder import candidate_generation, feature_inputs, features
 from orgs.finder.cards import is_shared
-from orgs.finder.comparison import Asked, Known
+from orgs.finder.comparison import PreparedOrganization, PreparedQuery
 from orgs.finder.evaluation import benchmark
 from orgs.text import normalize
 
 FOLDS: Final = 5
 
-Described = list[tuple[Known, dict[str, float]]]
+Described = list[tuple[PreparedOrganization, dict[str, float]]]
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Example:
     right: int  # primary key of the right organization, 0 if it is not in the directory
     fold: int
     sibling: bool
-    asked: Asked
+    asked: PreparedQuery
     found: Described
     free: Described  # the same question from a free-mail address
 
@@ -45,13 +45,13 @@ def look_up(
     :param also_free: compute the features for a free-mail address too.
     """
     domain = normalize.email_domain(question.email)
-    looked_up = candidate_generation.make_question(
+    looked_up = candidate_generation.make_query(
         normalize.email_key(question.email), "" if is_shared(domain) else domain, question.name
     )
-    found, slots = candidate_generation.generate_candidates(looked_up)
-    asked = feature_inputs.question_input(looked_up, slots)
+    found, query_words = candidate_generation.generate_candidates(looked_up)
+    asked = feature_inputs.query_input(looked_up, query_words)
     known = [feature_inputs.organization_input(each) for each in found.values()]
-    by_name = [each for each in known if each.by_words or any(arm == "name" for arm, _detail in found[each.pk].ties)]
+    by_name = [each for each in known if each.word_score or any(arm == "name" for arm, _detail in found[each.pk].ties)]
     right = directory.pks.get(question.expected, 0)
     free = dataclasses.replace(asked, domain="", registrable="", label="", country="")
     return Example(
@@ -60,6 +60,6 @@ def look_up(
         fold=int(hashlib.md5((question.expected or question.email + question.name).encode()).hexdigest(), 16) % FOLDS,  # noqa: S324
         sibling=sibling,
         asked=asked,
-        found=features.describe(asked, known),
-        free=features.describe(free, by_name) if also_free and right and asked.domain else [],
+        found=features.compute_features(asked, known),
+        free=features.compute_features(free, by_name) if also_free and right and asked.domain else [],
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 import django
 
 from orgs.finder import scoring
-from orgs.finder.comparison import Asked
+from orgs.finder.comparison import PreparedQuery
 from orgs.finder.evaluation import benchmark, logistic_regression
 from orgs.finder.evaluation.examples import FOLDS, Described, Example, look_up
 from orgs.finder.evaluation.logistic_regression import Case, Choice
@@ -147,7 +147,9 @@ def _fit(
     return ranker, logistic_regression.fit_gate(cases), logistic_regression.fit_gate(marked)
 
 
-def _first(asked: Asked, described: Described, ranker: Mapping[str, float], right: int, counts: float) -> list[Case]:
+def _first(
+    asked: PreparedQuery, described: Described, ranker: Mapping[str, float], right: int, counts: float
+) -> list[Case]:
     ranked = scoring.rank(described, ranker)
     if not ranked:
         return []
@@ -163,7 +165,9 @@ def _choice(described: Described, right: int, counts: float) -> Choice | None:
     return Choice([rows[place], *others], 0, counts)
 
 
-def _cases(asked: Asked, described: Described, ranker: Mapping[str, float], right: int, counts: float) -> list[Case]:
+def _cases(
+    asked: PreparedQuery, described: Described, ranker: Mapping[str, float], right: int, counts: float
+) -> list[Case]:
     ranked = scoring.rank(described, ranker)
     if not ranked or any(each.tied for each in ranked):
         return []

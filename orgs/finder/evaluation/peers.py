@@ -37,7 +37,7 @@ _ALONE_WORTH: Final = 20.0
 _SPLINK_LEAST: Final = 0.1  # match probability
 
 # (primary key, score) of organizations, best first.
-Found = Sequence[tuple[int, float]]
+RankedOrganizations = Sequence[tuple[int, float]]
 
 
 def older_rule_values(question: Question) -> list[str]:
@@ -50,7 +50,7 @@ def nearest_values(question: Question) -> list[str]:
     return [normalize.name_key(question.name)] * 2
 
 
-def domain_and_trigram(question: Question) -> Found:
+def domain_and_trigram(question: Question) -> RankedOrganizations:
     """Return the best five of all organizations at the email's registrable domain and the nearest names by trigrams."""
     domain, name = normalize.email_domain(question.email), normalize.name_key(question.name)
     tied = None if normalize.is_shared_domain(domain) else normalize.registrable_domain(domain)
@@ -90,15 +90,15 @@ def measure(directory: Directory, questions: Sequence[Question], say: Callable[[
         cursor.execute("SELECT id, name_key FROM orgs_organization ORDER BY id")
         keys: dict[int, str] = dict(cursor.fetchall())
 
-        def older_rule(question: Question) -> Found:
+        def older_rule(question: Question) -> RankedOrganizations:
             cursor.execute(OLDER_RULE, older_rule_values(question))
             return [(pk, 1.0) for (pk,) in cursor.fetchall()]
 
-        def trigram(question: Question) -> Found:
+        def trigram(question: Question) -> RankedOrganizations:
             cursor.execute(NEAREST, nearest_values(question))
             return [(pk, similarity) for pk, similarity in cursor.fetchall()]
 
-        def all_names(question: Question) -> Found:
+        def all_names(question: Question) -> RankedOrganizations:
             asked = normalize.name_key(question.name)
             found = process.extract(asked, keys, scorer=fuzz.token_sort_ratio, limit=5)
             return [(pk, score) for _key, score, pk in found]
@@ -124,7 +124,9 @@ def measure(directory: Directory, questions: Sequence[Question], say: Callable[[
     return result
 
 
-def _figures(directory: Directory, questions: Sequence[Question], find: Callable[[Question], Found]) -> dict[str, Any]:
+def _figures(
+    directory: Directory, questions: Sequence[Question], find: Callable[[Question], RankedOrganizations]
+) -> dict[str, Any]:
     found, times = [], []
     for question in questions:
         start = time.perf_counter()
@@ -134,7 +136,7 @@ def _figures(directory: Directory, questions: Sequence[Question], find: Callable
 
 
 def _of(
-    directory: Directory, questions: Sequence[Question], found: Sequence[Found], times: Sequence[float]
+    directory: Directory, questions: Sequence[Question], found: Sequence[RankedOrganizations], times: Sequence[float]
 ) -> dict[str, Any]:
     measured = figures(
         [
@@ -149,7 +151,7 @@ def _of(
     }
 
 
-def right_after_cut(directory: Directory, questions: Sequence[Question], found: Sequence[Found]) -> float:
+def right_after_cut(directory: Directory, questions: Sequence[Question], found: Sequence[RankedOrganizations]) -> float:
     """Return R@1 if only scores above the cut are shown, at which 5 % of unanswerable questions are false matches.
 
     The cut is chosen on the same questions that it is measured on, which favors the peer.

@@ -49,8 +49,8 @@ def predict(
     return Prediction(
         example,
         ranked,
-        scoring.shown(example.asked, ranked, gate),
-        scoring.is_right(example.asked, ranked, marks),
+        scoring.answer_probability(example.asked, ranked, gate),
+        scoring.first_probability(example.asked, ranked, marks),
     )
 
 
@@ -59,7 +59,7 @@ def predict_left_out(example: Example, ranker: Mapping[str, float], gate: Mappin
     ranked = scoring.rank(example.found, ranker)
     tied = any(each.tied for each in ranked)
     return LeftOutPrediction(
-        example.asked.is_native, not example.asked.domain, scoring.shown(example.asked, ranked, gate), tied
+        example.asked.is_native, not example.asked.domain, scoring.answer_probability(example.asked, ranked, gate), tied
     )
 
 
