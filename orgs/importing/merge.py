@@ -316,9 +316,7 @@ class Merge:
             f"{gone} of {of} {name} ({gone / of:.1%})" for name, (gone, of) in shares.items() if gone > most * of
         ]
         if too_much:
-            self.report.not_removed = (
-                f"The file doesn't have {', '.join(too_much)}; at most {most:.1%} may be taken away."
-            )
+            self.report.not_removed = f"The file doesn't have {', '.join(too_much)}; at most {most:.1%} may be removed."
             return
         for start in range(0, len(self._missing.organizations), slices.SLICE):
             some = sorted(self._missing.organizations)[start : start + slices.SLICE]
