@@ -1,8 +1,8 @@
 """Reads CSV files of spreadsheets and databases.
 
 The encoding and the separator are detected, and columns are matched by name in any spelling. Every row is either
-yielded or refused with its first line number and a sentence. If the whole file is unusable, ``FileRefused`` is raised with a
-sentence; no other exception is raised for the content of a file.
+yielded, or refused with its first line number and a sentence. If the whole file is unusable, ``FileRefused`` is raised
+with a sentence; no other exception is raised for the content of a file.
 """
 
 from __future__ import annotations
