@@ -231,8 +231,7 @@ def _without_role(card: Candidate) -> Candidate:
 def _masked(card: Candidate, use: UsageFigures, asked: CardQuery, now: datetime) -> Candidate:
     """Return the card with the name as typed, ranges instead of counts, and no domain except for the query's."""
     organization = card.organization
-    # Without the country: a viewer could find it by trying one after the other.
-    evidence = tuple(each for each in card.evidence if each.code is not Code.ANOTHER_COUNTRY)
+    evidence = tuple(each for each in card.evidence if each.code not in evidence_rules.NOT_ON_MASKED_CARDS)
     if card.only_former_domain:
         return _without_facts(card, asked)
     if card.strong_name_tie and asked.name:

@@ -82,6 +82,8 @@ SAME_NAMES: Final = frozenset(
 )
 NAME_TIES: Final = SAME_NAMES | {Code.ACRONYM, Code.READS_THE_SAME, Code.NEAR_NAME, Code.SAME_WORDS}
 EXACT: Final = frozenset({Code.ADMINISTRATOR, Code.MEMBER})
+# Evidence that a masked card never shows. A viewer could find the country by trying one after the other.
+NOT_ON_MASKED_CARDS: Final = frozenset({Code.ANOTHER_COUNTRY})
 
 
 @dataclass(frozen=True)
