@@ -26,7 +26,7 @@ from django.utils import timezone
 from orgs.actions import create_organization
 from orgs.models import Organization
 from provisioning import actions, emails
-from provisioning.emails import order_emails
+from provisioning.emails.events import EVENTS
 from provisioning.models import Mail
 from provisioning.people import links, sign_in
 from provisioning.worker import tasks
@@ -234,7 +234,7 @@ def test_the_same_link_is_in_a_mail_that_is_sent_again() -> None:
     assert len(ids) == 1
 
 
-@pytest.mark.parametrize("event", sorted(order_emails.EVENTS))
+@pytest.mark.parametrize("event", sorted(EVENTS))
 def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> None:
     order = place()
     link = order.links.get()
