@@ -23,7 +23,7 @@ from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import webhooks
-from provisioning.people import access, sign_in
+from provisioning.people import order_people, sign_in
 from provisioning.worker import mail_sending
 from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
@@ -131,7 +131,7 @@ def make_pdfs(pk: int) -> None:
             return
         mails = document.order.mails.filter(event=WITH_PDF, sent_at=None).values_list("to", flat=True)
         emailed = [(to, settings.LANGUAGE_CODE) for to in mails]
-        readers = access.readers_of_summary(document.order)
+        readers = order_people.readers_of_summary(document.order)
         for reader, language in [
             *emailed,
             *((reader, code) for code, _name in settings.LANGUAGES for reader in readers),
