@@ -1,3 +1,11 @@
-"""Registers the order desk with Django's admin site."""
+"""Registers the order desk's tables; Django's admin imports this module."""
 
-from provisioning.desk import orders as orders
+from orgs.admin import LikelyDuplicateAdmin, OrganizationAdmin
+from orgs.models import LikelyDuplicate, Organization
+from provisioning.desk import access_requests, deliveries, orders, provisioning
+from provisioning.desk.site import site
+
+__all__ = ["access_requests", "deliveries", "orders", "provisioning", "site"]
+
+site.register(Organization, OrganizationAdmin)
+site.register(LikelyDuplicate, LikelyDuplicateAdmin)

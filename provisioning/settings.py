@@ -210,8 +210,9 @@ MEETINGS_BASE_DOMAIN = env.str("MEETINGS_BASE_DOMAIN", default="meet.example.com
 LINK_DAYS = env.int("LINK_DAYS", default=30)
 # How long an organization's administrators can object before the order desk gives a right.
 DESK_WAIT_DAYS = env.int("DESK_WAIT_DAYS", default=7)
-# What the organization finder answers takes a multiple of so many milliseconds, so that the time tells nothing.
-EVEN_ANSWERS_MS = env.int("EVEN_ANSWERS_MS", default=50)
+# Finder pages answer after a multiple of this many milliseconds, so that the time reveals nothing. EVEN_ANSWERS_MS is
+# the older name of the variable.
+RESPONSE_PADDING_MS = env.int("RESPONSE_PADDING_MS", default=env.int("EVEN_ANSWERS_MS", default=50))
 # In how many days an order has to be set up; other days for a product or a service: "calling=7,Meetings Trial=14".
 SET_UP_DAYS = env.int("SET_UP_DAYS", default=30)
 SET_UP_DAYS_BY_PRODUCT = env.dict("SET_UP_DAYS_BY_PRODUCT", cast={"value": int}, default={})

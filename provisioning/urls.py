@@ -9,7 +9,7 @@ from django.views.i18n import set_language
 
 from provisioning import api
 from provisioning.brand import brand_css
-from provisioning.desk.orders import site as order_desk
+from provisioning.desk.site import site as order_desk
 from provisioning.pages import delegation, documents, history, links, orders, progress, rights
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.mail import EmailMessage
 
-from provisioning.worker import tasks
+from provisioning.worker import mail_sending
 
 _CODE = re.compile(r"^\s+([A-Z]{4}-[A-Z]{4})$", re.MULTILINE)
 
@@ -17,7 +17,7 @@ _CODE = re.compile(r"^\s+([A-Z]{4}-[A-Z]{4})$", re.MULTILINE)
 def deliver() -> list[EmailMessage]:
     """Send everything that waits to be sent, as a worker would; returns what arrived by that."""
     before = len(mail.outbox)
-    tasks.send_waiting(grace=timedelta(0))
+    mail_sending.send_waiting(grace=timedelta(0))
     return list(mail.outbox[before:])
 
 

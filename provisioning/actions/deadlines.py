@@ -19,7 +19,7 @@ from provisioning import emails, history
 from provisioning.actions.orders import lock
 from provisioning.models import Event, Part, Reminder, User
 from provisioning.people import links
-from provisioning.people.access import who_must_act
+from provisioning.people.order_people import who_must_act
 from subscriptions import actions as subscriptions
 from subscriptions.models import UNFINISHED, Order
 from subscriptions.rules.deadlines import REMINDERS

@@ -16,7 +16,8 @@ from provisioning.actions import drafts
 from provisioning.actions.orders import end_requests, lock, refuse_closed, too_late
 from provisioning.models import Event, Part, User
 from provisioning.people import links
-from provisioning.people.access import UNMAPPED, may_take_back
+from provisioning.people.access import UNMAPPED
+from provisioning.people.order_people import may_take_back
 from subscriptions.models import Order
 
 # In a day: each is an email to an address that the person chooses.

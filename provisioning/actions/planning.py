@@ -12,7 +12,7 @@ from orgs.models import Member, Organization
 from orgs.text.normalize import email_key
 from provisioning.actions.access_requests import OrganizationGone, administers, is_at_domain_of, is_full_administrator
 from provisioning.models import User
-from provisioning.people.access import provisioner_of
+from provisioning.people.order_people import provisioner_of
 from provisioning.rules.plan import (
     DELEGATE,
     Plan,

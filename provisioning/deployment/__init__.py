@@ -1,1 +1,4 @@
-"""What a server needs to run it: checks, readiness, gunicorn, nginx."""
+"""How the product runs on a server: readiness, checks, gunicorn, nginx.
+
+``manage.py``, ``wsgi.py``, the worker and the commands import ``readiness``; ``apps.py`` registers ``checks``.
+"""

@@ -1,8 +1,8 @@
-"""Requests for rights at the order desk: who asked for help, and the way of two operators where nobody answers."""
+"""Requests for rights at the order desk, and giving a right by two operators where no administrator can be reached."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.conf import settings
@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy
 
 from orgs import policies
 from provisioning import actions
-from provisioning.models import AccessRequest, User
+from provisioning.desk.site import operator, site
+from provisioning.models import AccessRequest
 from provisioning.rules import refusals
 from subscriptions.rules.validation import Refused
 
@@ -37,17 +38,17 @@ STATES: Final = {
 
 
 class HelpFilter(admin.SimpleListFilter):
-    """Requests that the order desk has to do something about, or has."""
+    """Requests in which the order desk helps."""
 
     title = gettext_lazy("the order desk’s help")
     parameter_name = "help"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """What an operator looks for."""
+        """Return the three choices."""
         return [("asked", _("Help was asked for")), ("begun", _("Begun")), ("given", _("Given by the order desk"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
-        """Those requests, or all."""
+        """Return those requests, or all."""
         running = Q(decision="", ended_at=None)
         wanted = {
             "asked": ~Q(decision="approved")
@@ -59,8 +60,8 @@ class HelpFilter(admin.SimpleListFilter):
         return queryset.filter(wanted)
 
 
-class Evidence(forms.Form):
-    """Why the order desk acts."""
+class EvidenceForm(forms.Form):
+    """Asks for the evidence by which another operator decides."""
 
     evidence = forms.CharField(
         label=gettext_lazy("Evidence"),
@@ -74,10 +75,11 @@ class Evidence(forms.Form):
     )
 
 
-class RequestAdmin(AdminOfRequest):
-    """Requests for rights, to be read; and the order desk's way where no administrator can be reached."""
+@admin.register(AccessRequest, site=site)
+class AccessRequestAdmin(AdminOfRequest):
+    """Requests for rights. Nothing is edited; the page of a request begins or confirms the order desk's way."""
 
-    list_display = ("order", "organization", "requester", "right", "asked_at", "became", "help")
+    list_display = ("order", "organization", "requester", "right", "asked_at", "outcome", "help")
     list_filter = (HelpFilter,)
     search_fields = ("order__number", "requester__email")
     list_select_related = ("order", "organization", "requester", "desk_case")
@@ -86,49 +88,49 @@ class RequestAdmin(AdminOfRequest):
     actions = None
 
     @admin.display(description=gettext_lazy("What became of it"))
-    def became(self, request: AccessRequest) -> str:
-        """What the request is now."""
-        return became(request)
+    def outcome(self, request: AccessRequest) -> str:
+        """Return the state of the request, in words."""
+        return outcome(request)
 
     @admin.display(description=gettext_lazy("The order desk’s help"))
     def help(self, request: AccessRequest) -> str:
-        """How far the desk's help has come."""
+        """Return the state of the order desk's help, in words."""
         return str(STATES[request.case.state.value]) if request.case else "–"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """People ask; the desk doesn't."""
+        """Allow it to nobody."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """They stay."""
+        """Allow it to nobody."""
         return False
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The history is on the order's own page."""
+        """Lead to the history on the order's page."""
         asked = get_object_or_404(AccessRequest, pk=object_id)
         return redirect("admin:subscriptions_order_change", asked.order_id)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """One request: GET shows it with what the desk can do, POST begins, or confirms what another operator began."""
+        """Show one request by GET; by POST begin to give the right, or confirm what another operator began."""
         pk = int(object_id) if object_id.isdecimal() and len(object_id) < 19 else 0
         asked = get_object_or_404(self.get_queryset(request).select_related(*self.list_select_related), pk=pk)
         may_change = self.has_change_permission(request, asked)
         if not may_change and not self.has_view_permission(request, asked):
             raise PermissionDenied
         begins = "begin" in request.POST
-        form = Evidence(request.POST if request.method == "POST" and begins else None)
+        form = EvidenceForm(request.POST if request.method == "POST" and begins else None)
         if request.method == "POST":
             if not may_change:
                 raise PermissionDenied
             if not begins or form.is_valid():
                 evidence = form.cleaned_data["evidence"] if begins else None
-                act(request, asked, evidence)
+                begin_or_confirm(request, asked, evidence)
                 return redirect("admin:provisioning_accessrequest_change", asked.pk)
-        by = cast(User, request.user)
+        by = operator(request)
         case = asked.case
         may_begin = policies.desk_may_look_into(state=asked.state.value) and (case is None or case.begun_at is None)
         context = {
@@ -137,7 +139,7 @@ class RequestAdmin(AdminOfRequest):
             "opts": self.opts,
             "asked": asked,
             "case": case,
-            "became": became(asked),
+            "became": outcome(asked),
             "help": STATES[case.state.value] if case else "",
             "form": form,
             "days": settings.DESK_WAIT_DAYS,
@@ -154,8 +156,8 @@ class RequestAdmin(AdminOfRequest):
         return TemplateResponse(request, "admin/provisioning/accessrequest/change_form.html", context)
 
 
-def became(request: AccessRequest) -> str:
-    """Return what a request is now, in words."""
+def outcome(request: AccessRequest) -> str:
+    """Return the state of a request, in words."""
     return {
         AccessRequest.State.OPEN: _("Waiting for an administrator"),
         AccessRequest.State.EXPIRED: _("Nobody has answered"),
@@ -167,9 +169,9 @@ def became(request: AccessRequest) -> str:
     }[request.state]
 
 
-def act(request: HttpRequest, asked: AccessRequest, evidence: str | None) -> None:
-    """Begin with this evidence, or with None confirm; say on the next page what happened."""
-    by = cast(User, request.user)
+def begin_or_confirm(request: HttpRequest, asked: AccessRequest, evidence: str | None) -> None:
+    """Begin with this evidence, or confirm where it is None; add a message about the outcome."""
+    by = operator(request)
     try:
         if evidence is not None:
             actions.begin_desk_case(request=asked, by=by, evidence=evidence)

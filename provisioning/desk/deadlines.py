@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from provisioning import actions
-from provisioning.models import User
+from provisioning.desk.site import operator
 from provisioning.rules import refusals
 from subscriptions.actions import end_of_day
 from subscriptions.models import UNFINISHED, Order
@@ -28,17 +28,17 @@ MOST_AT_ONCE: Final = 200
 
 
 class DateFilter(admin.SimpleListFilter):
-    """Orders that close soon, and those that have closed."""
+    """Unfinished orders that close soon or have closed."""
 
     title = gettext_lazy("set-up-by date")
     parameter_name = "date"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The two that need somebody's eye."""
+        """Return the two choices."""
         return [("soon", _("Closing soon")), ("closed", _("Closed"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        """Those orders, or all."""
+        """Return those orders, or all."""
         now, soon = timezone.now(), timezone.now() + timedelta(days=max(REMINDERS))
         waiting = queryset.filter(state__in=UNFINISHED)
         return {
@@ -47,8 +47,8 @@ class DateFilter(admin.SimpleListFilter):
         }.get(self.value() or "", queryset)
 
 
-class MoreTime(forms.Form):
-    """A later date for one order or many, and why."""
+class ExtendForm(forms.Form):
+    """Asks for a later set-up-by date, for one order or many, and the reason."""
 
     set_up_by = forms.DateField(
         label=gettext_lazy("Set up by"),
@@ -69,10 +69,10 @@ class MoreTime(forms.Form):
 
 
 def give_more_time(request: HttpRequest, *, site: admin.AdminSite, opts: Any) -> HttpResponse:
-    """GET asks for a date and a reason, POST extends: each order that can be, and says which can't."""
+    """Ask for a date and a reason by GET; by POST extend each order, and add a message about those that can't be."""
     chosen = [int(pk) for pk in request.GET.getlist("order")[:MOST_AT_ONCE] if re.fullmatch("[0-9]{1,18}", pk)]
     orders = Order.objects.filter(pk__in=chosen).order_by("number")
-    form = MoreTime(request.POST or None)
+    form = ExtendForm(request.POST or None)
     if request.method != "POST" or not form.is_valid() or not orders:
         context = {
             **site.each_context(request),
@@ -86,7 +86,7 @@ def give_more_time(request: HttpRequest, *, site: admin.AdminSite, opts: Any) ->
     for order in orders:
         try:
             actions.extend_order(
-                order=order, closes_at=closes_at, reason=form.cleaned_data["reason"], by=cast(User, request.user)
+                order=order, closes_at=closes_at, reason=form.cleaned_data["reason"], by=operator(request)
             )
             extended += 1
         except Refused as refused:

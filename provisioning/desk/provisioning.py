@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from provisioning import actions
+from provisioning.desk.site import site
 from provisioning.fulfillment import transitions
 from provisioning.models import User
 from provisioning.rules import refusals
@@ -327,3 +328,6 @@ def state_words(request: ProvisioningRequest) -> str:
     if request.is_open and request.unreachable_since:
         return _("Out of reach; tried again")
     return str(State(request.state).label)
+
+
+site.register(ProvisioningRequest, ProvisioningAdmin)

@@ -10,12 +10,13 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from provisioning.emails.message import Message, day, order_facts, until
+from provisioning.emails.message import Message, day, email, order_facts, until
 from provisioning.models import AccessRequest, Mail
 from provisioning.templatetags.display import absolute
 from subscriptions.models import Order
 
 
+@email
 def setup_reminder(mail: Mail, url: str) -> Message:
     """To whoever must act before the date, and to the contact who waits for somebody else.
 
@@ -53,6 +54,7 @@ def setup_reminder(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def order_closed(mail: Mail, url: str) -> Message:
     """To those who could have completed the order: its date has passed."""
     if mail.order.is_open:  # there is more time meanwhile
@@ -77,6 +79,7 @@ def order_closed(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def order_closed_unfinished(mail: Mail, url: str) -> Message:
     """To the order desk: an order closed before it was set up."""
     words = {**_words(mail), "contact": mail.order.contact_email}
@@ -95,6 +98,7 @@ def order_closed_unfinished(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def order_extended(mail: Mail, url: str) -> Message:
     """To whoever must act, and to the contact who waits: there is more time. ``facts``: also reopened ("yes" or "")."""
     words = _words(mail)

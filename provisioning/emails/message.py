@@ -1,7 +1,8 @@
-"""What every email of the product is made of: its shape, and the facts and sentences that several have."""
+"""The parts of an email: ``Message``, the decorator ``email``, and the rows and sentences that several emails have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from provisioning.models import Link
+from provisioning.models import Link, Mail
 from provisioning.templatetags.display import absolute
 from subscriptions import packs
 from subscriptions.models import Order
@@ -19,7 +20,7 @@ from subscriptions.presentation import Section
 
 @dataclass(frozen=True)
 class Message:
-    """What one email says. One template lays out all of them, so that the text part reads as well as the HTML part."""
+    """The content of one email. One pair of templates lays out all of them as text and as HTML."""
 
     subject: str
     title: str
@@ -32,6 +33,19 @@ class Message:
     sections: tuple[Section, ...] = ()  # of an order summary
     after: tuple[str, ...] = ()  # until when, and what happens if the reader does nothing
     attachments: tuple[tuple[str, bytes, str], ...] = field(default=())
+
+
+# The function that writes a row's email; the string is the address that the email's button leads to, or "".
+Writer = Callable[[Mail, str], Message]
+
+# Every email by its name, which is that of its function and of ``Mail.event``. Filled by ``email``.
+EVENTS: dict[str, Writer] = {}
+
+
+def email(write: Writer) -> Writer:
+    """Register the function of an email under its own name, so that ``queue`` and ``compose`` know it."""
+    EVENTS[write.__name__] = write
+    return write
 
 
 def day(moment: datetime) -> str:

@@ -8,10 +8,11 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from provisioning.emails.message import Message, day, until
+from provisioning.emails.message import Message, day, email, until
 from provisioning.models import AccessRequest, Mail
 
 
+@email
 def access_requested(mail: Mail, url: str) -> Message:
     """To a full administrator: somebody asks for rights. ``facts``: requester, organization, right, until (ISO)."""
     number = mail.order.number
@@ -58,6 +59,7 @@ def access_requested(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def access_approved(mail: Mail, url: str) -> Message:
     """To the person who asked: an administrator agreed. ``facts``: organization, right, ends, perhaps reason."""
     words = _words(mail)
@@ -86,6 +88,7 @@ def access_approved(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def access_declined(mail: Mail, url: str) -> Message:
     """To the person who asked: an administrator declined, and why. ``facts``: organization, right, reason."""
     words = _words(mail)
@@ -117,6 +120,7 @@ def access_declined(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def access_decided(mail: Mail, url: str) -> Message:
     """To the other administrators who were asked. ``facts``: requester, organization, right, decision, decided_by."""
     words = _words(mail)
@@ -148,6 +152,7 @@ def access_decided(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def right_taken_back(mail: Mail, url: str) -> Message:
     """To the person whose right was taken back, and why. ``facts``: organization, right, reason."""
     words = _words(mail)
@@ -181,6 +186,7 @@ def right_taken_back(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def desk_asked(mail: Mail, url: str) -> Message:
     """To the order desk: somebody asks for its help. ``facts``: requester, organization, right, request (its pk)."""
     words = _words(mail)
@@ -201,6 +207,7 @@ def desk_asked(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def desk_began(mail: Mail, url: str) -> Message:
     """To every full administrator: the order desk may give a right. ``facts``: requester, right, objections (ISO)."""
     words = _words(mail)
@@ -229,6 +236,7 @@ def desk_began(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def desk_gave(mail: Mail, url: str) -> Message:
     """To every full administrator: the order desk gave the right. ``facts``: requester, organization, right, ends."""
     words = _words(mail)
@@ -247,6 +255,7 @@ def desk_gave(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def desk_gave_to_you(mail: Mail, url: str) -> Message:
     """To the person who asked: the order desk gave the right. ``facts``: organization, right, ends."""
     words = _words(mail)

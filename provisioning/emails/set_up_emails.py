@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from provisioning.emails.message import Message, order_facts
+from provisioning.emails.message import Message, email, order_facts
 from provisioning.models import Mail
 from subscriptions import packs
 from subscriptions.models import ProvisioningRequest
@@ -18,6 +18,7 @@ from subscriptions.models import ProvisioningRequest
 State = ProvisioningRequest.State
 
 
+@email
 def set_up_refused(mail: Mail, url: str) -> Message:
     """To whoever sets up: the other side refused something that they answered. Its button leads to the step."""
     number, service = mail.order.number, mail.facts.get("service", "")
@@ -44,6 +45,7 @@ def set_up_refused(mail: Mail, url: str) -> Message:
     )
 
 
+@email
 def set_up_late(mail: Mail, url: str) -> Message:
     """To those who wait for the set-up: it takes longer than promised, and what happens next."""
     number = mail.order.number

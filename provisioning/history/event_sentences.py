@@ -1,6 +1,6 @@
-"""An order's history in words: one sentence for each kind of event, and who may read it.
+"""The sentences of an order's history: one for each kind of event, and who may read it.
 
-Whoever adds a kind adds its sentence to SENTENCES; what isn't said to be for people is for the order desk only.
+A new kind of event needs a sentence in SENTENCES. Without ``seen``, only the order desk reads it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Kind = Event.Kind
 
 
 class Seen(enum.IntEnum):
-    """Who reads of a kind of event, each also what comes after it; the order desk reads all of them."""
+    """Who reads a kind of event. Each group also reads the kinds of the groups after it; the order desk reads all."""
 
     BY_DESK = 0
     BY_CONTACTS = 1  # who had the order when it happened, or got it later
@@ -34,11 +34,11 @@ class Seen(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Sentence:
-    """What is said of a kind of event.
+    """The sentence of a kind of event.
 
-    The texts may name ``%(who)s`` (who did it) and every fact. Addresses are masked for people who neither have nor
-    typed them, moments become days, and a right is named; a reason is added for the order desk and for who asked.
-    ``desk`` says it to the order desk, where that may know more.
+    ``text`` and ``desk`` may contain ``%(who)s`` (who did it) and every fact. Addresses of other people are masked
+    unless the reader typed them; times become dates; rights become their labels. A reason is added for the order desk
+    and for the requester. ``desk`` is the sentence for the order desk, where it differs.
     """
 
     text: str | Promise
@@ -173,9 +173,9 @@ SENTENCES: dict[str, Sentence] = {
     ),
 }
 
-# Emails of which the contacts read that they went out, whoever they went to; of all others only who got them does.
-# Who is asked for rights, and whether anybody was, is nobody's to know.
-TOLD_TO_CONTACTS = frozenset(
+# Contacts read that these emails were sent, to whomever. Of other emails, only the recipient reads it: emails to
+# administrators would reveal who was asked for a right, and whether anybody was.
+EMAILS_SHOWN_TO_CONTACTS = frozenset(
     {
         "order_placed",
         "order_handed_over",
@@ -190,8 +190,8 @@ TOLD_TO_CONTACTS = frozenset(
     }
 )
 
-# And these, about who has the order, everybody who had it.
-TOLD_TO_ALL = frozenset({"order_handed_over", "order_taken_back"})
+# Everybody who had the order reads that these were sent: they are about who has it.
+EMAILS_SHOWN_TO_ALL_WHO_HAD_IT = frozenset({"order_handed_over", "order_taken_back"})
 
 FIELDS = {
     "sold_to": gettext_lazy("sold to"),
@@ -205,7 +205,7 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(T.*)?")
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads: the order desk (no address), a contact, or a delegate (``since`` then); ``until``: they had a part."""
+    """Who reads: the order desk (``email`` is ""), a contact, or a delegate (``since``); ``until``: end of the part."""
 
     email: str = ""
     since: datetime | None = None
@@ -214,7 +214,7 @@ class Reader:
 
     @property
     def is_desk(self) -> bool:
-        """Whether everything is told."""
+        """Say whether the reader is the order desk, which reads everything."""
         return not self.email
 
 
@@ -223,7 +223,7 @@ DESK = Reader()
 
 @dataclass(frozen=True)
 class Line:
-    """One event as it is told, with its place and hash."""
+    """The sentence of one event, with the event's position and hash."""
 
     position: int
     at: datetime
@@ -233,7 +233,10 @@ class Line:
 
 
 def sentences_for(events: Iterable[Event], reader: Reader) -> list[Line]:
-    """Return what this reader may read of these events (with ``by``), in their order and in the current language."""
+    """Return the sentences of the events that this reader may read, in the same order and the current language.
+
+    The events should be selected with ``by``.
+    """
     events = [event for event in events if may_read(event, reader)]
     reader = replace(reader, typed=frozenset(_typed(events, reader)))
     return [Line(event.position, event.at, event.kind, sentence(event, reader), event.hash) for event in events]
@@ -247,7 +250,7 @@ def _typed(events: Iterable[Event], reader: Reader) -> Iterator[str]:
 
 
 def may_read(event: Event, reader: Reader) -> bool:
-    """Say whether this reader may read of that event."""
+    """Say whether this reader may read this event."""
     if reader.is_desk:
         return True
     found = SENTENCES.get(event.kind)
@@ -255,26 +258,26 @@ def may_read(event: Event, reader: Reader) -> bool:
         return False
     seen, to = found.seen, event.facts.get("to")
     if event.kind == Kind.CORRECTED and "contact_email" in event.facts.get("changes", {}):
-        seen = Seen.BY_ALL_WHO_HAD_IT  # somebody else has it from then on
+        seen = Seen.BY_ALL_WHO_HAD_IT  # from then on somebody else has the order
     if event.who == reader.email:
         return True
-    if event.facts.get("mail") in TOLD_TO_ALL:
+    if event.facts.get("mail") in EMAILS_SHOWN_TO_ALL_WHO_HAD_IT:
         seen = Seen.BY_ALL_WHO_HAD_IT
     if reader.until and event.at > reader.until and seen is not Seen.BY_ALL_WHO_HAD_IT:
         return False
     if event.kind in {Kind.MAIL_SENT, Kind.MAIL_REFUSED, Kind.MAIL_BOUNCED} and to != reader.email:
-        return not reader.since and event.facts.get("mail") in TOLD_TO_CONTACTS
+        return not reader.since and event.facts.get("mail") in EMAILS_SHOWN_TO_CONTACTS
     if event.kind == Kind.LINK_SENT and "asked" in event.facts and to != reader.email:
-        return False  # asked for at a link, which may be an administrator's
+        return False  # somebody asked for it at a link, which may be an administrator's
     if reader.since:
         return event.at >= reader.since and seen in {Seen.BY_PEOPLE, Seen.BY_ALL_WHO_HAD_IT}
     return True
 
 
 def sentence(event: Event, reader: Reader) -> str:
-    """Say what happened, to this reader."""
+    """Return the sentence of an event for this reader."""
     found = SENTENCES.get(event.kind, Sentence(event.kind))
-    words = _Words({name: _word(name, value, event, reader) for name, value in event.facts.items()})
+    words = _Values({name: _word(name, value, event, reader) for name, value in event.facts.items()})
     words["who"] = _who(event, reader)
     if event.kind == Kind.CORRECTED:
         changes = event.facts.get("changes", {})
@@ -295,8 +298,8 @@ def sentence(event: Event, reader: Reader) -> str:
     return said
 
 
-class _Words(dict[str, str]):
-    """A fact that an older event doesn't have is a dash."""
+class _Values(dict[str, str]):
+    """The values of a sentence; a fact that an older event doesn't have is a dash."""
 
     def __missing__(self, key: str) -> str:
         return "–"
@@ -326,14 +329,14 @@ def _word(name: str, value: Any, event: Event, reader: Reader) -> str:
 
 
 def _address(email: str, event: Event, reader: Reader) -> str:
-    """An address as this reader may see it: whole to the order desk, to its owner, and to who typed it."""
+    """Return an address, masked unless the reader is the order desk, its owner, or the person who typed it."""
     if email == reader.email:
         return _("%(email)s (you)") % {"email": email}
     return email if reader.is_desk or event.who == reader.email or email in reader.typed else masked(email)
 
 
 def _value(field: str, value: Any) -> str:
-    """A corrected field of an order: its lines are lists of service, product, licenses and months."""
+    """Return the value of a corrected field. Lines are lists of service, product, licenses and months."""
     if field != "lines":
         return str(value) or "–"
     written = _("%(product)s × %(licenses)s (%(term)s months)")

@@ -1,6 +1,7 @@
-"""The history of an order: the one place that adds an event to it.
+"""Adds events to the history of an order. No other module does.
 
-The database chains the events and refuses to change them; ``story`` tells them in words; ``chain`` checks them.
+The database chains the events and refuses to change them. ``event_sentences`` turns them into sentences;
+``verification`` checks the chain.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from subscriptions.models import Order
 def record(
     *, order: Order, kind: Event.Kind, by: User | None = None, facts: Mapping[str, object] | None = None
 ) -> Event:
-    """Add an event to an order's history, in the caller's transaction; it locks the order's row until that ends.
+    """Add an event to an order's history, and its webhook, in the caller's transaction. Locks the order's row.
 
-    ``by`` is who did it, None for the order desk's scripts and for the clock; ``facts`` are what it was about, in
-    values that JSON holds (addresses of people, from what to what, a reason). A new kind needs its sentence in
-    ``story.SENTENCES``, which can name any of its facts.
+    ``by`` is the person who did it; None for commands and for what time causes. ``facts`` are JSON values: addresses,
+    old and new values, a reason. A new kind needs a sentence in ``event_sentences.SENTENCES``.
 
-    :raises TypeError: for a number that isn't whole: it has no one way to be written, so no hash to be found again.
+    :raises TypeError: for a fraction: it can be written in several ways, so its hash could not be computed again.
     """
     facts = dict(facts or {})
     _refuse_fractions(facts)
@@ -31,10 +31,10 @@ def record(
 
 
 def head(order: Order) -> str:
-    """Return how long the order's history is, and the hash of its last event: ``7:3fb2…``, or "" before the first.
+    """Return the number of events of the order's history and the hash of the last: ``7:3fb2…``; "" before the first.
 
-    Who has it, outside of this database, can later tell whether anything up to there was changed or cut off
-    (``verify_history NUMBER --expect HEAD``). Every email about the order carries it.
+    A copy outside of this database shows later whether an event up to there was changed or removed
+    (``verify_history NUMBER --expect HEAD``). Every email about the order has it in a header.
     """
     found = HistoryHead.objects.filter(order=order).first()
     return str(found) if found else ""

@@ -1,9 +1,9 @@
-"""Checks an order's history: computes every hash again, in Python, and says what is broken first.
+"""Checks an order's history: computes every hash again in Python, and finds the first broken event.
 
-What a chain proves: nobody changed, moved, took out or put in an event without computing all hashes after it anew.
-Its end is kept in a row of its own (HistoryHead), so an end that was cut off is seen too. What neither proves: that
-nobody who owns the database wrote the whole chain and its head anew. For that, compare with a head that left this
-database earlier: every email about an order has one in its header ``X-Order-History``, and every export too.
+The chain proves that no event was changed, moved, removed or inserted without computing all later hashes again. The row
+HistoryHead has the last hash, so a removed end is found too. Neither proves that the owner of the database didn't write
+the whole chain and its head again. To find that, compare with a copy of the head from outside of the database: each
+email about an order has one in its header ``X-Order-History``, and each export has one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from django.db import transaction
 from provisioning.models import Event, HistoryHead
 from subscriptions.models import Order
 
-FIRST = "0" * 64  # stands before the first event
+FIRST = "0" * 64  # the hash before the first event
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of checking one order: its number, its head (``7:3fb2…``), and the first problem, or ""."""
+    """The result of a check: the order's number, its head (``7:3fb2…``), and the first problem, or ""."""
 
     number: str
     head: str
@@ -32,7 +32,7 @@ class Checked:
 
 
 def text_of(*, number: str, event: Event) -> str:
-    """Return the text whose SHA-256 is the event's hash: one JSON object, as PostgreSQL writes a jsonb."""
+    """Return the text whose SHA-256 is the event's hash: a JSON object in PostgreSQL's format of a jsonb."""
     return _as_jsonb(
         {
             "order": number,
@@ -47,14 +47,14 @@ def text_of(*, number: str, event: Event) -> str:
 
 
 def hash_of(*, number: str, event: Event) -> str:
-    """Return what the event's hash has to be: 64 hexadecimal digits."""
+    """Return the expected hash of the event: 64 hexadecimal digits."""
     return hashlib.sha256(text_of(number=number, event=event).encode()).hexdigest()
 
 
 def check(order: Order, *, expect: str = "") -> Checked:
-    """Check one order's history, its row locked meanwhile.
+    """Check the history of one order, with the order's row locked.
 
-    ``expect`` is a head noted earlier, ``7:3fb2…`` or its hash alone; the history may have gone on since.
+    ``expect`` is a head from earlier, ``7:3fb2…`` or its hash alone. Events that were added since are no problem.
     """
     with transaction.atomic():
         Order.objects.select_for_update(no_key=True).get(pk=order.pk)
@@ -87,7 +87,7 @@ def _problems(number: str, events: Iterable[Event], head: HistoryHead | None) ->
 
 
 def _as_jsonb(value: object) -> str:
-    """Write a JSON value as PostgreSQL writes a jsonb: keys by length and then by bytes, ", " and ": " between them."""
+    """Return a JSON value in PostgreSQL's format of a jsonb: keys by length, then bytes; ", " and ": " between."""
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
         return "{" + ", ".join(f"{_as_jsonb(key)}: {_as_jsonb(value[key])}" for key in keys) + "}"

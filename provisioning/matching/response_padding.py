@@ -37,8 +37,8 @@ ASKING: Final = 20
 
 
 def wait(since: float, times: int = 1) -> None:
-    """Wait until the time since then (``time.monotonic``) is a multiple of so many ``settings.EVEN_ANSWERS_MS``."""
-    every = times * settings.EVEN_ANSWERS_MS / 1000
+    """Wait until the time since then (``time.monotonic``) is a multiple of so many ``settings.RESPONSE_PADDING_MS``."""
+    every = times * settings.RESPONSE_PADDING_MS / 1000
     if every:
         time.sleep(every - (time.monotonic() - since) % every)
 

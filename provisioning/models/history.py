@@ -11,15 +11,15 @@ from subscriptions.models import Order
 
 
 class Event(models.Model):
-    """One thing that happened to an order. Rows are only ever added (``history.record``); the database sees to it.
+    """One event of an order. Rows are only added (``history.record``), which the database enforces.
 
     A trigger gives each row its position in the order's history, the address of who did it, the hash of the row
     before and its own (migration ``a_history_that_is_chained``); another refuses to change, delete or empty them.
-    ``story`` says in words what happened, ``chain`` checks the hashes.
+    ``history.event_sentences`` has its sentences, ``history.verification`` checks the hashes.
     """
 
     class Kind(models.TextChoices):
-        """What can happen. A new one needs its sentence in ``story.SENTENCES``, and no migration."""
+        """The kinds of events. A new one needs a sentence in ``event_sentences.SENTENCES``, and no migration."""
 
         PLACED = "placed", _("Order placed")
         CORRECTED = "corrected", _("Order corrected")

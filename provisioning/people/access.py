@@ -1,11 +1,10 @@
-"""Who may do what with an order: the one place where roles are read; everything else asks here."""
+"""One person's access to one order. Everything that depends on a person's role asks here."""
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -15,15 +14,30 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest
-from django.utils import timezone
 
 from orgs.models import Member, Organization, full_administrators
 from provisioning.history.event_sentences import Reader
 from provisioning.models import AccessRequest, Part, User
 from provisioning.people import pending_replies
+from provisioning.people.order_people import may_take_back
 from provisioning.people.pending_replies import Waiting
+from provisioning.people.permissions import CLOSED, RULES, UNMAPPED, May, Role, State
 from subscriptions.actions import lines_to_ask_for
 from subscriptions.models import Order, OrderLine
+
+__all__ = [
+    "UNMAPPED",
+    "Access",
+    "May",
+    "Role",
+    "access_to",
+    "access_to_request",
+    "orders_of",
+    "organization_of",
+    "organizations_of",
+    "person",
+    "request_to_decide",
+]
 
 _WITH_REQUEST = (
     "order",
@@ -36,106 +50,36 @@ _WITH_REQUEST = (
 )
 
 
-class Role(enum.StrEnum):
-    """A person's part in an order, as of now."""
-
-    CONTACT = "contact"
-    FORMER_CONTACT = "former_contact"
-    DELEGATE = "delegate"
-    FORMER_DELEGATE = "former_delegate"
-    APPROVER = "approver"
-
-
-class May(enum.StrEnum):
-    """What somebody may do with an order."""
-
-    SEE = "see"  # that it exists, and who has it
-    FIND = "find"  # say who it is for, find and confirm the organizations
-    HAND_OVER = "hand_over"
-    TAKE_BACK = "take_back"
-    SET_UP = "set_up"
-    TAKE_OVER = "take_over"
-    READ_SUMMARY = "read_summary"
-    SEE_PROGRESS = "see_progress"  # how far each service is, while the order is being set up
-    STOP_SET_UP = "stop_set_up"  # take back what is asked for and not set up yet
-    DECIDE = "decide"  # on a request for rights in one's organization
-    SEE_HISTORY = "see_history"  # their part of it: access_to(…).reader
-    HAND_BACK = "hand_back"  # the set-up, to the customer it was taken over from
-    DISCUSS = "discuss"  # ask and answer about fields of the set-up
-    ASK_FOR_SET_UP = "ask_for_set_up"  # anew, for the right that the set-up rested on
-    ASK_FOR_FULL_RIGHT = "ask_for_full_right"  # once the order is set up
-
-
-State = Order.State
-UNMAPPED = frozenset({State.PLACED, State.HELD})
-
-# An order whose set-up-by date has passed, whatever its state: nobody can do anything before it is extended.
-CLOSED: Final = "closed"
-
-# What each role may do, by the order's state. A row that is missing allows nothing but what SEE gives; so for CLOSED.
-RULES: dict[tuple[Role, str], frozenset[May]] = {
-    (Role.CONTACT, State.PLACED): frozenset({May.FIND, May.HAND_OVER}),
-    (Role.CONTACT, State.HELD): frozenset({May.FIND, May.HAND_OVER}),
-    (Role.CONTACT, State.MAPPED): frozenset(
-        {May.SET_UP, May.TAKE_OVER, May.HAND_BACK, May.DISCUSS, May.ASK_FOR_SET_UP}
-    ),
-    (Role.CONTACT, State.SETTING_UP): frozenset(
-        {
-            May.READ_SUMMARY,
-            May.SEE_PROGRESS,
-            May.SET_UP,
-            May.STOP_SET_UP,
-            May.TAKE_OVER,
-            May.DISCUSS,
-            May.ASK_FOR_SET_UP,
-        }
-    ),
-    (Role.DELEGATE, State.SETTING_UP): frozenset(
-        {May.READ_SUMMARY, May.SEE_PROGRESS, May.SET_UP, May.STOP_SET_UP, May.DISCUSS}
-    ),
-    (Role.CONTACT, State.SET_UP): frozenset({May.READ_SUMMARY, May.ASK_FOR_FULL_RIGHT}),
-    (Role.DELEGATE, State.MAPPED): frozenset({May.SET_UP, May.DISCUSS}),
-    (Role.DELEGATE, State.SET_UP): frozenset({May.READ_SUMMARY}),
-    (Role.FORMER_CONTACT, State.PLACED): frozenset({May.TAKE_BACK}),
-    (Role.FORMER_CONTACT, State.HELD): frozenset({May.TAKE_BACK}),
-    (Role.APPROVER, State.HELD): frozenset({May.DECIDE}),
-    # Asked anew when a right was taken back, and for full rights afterwards: the order isn't held by these.
-    (Role.APPROVER, State.MAPPED): frozenset({May.DECIDE}),
-    (Role.APPROVER, State.SETTING_UP): frozenset({May.DECIDE}),
-    (Role.APPROVER, State.SET_UP): frozenset({May.DECIDE}),
-}
-
-
 @dataclass(frozen=True)
 class Access:
-    """One person's access to one order; an approver's is to one request of it, and to nothing else."""
+    """One person's access to one order. An approver has access to one request of the order, and to nothing else."""
 
     order: Order
     user: User
     part: Part
     role: Role
-    # Whether an approver still is a full administrator, where that was looked up with the part.
+    # Whether an approver still is a full administrator; None: not looked up with the part.
     administers: bool | None = None
     # Whether a line of an order that is being set up is to be answered, where that was looked up already.
     to_answer: bool | None = None
 
     @property
-    def standing(self) -> str:
-        """The order's state as ``RULES`` know it: the date alone says that it is closed, no job has to."""
+    def state(self) -> str:
+        """The order's state for ``RULES``: CLOSED as soon as the set-up-by date has passed."""
         return CLOSED if self.order.is_closed else self.order.state
 
     def would_may(self, what: May | str) -> bool:
-        """Say whether this person might do that if the order were not closed."""
+        """Say whether this person's role has this permission if the order's date is left out of account."""
         return what in RULES.get((self.role, self.order.state), frozenset())
 
     def may(self, what: May | str) -> bool:
-        """Say whether this person may do that, as the order is now."""
+        """Say whether this person has this permission, as the order is now. Raises ValueError for an unknown name."""
         what = May(what)
         if what is May.SEE:
             return True
         if what is May.SEE_HISTORY:
             return self.role is not Role.APPROVER
-        if what not in RULES.get((self.role, self.standing), frozenset()):
+        if what not in RULES.get((self.role, self.state), frozenset()):
             return False
         delegated = bool(self.order.delegated_to)
         if what is May.ASK_FOR_SET_UP:
@@ -168,13 +112,13 @@ class Access:
 
     @property
     def reader(self) -> Reader:
-        """As whom this person reads the order's history: a delegate from their start; nobody after their end."""
+        """The reader of the order's history: a delegate reads from their start, a former person until their end."""
         delegate = self.role in {Role.DELEGATE, Role.FORMER_DELEGATE}
         return Reader(self.user.email, since=self.part.since_at if delegate else None, until=self.part.ended_at)
 
     @cached_property
     def waits_for(self) -> Waiting | None:
-        """Return what this person waits for, and can have sent again: that somebody opens a link, or decides."""
+        """Return the answer that this person waits for (a link is opened, a request is decided), or None."""
         if self.role is Role.CONTACT and (self.order.state == State.HELD or self.may(May.ASK_FOR_SET_UP)):
             asked = AccessRequest.objects.filter(order=self.order, requester=self.user).select_related("requester")
             last = asked.order_by("-pk").first()
@@ -190,7 +134,7 @@ class Access:
 
     @property
     def sees_history(self) -> bool:
-        """Say for templates whether this person may read the order's history."""
+        """Say whether this person may read the order's history. For templates, which can't call ``may``."""
         return self.may(May.SEE_HISTORY)
 
     @cached_property
@@ -201,7 +145,7 @@ class Access:
 
     @cached_property
     def other_in_set_up(self) -> Part | None:
-        """The part of the other one while the customer sets up: the contact's for the delegate, and the reverse."""
+        """While the set-up is delegated: the delegate's part for the contact, the contact's for the delegate."""
         if not self.order.delegated_to or self.order.state not in {State.MAPPED, State.SETTING_UP}:
             return None
         role = {Role.CONTACT: Part.Role.DELEGATE, Role.DELEGATE: Part.Role.CONTACT}.get(self.role)
@@ -210,7 +154,7 @@ class Access:
 
     @property
     def right_is_over(self) -> bool:
-        """Say whether the right that a request gave, and that the part rests on, has ended or was taken back."""
+        """Say whether the right on which this part rests was given by a request and has ended or was taken back."""
         rests_on = self.part.rests_on
         return rests_on is not None and rests_on.state is not AccessRequest.State.APPROVED
 
@@ -231,7 +175,7 @@ class Access:
         return full.filter(email=self.user.email).exists()
 
     def require(self, what: May | str) -> None:
-        """Raise Http404 unless this person may do that: what one may not do looks like what isn't there."""
+        """Raise Http404 unless this person has this permission: no access and no order look the same."""
         if not self.may(what):
             raise Http404
 
@@ -245,7 +189,7 @@ def _role(part: Part) -> Role:
 
 
 def _strongest(parts: list[Part]) -> Part:
-    """Of several parts in one order an approver's counts last; then the current one, the contact's, the latest."""
+    """Return the part that counts: not an approver's, then a current one, then the contact's, then the latest."""
 
     def strength(part: Part) -> tuple[bool, bool, bool, int]:
         role = part.role
@@ -260,14 +204,14 @@ def access_to(
     """Return this person's access to the order with this number.
 
     ``lock`` locks the order's row until the transaction ends. ``steps`` reads in the same statement what each step of
-    the wizards needs besides: the order's lines, its draft, and its customer. Raises Http404, alike for an order
-    that doesn't exist and for one that this person has no part in.
+    the wizards needs besides: the order's lines, its draft, and its customer. Raises Http404 for an order that doesn't
+    exist and for one in which this person has no part.
     """
     if not isinstance(user, User):
         raise Http404
     parts = Part.objects.filter(user=user, order__number=number)
     if lock:
-        # Alone: what the same statement read of other rows could be older than the lock that it waited for.
+        # A statement of its own: one that waits for the lock reads other rows as they were before it waited.
         own = Order.objects.filter(number=number, pk__in=parts.values("order"))
         if own.select_for_update(no_key=True).values_list("pk").first() is None:
             raise Http404
@@ -299,9 +243,9 @@ def _set_lines(order: Order, rows: list[dict[str, object]]) -> None:
 
 
 def access_to_request(user: AbstractBaseUser | AnonymousUser, number: str, request: UUID) -> Access:
-    """Return this person's access to a request, by its public id, that they were asked to decide.
+    """Return this person's access to a request that they were asked to decide, by its public id.
 
-    Raises Http404, alike for a request that doesn't exist and for one that somebody else was asked.
+    Raises Http404 for a request that doesn't exist and for one that only others were asked to decide.
     """
     if not isinstance(user, User):
         raise Http404
@@ -315,9 +259,9 @@ def access_to_request(user: AbstractBaseUser | AnonymousUser, number: str, reque
 
 
 def _part_by_desk_case(user: User, number: str, request: UUID) -> Part | None:
-    """Return the part of an administrator in a request that the order desk looks into: all of them may object.
+    """Return a part for a full administrator in a request that the order desk handles: each of them may object.
 
-    It isn't a row; who was an administrator when the desk began has one.
+    It is not in the database: this person became an administrator after the order desk began.
     """
     found = AccessRequest.objects.filter(public_id=request, order__number=number, desk_case__begun_at__isnull=False)
     asked = found.select_related("order", "organization", "requester", "decided_by", "taken_back_by").first()
@@ -327,7 +271,7 @@ def _part_by_desk_case(user: User, number: str, request: UUID) -> Part | None:
 
 
 def request_to_decide(user: User, number: str) -> Access | None:
-    """Return the access to the newest request about this order that waits for this person's decision, if any does."""
+    """Return the access to the newest request of this order that this person can decide, or None."""
     asked = Part.objects.filter(user=user, order__number=number, access_request__isnull=False)
     for part in asked.select_related(*_WITH_REQUEST).order_by("-pk"):
         access = Access(order=part.order, user=user, part=part, role=_role(part))
@@ -337,9 +281,9 @@ def request_to_decide(user: User, number: str) -> Access | None:
 
 
 def orders_of(user: User) -> list[Access]:
-    """Return this person's access to every order they have or had a part in, the latest order first.
+    """Return this person's access to every order in which they have or had a part, the latest order first.
 
-    Each request that they were asked to decide is one of its own.
+    Each request that they were asked to decide is an access of its own.
     """
     parts: dict[tuple[int, int | None], list[Part]] = {}
     asked = OuterRef("access_request__organization")
@@ -361,35 +305,8 @@ def orders_of(user: User) -> list[Access]:
     ]
 
 
-def who_must_act(order: Order) -> tuple[list[Part], list[Part]]:
-    """Return the parts of those for whom an unfinished order waits, and of those who watch and could take over.
-
-    The customer's administrator acts where the set-up was delegated; whoever was asked decides while a request is
-    open, and the contact watches. The contact watches alike whether anybody could be asked: who that is isn't theirs to
-    know. Accounts that are closed count for nothing.
-    """
-    current = order.parts.filter(user__is_active=True).select_related("user", "order", "access_request")
-    contact = list(current.filter(role=Part.Role.CONTACT, ended_at=None))
-    if order.state == State.MAPPED and order.delegated_to:
-        return list(current.filter(role=Part.Role.DELEGATE, ended_at=None)), contact
-    if order.state in {State.HELD, State.MAPPED}:
-        asked = order.access_requests.filter(decision="", ended_at=None, expires_at__gt=timezone.now()).first()
-        if asked:
-            full = Member.objects.filter(full_administrators(), organization=asked.organization_id)
-            deciding = current.filter(access_request=asked, user__email__in=full.values("email"))
-            return list(deciding.order_by("pk")), contact
-    return contact, []
-
-
-def readers_of_summary(order: Order) -> list[str]:
-    """Return the addresses of those who may read the order's summary, once it is set up."""
-    roles = [role for role, state in RULES if May.READ_SUMMARY in RULES[role, state]]
-    current = order.parts.filter(ended_at=None, role__in=roles)
-    return sorted(set(current.values_list("user__email", flat=True)))
-
-
 def person(request: HttpRequest) -> User:
-    """Return who is signed in. Raises Http404 for nobody."""
+    """Return the signed-in user. Raises Http404 where nobody is signed in."""
     if not isinstance(request.user, User):
         raise Http404
     return request.user
@@ -404,25 +321,9 @@ def organizations_of(user: User) -> QuerySet[Organization]:
 def organization_of(user: User, public_id: UUID) -> Organization:
     """Return an organization that this person is a full administrator of.
 
-    Raises Http404, alike for one that doesn't exist and for one that they don't administer.
+    Raises Http404 for one that doesn't exist and for one that they don't administer.
     """
     organization = organizations_of(user).filter(public_id=public_id).first()
     if organization is None:
         raise Http404
     return organization
-
-
-def may_take_back(*, order: Order, user: User) -> bool:
-    """Say whether this person handed the order over, directly or through others, to whoever has it now."""
-    parts = {part.pk: part for part in Part.objects.filter(order=order, role=Part.Role.CONTACT)}
-    part = next((part for part in parts.values() if part.ended_at is None), None)
-    while part is not None and part.given_by_id:
-        part = parts[part.given_by_id]
-        if part.user_id == user.pk:
-            return True
-    return False
-
-
-def provisioner_of(order: Order, audience: str) -> Literal["partner", "customer"]:
-    """Say who provisions, as the administrators' rules name them: a partner where one bought it for a customer."""
-    return "partner" if order.customer_name or audience == Order.Audience.CUSTOMER else "customer"

@@ -30,7 +30,8 @@ from provisioning.actions import (
 )
 from provisioning.matching import finder_questions, signed_ids
 from provisioning.matching.finder_questions import Kind, Question
-from provisioning.people.access import Access, provisioner_of
+from provisioning.people.access import Access
+from provisioning.people.order_people import provisioner_of
 from provisioning.rules.order_mismatch import named_instead
 from provisioning.rules.plan import Plan, Right, Which
 from provisioning.wizard import review_rows

@@ -1,1 +1,5 @@
-"""Background work."""
+"""Background work in procrastinate.
+
+procrastinate imports ``tasks``, which settings name, and its command imports ``supervisor``. Nothing else imports this
+package: actions wake tasks through ``provisioning.emails``.
+"""

@@ -1,24 +1,19 @@
-"""Background work, by id and safe to repeat. The truth is the rows; a job is only a wake-up.
+"""Every background task, and its schedule. Tasks take ids and are safe to repeat.
 
-``send_mail`` and ``send_code`` are the first try of one row. What failed, and what a killed worker left, is found by
-``send_waiting`` three times a minute: the next try of a row follows from when it was made and how often it was tried,
-so no job has to survive for a mail to go out. Webhooks likewise: ``send_webhooks`` sends what is due, whoever wrote it.
+A job is a wake-up; the rows say what has been done. ``send_mail`` and ``send_code`` are the first try of one row;
+``sweep`` finds what failed and what a killed worker left. ``send_webhooks`` and ``provision`` work on every due row.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
-import smtplib
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.db import DatabaseError, models, transaction
-from django.db.models import Q
+from django.db import transaction
 from django.utils import timezone
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
@@ -26,90 +21,63 @@ from procrastinate.manager import JobManager
 
 from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
-from provisioning import actions, emails, history
+from provisioning import actions, emails
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import webhooks
-from provisioning.models import Event, Mail, SignInCode
-from provisioning.people import access, links, sign_in
+from provisioning.people import order_people, sign_in
+from provisioning.worker import mail_sending
+from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
 from subscriptions.models import Document
 from subscriptions.summary import documents
 
-log = logging.getLogger(__name__)
-
-MAX_TRIES = Mail.MAX_TRIES
-# A row that nobody has tried after this long has lost its wake-up.
-GRACE = timedelta(seconds=20)
-# The email that carries the order summary, and how long it waits for its PDF to be made before it is made with it.
-WITH_PDF = "set_up_confirmation"
-PDF_PATIENCE = 6 * GRACE
-# Of a process's threads, so many may wait for the vendor's systems: the others are there for emails and codes.
+# At most so many threads of a process call the vendor's systems at a time: the others send emails and codes.
 _senders = threading.BoundedSemaphore(2)
 _provisioners = threading.BoundedSemaphore(4)
 # Of those, one waits for what comes due in the next seconds.
 _waiting = threading.Lock()
 _SOON = timedelta(seconds=2)
-# Of a process's threads, one at a time is between handing an email over and noting that it went out.
-_sending = threading.Lock()
-# After so many seconds a job ends and another goes on, so that it isn't taken for a stalled one.
+# Seconds after which a job ends and wakes the next one, so that it doesn't count as stalled.
 _TURN = 60
-# The sweeper wakes as many workers as there are orders with something due, but not more than this.
+# A sweep wakes one worker for each order with something due, at most so many.
 _MOST_SENDERS = 8
 
 
 def _one_at_a_time[**P](sweep: Callable[P, None]) -> Callable[P, None]:
-    """Leave a sweep out while this process is still at an earlier one, so that slow ones don't take all its threads.
+    """Skip a sweep while this process still runs an earlier one, so that slow sweeps don't take all its threads.
 
-    procrastinate's queueing lock would do that, but each sweep left out is a duplicate-key error in PostgreSQL's log.
+    procrastinate's queueing lock would log a duplicate-key error in PostgreSQL for each skipped sweep.
     """
-    at_it = threading.Lock()
+    running = threading.Lock()
 
     @functools.wraps(sweep)
     def task(*args: P.args, **kwargs: P.kwargs) -> None:
-        if at_it.acquire(blocking=False):
+        if running.acquire(blocking=False):
             try:
                 sweep(*args, **kwargs)
             finally:
-                at_it.release()
+                running.release()
 
     return task
 
 
 @app.task(name="provisioning.tasks.send_mail")
 def send_mail(pk: int) -> None:
-    """Send one email, unless it has been sent, somebody else is at it, or its PDF is being made."""
-    if not _waits_for_pdf(pk, PDF_PATIENCE):
-        _send_mail(pk)
-
-
-def _send_mail(pk: int) -> None:
-    _try_one(Mail.objects.select_related("order__partner", "order__customer", "link"), pk, _compose_mail)
-
-
-def _waits_for_pdf(pk: int, patience: timedelta) -> bool:
-    """Say whether an email needs a PDF that ``make_pdfs`` is about to make, and then wakes it; others go out first.
-
-    After ``patience`` the PDF is made where the email is sent.
-    """
-    young = Mail.objects.filter(pk=pk, event=WITH_PDF, sent_at=None, created_at__gt=timezone.now() - patience)
-    mail = young.select_related("order").first()
-    if mail is None:
-        return False
-    return documents.copy_for(mail.order, reader=mail.to, language=settings.LANGUAGE_CODE).kept() is None
+    """Send one email, unless it was sent, another process is sending it, or its PDF is being made."""
+    mail_sending.send_mail(pk)
 
 
 @app.task(name="provisioning.tasks.send_code", priority=10)
 def send_code(pk: int) -> None:
-    """Send one sign-in code, unless it has been sent, used or has expired."""
-    now = timezone.now()
-    _try_one(SignInCode.objects.filter(used_at=None, expires_at__gt=now, user__isnull=False), pk, _compose_code)
+    """Send one sign-in code, unless it was sent, used or has expired."""
+    mail_sending.send_code(pk)
 
 
 @app.task(name="provisioning.tasks.send_webhooks")
 def send_webhooks() -> None:
-    """Send the webhooks that are due, one after the other, until none is left or another process has the rest."""
+    """Send the webhooks that are due, one after the other, until none is left that no other process is sending."""
     if not _senders.acquire(blocking=False):
-        return  # the two that are at it go on until nothing is due
+        return  # the two that are running continue until nothing is due
     try:
         until = time.monotonic() + _TURN
         while webhooks.send_next():
@@ -124,7 +92,7 @@ def send_webhooks() -> None:
 @app.task(name="provisioning.tasks.sweep_webhooks", pass_context=False)
 @_one_at_a_time
 def sweep_webhooks(timestamp: int) -> None:
-    """Wake workers for the webhooks that are due: tries after a pause, and what a killed worker left."""
+    """Wake workers for the webhooks that are due: later tries, and what a killed worker left."""
     if settings.WEBHOOK_URL and not webhooks.is_off():
         for _order in webhooks.due()[:_MOST_SENDERS]:
             webhooks.wake()
@@ -172,7 +140,7 @@ def sweep_provisioning(timestamp: int) -> None:
 
 @app.task(name="provisioning.tasks.make_pdf", priority=-1)
 def make_pdf(pk: int, reader: str, language: str) -> None:
-    """Make and keep the PDF of a document for who asks for it first, in their language, and send what waits for it."""
+    """Make and keep the PDF of a document for its first reader, in their language, and wake its emails."""
     document = Document.objects.select_related("order").filter(pk=pk, made_at=None).first()
     if document is not None:
         documents.copy_for(document.order, reader=reader, language=language).keep()
@@ -181,7 +149,7 @@ def make_pdf(pk: int, reader: str, language: str) -> None:
 
 @app.task(name="provisioning.tasks.make_pdfs", priority=-2)
 def make_pdfs(pk: int) -> None:
-    """Make and keep the PDFs of a document, for those who may read it, in every language; unless that was done."""
+    """Make and keep the PDFs of a document for everybody who may read it, in every language, unless that was done."""
     with transaction.atomic():
         rows = Document.objects.select_for_update(skip_locked=True, no_key=True, of=("self",)).select_related("order")
         document = rows.filter(pk=pk, made_at=None).first()
@@ -189,7 +157,7 @@ def make_pdfs(pk: int) -> None:
             return
         mails = document.order.mails.filter(event=WITH_PDF, sent_at=None).values_list("to", flat=True)
         emailed = [(to, settings.LANGUAGE_CODE) for to in mails]
-        readers = access.readers_of_summary(document.order)
+        readers = order_people.readers_of_summary(document.order)
         for reader, language in [
             *emailed,
             *((reader, code) for code, _name in settings.LANGUAGES for reader in readers),
@@ -209,7 +177,7 @@ def _wake_mails(document: Document) -> None:
 @app.task(name="provisioning.tasks.sweep_pdfs", pass_context=False)
 @_one_at_a_time
 def sweep_pdfs(timestamp: int) -> None:
-    """Make the PDFs that a killed worker left, and drop old ones."""
+    """Make the PDFs that a killed worker left, and delete old ones."""
     for document in documents.to_be_made():
         emails.wake_for_pdfs("make_pdfs", document)
     documents.drop_old()
@@ -223,7 +191,7 @@ def sweep(timestamp: int) -> None:
     documents.get_ready()
     actions.look_after_dates()
     transitions.note_late()
-    send_waiting()
+    mail_sending.send_waiting()
     sign_in.forget_old_codes()
 
 
@@ -231,7 +199,7 @@ def sweep(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.recount_use", pass_context=False)
 @_one_at_a_time
 def recount_use(timestamp: int) -> None:
-    """Note what changes by time alone: users who are not active any more, subscriptions that ended; count words."""
+    """Recount what changes by time alone: active users, subscriptions that ended, frequencies of words."""
     note_ended_subscriptions()
     recount_all()
     search_index.recount()
@@ -241,14 +209,14 @@ def recount_use(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.look_for_duplicates", pass_context=False)
 @_one_at_a_time
 def look_for_duplicates(timestamp: int) -> None:
-    """Tell the order desk which organizations are likely the same one."""
+    """Find organizations that are likely duplicates, for the order desk."""
     renew_duplicates()
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name="provisioning.tasks.retry_stalled_jobs", pass_context=True)
 async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:
-    """Give the jobs of killed workers to a living one (procrastinate leaves them in ``doing`` for good)."""
+    """Queue the jobs of killed workers again; procrastinate leaves them in the status ``doing``."""
     await retry_stalled(context.app.job_manager)
 
 
@@ -256,95 +224,3 @@ async def retry_stalled(manager: JobManager) -> None:
     """Queue the jobs of dead workers again."""
     for job in await manager.get_stalled_jobs():
         await manager.retry_job(job)
-
-
-def send_waiting(*, grace: timedelta = GRACE) -> int:
-    """Try everything that is due and older than ``grace``; returns how many emails went out.
-
-    A row from the future was made before the clock was put back; its first try is due.
-    """
-    now = timezone.now()
-    codes = SignInCode.objects.filter(sent_at=None, tries__lt=MAX_TRIES)
-    codes = codes.filter(Q(asked_at__lte=now - grace) | Q(asked_at__gt=now, tries=0))
-    codes = codes.filter(user__isnull=False, used_at=None, expires_at__gt=now).order_by("pk")
-    mails = Mail.objects.filter(sent_at=None, tries__lt=MAX_TRIES).order_by("pk")
-    mails = mails.filter(Q(created_at__lte=now - grace) | Q(created_at__gt=now, tries=0))
-    due_codes = [pk for pk, made, tries in codes.values_list("pk", "asked_at", "tries") if _is_due(made, tries, now)]
-    due_mails = [
-        pk for pk, begin, tries in mails.values_list("pk", "created_at", "tries") if _is_due(begin, tries, now)
-    ]
-    for pk in due_codes:
-        send_code.func(pk=pk)
-    for pk in due_mails:
-        if not _waits_for_pdf(pk, 6 * grace):
-            _send_mail(pk)
-    return (
-        SignInCode.objects.filter(pk__in=due_codes, sent_at__isnull=False).count()
-        + Mail.objects.filter(pk__in=due_mails, sent_at__isnull=False).count()
-    )
-
-
-def _is_due(begin: datetime, tries: int, now: datetime) -> bool:
-    """Say whether the try after this many is due."""
-    quick = min(tries, 6)
-    return tries == 0 or begin + timedelta(minutes=2**quick - 1) + timedelta(hours=tries - quick) <= now
-
-
-def _compose_mail(mail: Mail) -> EmailMultiAlternatives:
-    return emails.compose(mail, links.url_for(mail.link) if mail.link else "")
-
-
-def _compose_code(row: SignInCode) -> EmailMultiAlternatives:
-    return emails.compose_code(row, sign_in.code_of(row))
-
-
-def _try_one[Row: (Mail, SignInCode)](
-    rows: models.QuerySet[Row], pk: int, compose: Callable[[Row], EmailMultiAlternatives]
-) -> None:
-    """Send the email of one row and note the outcome, the row locked meanwhile.
-
-    The note is written after the server took the mail: a worker killed between the two sends it once more, with the
-    same Message-ID; a mail is never lost. A worker sends one at a time, so that it is only ever one that is repeated.
-    """
-    with _sending, transaction.atomic():
-        row = rows.select_for_update(skip_locked=True, of=("self",)).filter(pk=pk, sent_at=None).first()
-        if row is None or row.tries >= MAX_TRIES:
-            return
-        row.tries += 1
-        try:
-            compose(row).send()
-        except Exception as problem:  # whatever went wrong is noted, and tried again later
-            log.warning("%s %s was not sent (try %s): %s", type(row).__name__, row.public_id, row.tries, problem)
-            row.problem = f"{type(problem).__name__}: {problem}"[:2000]
-            if _is_final(problem):
-                row.tries = MAX_TRIES
-        else:
-            row.sent_at = timezone.now()
-            row.problem = ""
-        row.save(update_fields=["tries", "problem", "sent_at"])
-        if isinstance(row, Mail):
-            _note(row)
-
-
-def _note(mail: Mail) -> None:
-    """Write into the order's history that an email went out, or was given up.
-
-    Should that fail, the note that it went out stays all the same: an email must not be sent again for it.
-    """
-    facts: dict[str, object] = {"mail": mail.event, "to": mail.to, "id": str(mail.public_id)}
-    try:
-        with transaction.atomic():
-            if mail.sent_at:
-                history.record(order=mail.order, kind=Event.Kind.MAIL_SENT, facts=facts)
-            elif mail.tries >= MAX_TRIES:
-                facts["problem"] = mail.problem
-                history.record(order=mail.order, kind=Event.Kind.MAIL_REFUSED, facts=facts)
-    except DatabaseError:
-        log.exception("the history of order %s doesn't say what became of email %s", mail.order, mail.public_id)
-
-
-def _is_final(problem: Exception) -> bool:
-    """The server will never take mail for this address (RFC 5321, 4.2.1: 5yz is a permanent negative answer)."""
-    return isinstance(problem, smtplib.SMTPRecipientsRefused) and all(
-        code >= 500 for code, _answer in problem.recipients.values()
-    )

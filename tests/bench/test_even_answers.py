@@ -47,7 +47,7 @@ def medians(acts: dict[str, Callable[[], object]]) -> dict[str, float]:
 def test_time_tells_nothing(every: int, settings: Settings) -> None:
     wizard = a_wizard()
     assert Organization.objects.count() > 300
-    settings.EVEN_ANSWERS_MS = every
+    settings.RESPONSE_PADDING_MS = every
     url = wizard.url("customer")
 
     def search(domain: str) -> Callable[[], object]:

@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 from playwright.sync_api import BrowserContext, Page
 
 from provisioning import actions, emails
-from provisioning.emails.order_emails import EVENTS
+from provisioning.emails.events import EVENTS
 from provisioning.fulfillment.outcomes import Refused, Running
 from provisioning.models import Mail, Part, SignInCode
 from provisioning.people import links

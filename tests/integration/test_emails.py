@@ -26,10 +26,10 @@ from django.utils import timezone
 from orgs.actions import create_organization
 from orgs.models import Organization
 from provisioning import actions, emails
-from provisioning.emails import order_emails
+from provisioning.emails.events import EVENTS
 from provisioning.models import Mail
 from provisioning.people import links, sign_in
-from provisioning.worker import tasks
+from provisioning.worker import mail_sending, tasks
 from subscriptions import actions as subscriptions
 from subscriptions.models import Order
 from subscriptions.rules.validation import Line
@@ -113,7 +113,7 @@ def smtp() -> Iterator[Inbox]:
 
 def test_a_real_smtp_server_receives_the_welcome_email(smtp: Inbox) -> None:
     place()
-    tasks.send_waiting(grace=timedelta(0))
+    mail_sending.send_waiting(grace=timedelta(0))
     [message] = smtp.got
     row = Mail.objects.get()
     assert row.link
@@ -138,14 +138,14 @@ def test_a_server_that_is_away_is_tried_again_later_with_the_same_message_id(smt
     smtp.refuse = "451 Try again later"
     start = timezone.now()
     with time_machine.travel(start, tick=False) as clock:
-        tasks.send_waiting(grace=timedelta(0))
+        mail_sending.send_waiting(grace=timedelta(0))
         row = Mail.objects.get()
         assert (row.sent_at, row.tries) == (None, 1)
         assert "451" in row.problem
         smtp.refuse = ""
-        assert tasks.send_waiting() == 0  # not yet due
+        assert mail_sending.send_waiting() == 0  # not yet due
         clock.shift(timedelta(minutes=2))
-        assert tasks.send_waiting() == 1
+        assert mail_sending.send_waiting() == 1
     row.refresh_from_db()
     assert (row.sent_at is not None, row.tries, row.problem) == (True, 2, "")
     assert [message["Message-ID"] for message in smtp.got] == [f"<{row.public_id}@example.com>"]
@@ -154,14 +154,14 @@ def test_a_server_that_is_away_is_tried_again_later_with_the_same_message_id(smt
 def test_a_mailbox_that_does_not_exist_is_not_tried_again(smtp: Inbox) -> None:
     place()
     smtp.refuse = "550 No such user"
-    tasks.send_waiting(grace=timedelta(0))
+    mail_sending.send_waiting(grace=timedelta(0))
     row = Mail.objects.get()
     assert "550" in row.problem
     smtp.refuse = ""
     with time_machine.travel(timezone.now() + timedelta(days=2), tick=False):
-        assert tasks.send_waiting() == 0
+        assert mail_sending.send_waiting() == 0
         emails.try_again(row)  # the order desk's button
-        assert tasks.send_waiting() == 1
+        assert mail_sending.send_waiting() == 1
 
 
 def test_no_mail_server_at_all_is_noted_and_loses_nothing() -> None:
@@ -169,10 +169,10 @@ def test_no_mail_server_at_all_is_noted_and_loses_nothing() -> None:
     mailers = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}
     place()
     with override_settings(MAILERS=mailers):
-        tasks.send_waiting(grace=timedelta(0))
+        mail_sending.send_waiting(grace=timedelta(0))
     assert "refused" in Mail.objects.get().problem
     with time_machine.travel(timezone.now() + timedelta(minutes=5), tick=False):
-        assert tasks.send_waiting() == 1
+        assert mail_sending.send_waiting() == 1
 
 
 def test_email_goes_to_the_domain_that_is_compared() -> None:
@@ -186,7 +186,7 @@ def test_sending_twice_sends_once() -> None:
     row = Mail.objects.get()
     for _time in range(3):
         tasks.send_mail.func(pk=row.pk)
-    tasks.send_waiting(grace=timedelta(0))
+    mail_sending.send_waiting(grace=timedelta(0))
     assert len(mail.outbox) == 1
 
 
@@ -234,7 +234,7 @@ def test_the_same_link_is_in_a_mail_that_is_sent_again() -> None:
     assert len(ids) == 1
 
 
-@pytest.mark.parametrize("event", sorted(order_emails.EVENTS))
+@pytest.mark.parametrize("event", sorted(EVENTS))
 def test_every_email_says_who_why_and_what_next_in_both_parts(event: str) -> None:
     order = place()
     link = order.links.get()
@@ -320,7 +320,7 @@ def test_a_mail_that_waits_is_found_when_its_job_was_lost() -> None:
     place()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
-    assert tasks.send_waiting() == 0  # a worker may be at it
+    assert mail_sending.send_waiting() == 0  # a worker may be at it
     with time_machine.travel(timezone.now() + timedelta(seconds=31), tick=False):
         tasks.sweep.func(timestamp=0)
     assert [message.to for message in mail.outbox] == [[CONTACT]]
@@ -333,18 +333,18 @@ def test_a_clock_that_jumps_sends_each_email_once_and_none_before_it_is_due() ->
     with time_machine.travel(start, tick=False) as clock:
         place("PO-1")
         with override_settings(MAILERS=away):
-            tasks.send_waiting(grace=timedelta(0))
+            mail_sending.send_waiting(grace=timedelta(0))
         assert Mail.objects.get().tries == 1
         clock.shift(timedelta(hours=-1))
-        assert tasks.send_waiting(grace=timedelta(0)) == 0  # its second try is a minute after it was made
+        assert mail_sending.send_waiting(grace=timedelta(0)) == 0  # its second try is a minute after it was made
         place("PO-2")
         clock.shift(timedelta(days=1, hours=1))
         place("PO-3")
-        assert tasks.send_waiting() == 2  # of yesterday both; a worker may be at the newest
+        assert mail_sending.send_waiting() == 2  # of yesterday both; a worker may be at the newest
         clock.move_to(start - timedelta(hours=1))
-        assert tasks.send_waiting() == 1  # made in what is the future again: it doesn't wait until then
+        assert mail_sending.send_waiting() == 1  # made in what is the future again: it doesn't wait until then
         for jump in (timedelta(days=1), timedelta(hours=-1), timedelta(days=30)):
             clock.shift(jump)
-            tasks.send_waiting(grace=timedelta(0))
+            mail_sending.send_waiting(grace=timedelta(0))
     welcome = [message for message in mail.outbox if message.subject.startswith("Provisioning information")]
     assert sorted(message.subject.rpartition(" ")[2] for message in welcome) == ["PO-1", "PO-2", "PO-3"]

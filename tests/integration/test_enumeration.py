@@ -482,7 +482,7 @@ def test_signed_id_is_worth_nothing_to_who_gets_the_order_to_who_lost_it_and_onc
 
 
 def test_time_of_asking_says_nothing_of_how_many_administrators_there_are(settings: Settings) -> None:
-    settings.EVEN_ANSWERS_MS = 10
+    settings.RESPONSE_PADDING_MS = 10
     step = 0.01 * response_padding.ASKING
     for number in (0, 3):
         bosses = [f"boss{each}@asked{number}.example" for each in range(number)]

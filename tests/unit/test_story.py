@@ -7,15 +7,15 @@ import re
 import pytest
 from django.utils.translation import override
 
-from provisioning.emails import order_emails
+from provisioning.emails.events import EVENTS
 from provisioning.history import event_sentences
 from provisioning.models import EMAIL_NAMES, Event
 
 
 def test_every_kind_of_event_has_its_sentence_and_every_email_its_name() -> None:
     assert set(event_sentences.SENTENCES) == set(Event.Kind)
-    assert set(EMAIL_NAMES) == set(order_emails.EVENTS)
-    assert set(order_emails.EVENTS) >= event_sentences.TOLD_TO_CONTACTS
+    assert set(EMAIL_NAMES) == set(EVENTS)
+    assert set(EVENTS) >= event_sentences.EMAILS_SHOWN_TO_CONTACTS
 
 
 @pytest.mark.parametrize("kind", Event.Kind)
