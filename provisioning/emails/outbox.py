@@ -21,7 +21,7 @@ from provisioning.emails.message import Message
 from provisioning.emails.order_emails import EVENTS, sign_in_code
 from provisioning.models import Link, Mail, SignInCode
 from subscriptions.models import Document, Order
-from subscriptions.summary.documents import RENDERS
+from subscriptions.summary.pdf_cache import RENDERS
 
 # The accent of static/css/app.css on light pages; an email's program knows no dark pair.
 OWN_ACCENT = "#0b5d6e"

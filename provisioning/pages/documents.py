@@ -24,7 +24,7 @@ from orgs import rate_limits
 from provisioning.pages.base import page
 from provisioning.people.access import May, access_to
 from subscriptions.models import Document
-from subscriptions.summary import documents
+from subscriptions.summary import documents, pdf_cache, verification_codes
 
 # A download waits so many seconds for the worker to make it, and is made here where a turn is free; otherwise a page
 # says that it is being made, and asks again after a while.
@@ -50,10 +50,10 @@ class VerifyForm(forms.Form):
 
     def clean_code(self) -> str:
         """As it is printed, however it was typed."""
-        code = documents.tidy(self.cleaned_data["code"])
+        code = verification_codes.tidy(self.cleaned_data["code"])
         if not code:
             raise forms.ValidationError(_EXPECTED)
-        return documents.shown(code)
+        return verification_codes.shown(code)
 
 
 @page
@@ -71,7 +71,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     if content is None:
         try:
             content = documents.copy_for(access.order, **who).make(wait=0)
-        except documents.Busy:
+        except pdf_cache.Busy:
             # No error: it is on its way. Browsers without JavaScript know this header, programs the other one.
             page = render(
                 request, "pages/summary_being_made.html", {"order": access.order, "access": access}, status=202

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms import finder, subscription
+from provisioning.wizard.forms import finder, organizations, subscription
 from provisioning.wizard.packs.base import Answers, Step, installed
 
 # What the answers say
@@ -83,18 +83,27 @@ def bought(service: str, step: Step) -> Step:
     return replace(step, applies=lambda answers: service in answers["order"]["services"] and step.applies(answers))
 
 
+_CUSTOMER_DETAILS = ("intent", "customer-details")
 _PARTNER = ("intent", "partner", "partner-new", "partner-check")
 _CUSTOMER = ("customer-details", "customer", "customer-new", "customer-check")
 
 FINDER: tuple[Step, ...] = (
     Step("intent", _("Who it is for"), finder.Intent),
-    Step("partner", _("Partner organization"), finder.PartnerChoice, for_customer, ("intent",)),
-    Step("partner-new", _("New partner organization"), finder.NewPartner, new_partner, ("intent",)),
-    Step("partner-check", _("Check the new partner"), finder.PartnerCheck, new_partner, ("partner-new",)),
+    Step("partner", _("Partner organization"), organizations.PartnerChoice, for_customer, ("intent",)),
+    Step("partner-new", _("New partner organization"), organizations.NewPartner, new_partner, ("intent",)),
+    Step("partner-check", _("Check the new partner"), organizations.PartnerCheck, new_partner, ("partner-new",)),
     Step("customer-details", _("Customer details"), finder.CustomerDetails, for_customer),
-    Step("customer", _("Customer organization"), finder.CustomerChoice, for_somebody, ("intent", "customer-details")),
-    Step("customer-new", _("New organization"), finder.NewCustomer, new_customer, ("intent", "customer-details")),
-    Step("customer-check", _("Check the new organization"), finder.CustomerCheck, new_customer, ("customer-new",)),
+    Step(
+        "customer",
+        _("Customer organization"),
+        organizations.CustomerChoice,
+        for_somebody,
+        _CUSTOMER_DETAILS,
+    ),
+    Step("customer-new", _("New organization"), organizations.NewCustomer, new_customer, _CUSTOMER_DETAILS),
+    Step(
+        "customer-check", _("Check the new organization"), organizations.CustomerCheck, new_customer, ("customer-new",)
+    ),
     Step("administrator", _("Ask an administrator"), finder.AskAdministrator, must_ask, ("intent", *_CUSTOMER)),
     Step("review", _("Review the organizations"), finder.Review, may_review, (*_PARTNER, *_CUSTOMER)),
 )

@@ -33,7 +33,7 @@ from provisioning.models import Event, Mail, SignInCode
 from provisioning.people import access, links, sign_in
 from subscriptions.actions import note_ended_subscriptions
 from subscriptions.models import Document
-from subscriptions.summary import documents
+from subscriptions.summary import documents, pdf_cache
 
 log = logging.getLogger(__name__)
 
@@ -185,9 +185,9 @@ def _wake_mails(document: Document) -> None:
 @_one_at_a_time
 def sweep_pdfs(timestamp: int) -> None:
     """Make the PDFs that a killed worker left, and drop old ones."""
-    for document in documents.to_be_made():
+    for document in pdf_cache.to_be_made():
         emails.wake_for_pdfs("make_pdfs", document)
-    documents.drop_old()
+    pdf_cache.drop_old()
 
 
 @app.periodic(cron="* * * * * */20")
@@ -195,7 +195,7 @@ def sweep_pdfs(timestamp: int) -> None:
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
     """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
-    documents.get_ready()
+    pdf_cache.get_ready()
     actions.look_after_dates()
     send_waiting()
     sign_in.forget_old_codes()

@@ -34,7 +34,7 @@ from provisioning.people import links
 from provisioning.worker import tasks
 from subscriptions.models import Document, KeptPdf, Location, Order, OrderLine, Site, Subscription
 from subscriptions.rules.validation import SitePlan
-from subscriptions.summary import documents, pdf
+from subscriptions.summary import documents, pdf, pdf_cache, verification_codes
 from subscriptions.summary.documents import Standing, verify
 from subscriptions.summary.summary import build
 from tests.factories import a_delegated_order, a_mapped_order, an_organization, signed_in
@@ -117,7 +117,7 @@ def test_qr_code_leads_to_the_page(settings: Settings) -> None:
     settings.PUBLIC_URL = "https://setup.example.com"
     order = set_up(a_mapped_order(contact=KIM))
     _document, _summary, code = documents.issue(order)
-    url = documents.verify_url(code)
+    url = verification_codes.verify_url(code)
     assert url == f"https://setup.example.com/verify/{code}/"
     assert "genuine and current" in Client().get(urlsplit(url).path).text
     content = download(order).content
@@ -196,12 +196,12 @@ def test_who_sees_masked_addresses_has_the_same_code_on_other_bytes() -> None:
 
 def test_sweeper_finds_what_a_killed_worker_left() -> None:
     set_up(a_mapped_order(contact=KIM))
-    assert documents.to_be_made() == []  # a worker may be at it
+    assert pdf_cache.to_be_made() == []  # a worker may be at it
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
-        [document] = documents.to_be_made()
+        [document] = pdf_cache.to_be_made()
         tasks.sweep_pdfs.func(timestamp=0)
         tasks.make_pdfs.func(pk=document.pk)
-        assert documents.to_be_made() == []
+        assert pdf_cache.to_be_made() == []
 
 
 def test_old_pdfs_are_dropped_and_their_documents_stay() -> None:
@@ -209,10 +209,10 @@ def test_old_pdfs_are_dropped_and_their_documents_stay() -> None:
     code = documents.issue(order)[2]
     tasks.make_pdfs.func(pk=Document.objects.get().pk)
     with time_machine.travel(timezone.now() + timedelta(days=8)):
-        assert documents.drop_old() == 0
+        assert pdf_cache.drop_old() == 0
         Organization.objects.update(name="Contoso Holding")
         documents.issue(order)
-        assert documents.drop_old() == 2
+        assert pdf_cache.drop_old() == 2
         assert verify(code) is Standing.CHANGED
     assert download(order).status_code == 200
 
@@ -220,7 +220,7 @@ def test_old_pdfs_are_dropped_and_their_documents_stay() -> None:
 SCRIPT = """
 import sys, time, threading, django
 django.setup()
-from subscriptions import documents, pdf
+from subscriptions.summary import documents, pdf
 from subscriptions.models import Order
 order = Order.objects.get()
 real = pdf.render
@@ -252,7 +252,7 @@ def test_never_more_than_two_are_made_at_once_by_all_processes_together(tmp_path
     for _at, change in edges:
         now += change
         most = max(most, now)
-    assert most == documents.RENDERS
+    assert most == pdf_cache.RENDERS
 
 
 @pytest.mark.django_db(transaction=True)

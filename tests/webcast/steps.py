@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from provisioning.wizard.forms.base import StepForm, TextField, WholeNumberField
+from provisioning.wizard.forms.base import StepForm
+from provisioning.wizard.forms.fields import TextField, WholeNumberField
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Order, OrderLine
 from subscriptions.rules.validation import Refused

@@ -11,7 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from orgs import policies
 from provisioning.models import AccessRequest
-from provisioning.wizard.forms.base import ChoiceField, FieldsForm, RadioField, TextField
+from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.choice_fields import ChoiceField, RadioField
+from provisioning.wizard.forms.fields import TextField
 
 APPROVE, DECLINE = "approve", "decline"
 

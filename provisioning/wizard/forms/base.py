@@ -7,7 +7,6 @@ wizard looked up. It answers with ``is_valid()``, ``answers()`` (JSON-able) and 
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import UUID
@@ -15,62 +14,20 @@ from uuid import UUID
 from django import forms
 from django.forms.formsets import BaseFormSet
 from django.forms.utils import ErrorDict, ErrorList
-from django.utils.datastructures import MultiValueDict
 from django.utils.text import get_text_list
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.wizard.forms.fields import (
-    YES_NO,
-    ChoiceField,
-    CountryField,
-    EmailField,
-    FixedChoices,
-    PhoneField,
-    RadioField,
-    Select,
-    TextField,
-    TickField,
-    WholeNumberField,
     Words,
-    YesNoField,
-    ZoneField,
-    storable,
 )
+from provisioning.wizard.forms.posted_rows import MAX_ROWS, row_count, with_row_count
 from subscriptions.models import Order
 
 if TYPE_CHECKING:
     Rows = BaseFormSet[Any]
 else:
     Rows = BaseFormSet
-
-# A part's module finds all that it builds with here.
-__all__ = [
-    "YES_NO",
-    "ChoiceField",
-    "CountryField",
-    "EmailField",
-    "FieldsForm",
-    "FixedChoices",
-    "PhoneField",
-    "RadioField",
-    "Select",
-    "StepForm",
-    "StepFormSet",
-    "Summary",
-    "TextField",
-    "TickField",
-    "WholeNumberField",
-    "Words",
-    "YesNoField",
-    "ZoneField",
-    "has_values",
-    "jsonable",
-    "row_count",
-    "storable",
-    "with_row_added",
-    "with_row_removed",
-]
 
 Summary = list[tuple[Words, str]]
 
@@ -230,72 +187,6 @@ class StepForm(Step, FieldsForm):
         return self
 
 
-def row_count(data: Mapping[str, Any], prefix: str) -> int:
-    """Return how many rows were posted: by TOTAL_FORMS, or by the fields' names where that is no small number."""
-    total = data.get(f"{prefix}-TOTAL_FORMS")
-    if re.fullmatch(r"[0-9]{1,3}", str(total)):
-        return int(str(total))
-    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,3}})-")
-    return max((int(match[1]) + 1 for name in data if (match := pattern.match(name))), default=0)
-
-
-def with_row_count(data: Any, prefix: str, count: int) -> Any:
-    """Return a copy of the posted data (a QueryDict or dict) that says it has so many rows."""
-    copied = data.copy()
-    copied[f"{prefix}-TOTAL_FORMS"], copied[f"{prefix}-INITIAL_FORMS"] = str(count), "0"
-    return copied
-
-
-def with_row_added(
-    data: Any, prefix: str, *, defaults: Mapping[str, str] | None = None, most: int = 50
-) -> MultiValueDict[str, str]:
-    """Return a copy of the posted data with one more row, unless there are ``most`` already.
-
-    ``defaults`` are the new row's values by field name.
-    """
-    rows = _rows(data, prefix)
-    if len(rows) < most:
-        rows.append({name: [value] for name, value in (defaults or {}).items()})
-    return _with_rows(data, prefix, rows)
-
-
-def with_row_removed(data: Any, prefix: str, index: Any) -> MultiValueDict[str, str]:
-    """Return a copy of the posted data without the row of this index (a number or its digits), the others moved up.
-
-    The last row is emptied rather than removed. An index of no row changes nothing.
-    """
-    rows = _rows(data, prefix)
-    if re.fullmatch(r"[0-9]{1,3}", str(index)) and int(str(index)) < len(rows):
-        del rows[int(str(index))]
-    return _with_rows(data, prefix, rows or [{}])
-
-
-def _values(data: Any) -> dict[str, list[Any]]:
-    if isinstance(data, MultiValueDict):
-        return dict(data.lists())
-    return {name: value if isinstance(value, list) else [value] for name, value in data.items()}
-
-
-def _rows(data: Any, prefix: str) -> list[dict[str, list[Any]]]:
-    rows: list[dict[str, list[Any]]] = [{} for _row in range(min(row_count(data, prefix), StepFormSet.absolute_max))]
-    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,3}})-(.+)", re.DOTALL)
-    for name, values in _values(data).items():
-        match = pattern.fullmatch(name)
-        if match and int(match[1]) < len(rows):
-            rows[int(match[1])][match[2]] = values
-    return rows
-
-
-def _with_rows(data: Any, prefix: str, rows: list[dict[str, list[Any]]]) -> MultiValueDict[str, str]:
-    pattern = re.compile(rf"{re.escape(prefix)}-[0-9]+-")
-    kept = MultiValueDict({name: values for name, values in _values(data).items() if not pattern.match(name)})
-    for index, row in enumerate(rows):
-        for name, values in row.items():
-            kept.setlist(f"{prefix}-{index}-{name}", values)
-    kept[f"{prefix}-TOTAL_FORMS"], kept[f"{prefix}-INITIAL_FORMS"] = str(len(rows)), "0"
-    return kept
-
-
 class StepFormSet(Step, Rows):
     """A step that is rows of one form, between ``min_num`` and ``max_num`` of them, each filled in."""
 
@@ -303,7 +194,7 @@ class StepFormSet(Step, Rows):
     extra = 0
     min_num = 1
     max_num = 50
-    absolute_max = 100
+    absolute_max = MAX_ROWS
     validate_min = validate_max = True
     can_order = can_delete = can_delete_extra = edit_only = False
 

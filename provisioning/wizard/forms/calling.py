@@ -16,20 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 from provisioning.wizard.forms.addresses import AddressFields
-from provisioning.wizard.forms.base import (
-    ChoiceField,
-    CountryField,
-    FixedChoices,
-    PhoneField,
-    RadioField,
-    StepForm,
-    Summary,
-    TextField,
-    Words,
-    ZoneField,
-    has_values,
-    jsonable,
-)
+from provisioning.wizard.forms.base import StepForm, Summary, has_values, jsonable
+from provisioning.wizard.forms.choice_fields import ChoiceField, CountryField, FixedChoices, RadioField, ZoneField
+from provisioning.wizard.forms.fields import PhoneField, TextField, Words
 from subscriptions.rules import addresses, languages, time_zones
 
 SAME, OTHER = "same", "other"

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from orgs.finder.matching import Candidate
 from provisioning.matching.finder_questions import Kind
-from provisioning.wizard.forms.base import RadioField, StepForm
+from provisioning.wizard.forms.base import StepForm
+from provisioning.wizard.forms.choice_fields import RadioField
 
 NEW = "new"
 

@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms.base import FieldsForm, TextField, Words
+from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.fields import TextField, Words
 from subscriptions.rules import sites
 from subscriptions.rules.sites import SiteNameProblem
 

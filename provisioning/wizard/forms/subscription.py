@@ -5,7 +5,8 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms.base import ChoiceField, StepForm, Summary
+from provisioning.wizard.forms.base import StepForm, Summary
+from provisioning.wizard.forms.choice_fields import ChoiceField
 
 NOW = "now"
 LATER = "later"

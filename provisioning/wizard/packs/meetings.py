@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from provisioning.wizard.forms import meetings
+from provisioning.wizard.forms import licenses, meetings
 from provisioning.wizard.forms.site_names import SiteNameCheck
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Order, OrderLine
@@ -30,7 +30,7 @@ class MeetingsSteps(PackSteps):
         Step(
             "licenses",
             _("Licenses"),
-            meetings.LicenseDistribution,
+            licenses.LicenseDistribution,
             meetings.wants_additional_sites,
             ("meetings", "additional"),
         ),
