@@ -67,7 +67,7 @@ def place_order(
     cleaned = validation.clean_lines(lines, _products())
     now = timezone.now()
     closes_at = set_up_by or now + timedelta(days=_days_for(cleaned))
-    if not deadlines.may_be_date(closes_at, now=now):
+    if not deadlines.is_valid_date(closes_at, now=now):
         raise Refused(Problem.SET_UP_BY)
     while True:
         wanted = number or _next_number()
@@ -107,7 +107,7 @@ def correct_order(
     """
     with transaction.atomic():
         order = _locked(order)
-        _still_open(order)
+        _require_open(order)
         if order.is_closed:
             raise Refused(Problem.CLOSED)
         early = {"contact_email": contact_email, "customer_name": customer_name, "customer_email": customer_email}
@@ -146,7 +146,7 @@ def cancel_order(*, order: Order) -> Order:
         order.cancelled_at = timezone.now()
         order.save(update_fields=["state", "cancelled_at"])
         for each in packs.installed().values():
-            each.free(order)
+            each.release(order)
         return order
 
 
@@ -157,9 +157,9 @@ def extend_order(*, order: Order, closes_at: datetime) -> Order:
     """
     with transaction.atomic():
         order = _locked(order)
-        _still_open(order)
+        _require_open(order)
         now = timezone.now()
-        if not deadlines.may_be_date(closes_at, now=now):
+        if not deadlines.is_valid_date(closes_at, now=now):
             raise Refused(Problem.SET_UP_BY)
         if closes_at <= order.closes_at:
             raise Refused(Problem.NOT_LATER)
@@ -177,7 +177,7 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
     with transaction.atomic():
         order = _locked(order)
         if order.state not in {Order.State.SETTING_UP}:
-            _still_open(order)
+            _require_open(order)
         if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP} or order.is_closed:
             raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
         for service, what in wanted.items():
@@ -212,7 +212,7 @@ def request_set_up(
             return order, []
         _check(lines, plans)
         for line in lines:
-            packs.of(line.service).hold(order, plans[line.service])
+            packs.of(line.service).reserve_plan(order, plans[line.service])
         now = timezone.now()
         ProvisioningRequest.objects.filter(line__in=lines, superseded_at=None).update(superseded_at=now)
         made = ProvisioningRequest.objects.bulk_create(
@@ -264,7 +264,7 @@ def start_subscription(*, order: Order, request: ProvisioningRequest) -> Subscri
         raise Refused(Problem.NOT_MAPPED)
     pack = packs.of(request.line.service)
     subscription = _subscribe(order.customer, request.line, timezone.now())
-    pack.make(subscription, pack.plan_of(request.parameters))
+    pack.create_rows(subscription, pack.plan_of(request.parameters))
     record_subscription(order.customer, 1)
     return subscription
 
@@ -332,7 +332,7 @@ def _locked(order: Order) -> Order:
     return Order.objects.select_for_update(of=("self",)).select_related("customer", "partner").get(pk=order.pk)
 
 
-def _still_open(order: Order) -> None:
+def _require_open(order: Order) -> None:
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
     if order.state == Order.State.SETTING_UP:

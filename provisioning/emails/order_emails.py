@@ -163,7 +163,7 @@ def set_up_confirmation(mail: Mail, url: str) -> Message:
         button=_("See the order summary") if has_part else "",
         url=f"{settings.PUBLIC_URL}{reverse('order', args=[number])}" if has_part else "",
         after=(_("You need to do nothing."),),
-        attachments=((f"order-summary-{number}.pdf", copy.keep(), "application/pdf"),),
+        attachments=((f"order-summary-{number}.pdf", copy.make_and_store(), "application/pdf"),),
         why=_("You get this email because you are named in order %(number)s.") % {"number": number},
     )
 

@@ -27,7 +27,7 @@ from subscriptions.models import Order
 PER_ORDER: Final = 60
 PER_PERSON: Final = 100
 # What one question may show of the ten that an order may: the others are for what is asked next.
-AT_ONCE: Final = 6
+SHOWN_PER_QUESTION: Final = 6
 
 
 class Kind(enum.StrEnum):
@@ -83,7 +83,7 @@ def is_free_mail(domain: str) -> bool:
     return is_shared(domain)
 
 
-def key_of(order: Order) -> str:
+def rate_limit_key(order: Order) -> str:
     """Return what an order's answers are counted under.
 
     Where the order desk corrects whom the order names, it is as if nothing had been asked.
@@ -93,15 +93,15 @@ def key_of(order: Order) -> str:
     return f"order:{order.number}:{mark}"
 
 
-def limits_of(order: Order, user: User) -> dict[str, int]:
+def rate_limits_of(order: Order, user: User) -> dict[str, int]:
     """Return what a question is counted against, and how many there may be."""
     return {f"order:{order.number}": PER_ORDER, f"person:{user.pk}": PER_PERSON}
 
 
-def standing_of(order: Order, user: User, questions: Sequence[Question] = ()) -> rate_limits.Usage:
+def usage_of(order: Order, user: User, questions: Sequence[Question] = ()) -> rate_limits.Usage:
     """Return what was asked and shown in this order so far, and whether this person may ask now."""
     digests = [question.digest for question in questions]
-    return rate_limits.read(key_of(order), digests, limits_of(order, user))
+    return rate_limits.read(rate_limit_key(order), digests, rate_limits_of(order, user))
 
 
 def partner_of(user: User) -> frozenset[int]:
@@ -141,7 +141,7 @@ def find(question: Question, seen_by: Viewer) -> Match:
     return Match(Result.CANDIDATES if near else Result.NONE, near)
 
 
-def counted_in(match: Match) -> list[int]:
+def counted_organizations(match: Match) -> list[int]:
     """Return the organizations of an answer that count as shown, the best first."""
     return [each.organization.pk for each in match.candidates if each.counted]
 
@@ -158,7 +158,7 @@ def answer(question: Question, seen_by: Viewer, shown: Sequence[int]) -> Answer:
     return Answer(Match(result, kept), withheld=len(kept) < len(match.candidates))
 
 
-def again(public_id: UUID, question: Question, seen_by: Viewer, shown: Sequence[int]) -> Candidate | None:
+def shown_candidate(public_id: UUID, question: Question, seen_by: Viewer, shown: Sequence[int]) -> Candidate | None:
     """Return the card of an organization that was chosen; None where it is gone, or was never shown."""
     card = matching.get_candidate(public_id=public_id, email=question.email, company_name=question.name, viewer=seen_by)
     return next(iter(disclosed([card], shown)), None) if card else None

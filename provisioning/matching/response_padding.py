@@ -33,17 +33,17 @@ def pad_response(response: HttpResponseBase) -> HttpResponseBase:
 
 
 # Emailing an organization's administrators takes longer the more there are: a second is enough for a hundred.
-ASKING: Final = 20
+ADMINISTRATOR_REQUEST_STEPS: Final = 20
 
 
-def wait(since: float, times: int = 1) -> None:
+def pad_time(since: float, times: int = 1) -> None:
     """Wait until the time since then (``time.monotonic``) is a multiple of so many ``settings.EVEN_ANSWERS_MS``."""
     every = times * settings.EVEN_ANSWERS_MS / 1000
     if every:
         time.sleep(every - (time.monotonic() - since) % every)
 
 
-def evenly_timed[**P](view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+def pad_post_time[**P](view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """Let a view whose POST emails an organization's administrators take as long whoever they are, and if any."""
 
     @wraps(view)
@@ -51,7 +51,7 @@ def evenly_timed[**P](view: Callable[Concatenate[HttpRequest, P], HttpResponse])
         begun = time.monotonic()
         response = view(request, *args, **kwargs)
         if request.method == "POST":
-            wait(begun, ASKING)
+            pad_time(begun, ADMINISTRATOR_REQUEST_STEPS)
         return response
 
     return answered

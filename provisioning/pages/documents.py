@@ -50,10 +50,10 @@ class VerifyForm(forms.Form):
 
     def clean_code(self) -> str:
         """As it is printed, however it was typed."""
-        code = verification_codes.tidy(self.cleaned_data["code"])
+        code = verification_codes.normalize_code(self.cleaned_data["code"])
         if not code:
             raise forms.ValidationError(_EXPECTED)
-        return verification_codes.shown(code)
+        return verification_codes.format_code(code)
 
 
 @page
@@ -62,7 +62,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     access = access_to(request.user, number)
     access.require(May.READ_SUMMARY)
     who: dict[str, str] = {"reader": access.user.email, "language": get_language() or settings.LANGUAGE_CODE}
-    copy = documents.known(access.order, **who) or documents.copy_for(access.order, **who)
+    copy = documents.find_unchanged(access.order, **who) or documents.copy_for(access.order, **who)
     etag = f'"{copy.key}"'
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
@@ -71,7 +71,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     if content is None:
         try:
             content = documents.copy_for(access.order, **who).make(wait=0)
-        except pdf_cache.Busy:
+        except pdf_cache.TooManyRenders:
             # No error: it is on its way. Browsers without JavaScript know this header, programs the other one.
             page = render(
                 request, "pages/summary_being_made.html", {"order": access.order, "access": access}, status=202
@@ -108,7 +108,7 @@ def verify(request: HttpRequest, code: str = "") -> HttpResponse:
     if not form.is_valid():
         return render(request, "pages/verify.html", {"form": form})
     standing = documents.verify(form.cleaned_data["code"])
-    if standing is documents.Standing.UNKNOWN:
+    if standing is documents.CodeStatus.UNKNOWN:
         rate_limits.spend({key: UNKNOWN_CODES}, _AN_HOUR)
     context = {"standing": standing.value, "code": form.cleaned_data["code"], "form": VerifyForm()}
     return render(request, "pages/verify.html", context)

@@ -123,7 +123,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
             with transaction.atomic():  # a code that is used up and a session that isn't signed in would be a dead end
                 response = cast(HttpResponse, super().post(request, *args, **kwargs))
                 if request.user.is_authenticated:
-                    pending_posts.give_back(request)
+                    pending_posts.restore(request)
                     request.session.save()
             return response
         sign_in.send_again(request, self._process)

@@ -96,7 +96,7 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
 
 
 @page_with_form
-@response_padding.evenly_timed
+@response_padding.pad_post_time
 def held(request: HttpRequest, number: str) -> HttpResponse:
     """What happens while the administrators decide, what they decided, and what else one can do; POST asks again."""
     with transaction.atomic():
@@ -134,7 +134,9 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         "asked": asked,
         "state": asked.state.value,
         "stopped": stopped,
-        "organization": asked.organization.name if added or stopped else set_up_lookups.name_as_chosen(asked),
+        "organization": asked.organization.name
+        if added or stopped
+        else set_up_lookups.organization_name_for_requester(asked),
         "added": added,
         "continue_url": reverse("find", args=[number]),
         "change_url": reverse("find", args=[number, "customer"]),
@@ -169,7 +171,7 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
         "yours": asked.decided_by == access.user,
         "lasts": policies.PROVISIONING_LASTS.days,
         "case": asked.case if asked.case and asked.case.begun_at else None,
-        **set_up_lookups.who_asks(asked),
+        **set_up_lookups.requester_facts(asked),
     }
     return show(request, "pages/access_request.html", access, **context)
 
@@ -240,6 +242,6 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
-    pdf_cache.get_ready()  # the next request is likely the one for the PDF
+    pdf_cache.warm_up()  # the next request is likely the one for the PDF
     seen = documents.seen_by(summary.build(access.order), access.user.email)
     return show(request, "pages/summary.html", access, summary=seen, full_right=rights.full_right(access))

@@ -47,7 +47,7 @@ def full_right(access: Access) -> dict[str, Any] | None:
 
 
 @page_with_form
-@response_padding.evenly_timed
+@response_padding.pad_post_time
 def ask_for_full_right(request: HttpRequest, number: str) -> HttpResponse:
     """Ask the customer's administrators for full rights, by POST; the summary page shows what became of it."""
     access = access_to(request.user, number)

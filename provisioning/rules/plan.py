@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from orgs.models import Organization
-from subscriptions.packs.base import Made
+from subscriptions.packs import SetUpFacts
 
 Which = Literal["partner", "customer"]
 
@@ -56,7 +56,7 @@ class PlannedSubscription:
     product: str
     licenses: int
     term_months: int
-    made: Made | None = None
+    made: SetUpFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Plan:
         """Return the partner or the customer of this plan."""
         return next((each for each in self.organizations if each.which == which), None)
 
-    def who(self, right: Right, of: Which | None = None) -> str:
+    def holder_of(self, right: Right, of: Which | None = None) -> str:
         """Return the address that gets this right, or ""."""
         return next((each.email for each in self.rights if each.right is right and of in {None, each.of}), "")
 
@@ -117,12 +117,12 @@ class Plan:
         parts = self.parts()
         return ".".join([_mark("", parts), *(_mark(name, facts)[:_SHORT] for name, facts in parts.items())])
 
-    def different_from(self, seal: str) -> frozenset[str]:
+    def changed_since(self, seal: str) -> frozenset[str]:
         """Return the parts that a seal from before didn't have like this."""
         before = set(seal.split("."))
         return frozenset(name for name, facts in self.parts().items() if _mark(name, facts)[:_SHORT] not in before)
 
-    def has_lost(self, seal: str) -> bool:
+    def has_fewer_parts_than(self, seal: str) -> bool:
         """Say whether the plan of that seal had more parts."""
         return seal.count(".") > len(self.parts())
 

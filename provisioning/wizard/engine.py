@@ -36,7 +36,7 @@ from subscriptions.summary.summary import mask
 PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # in the address: what the page is shown for
 
 
-def display(form: Any) -> list[list[str]]:
+def summary_rows(form: Any) -> list[list[str]]:
     """What a form's answer is shown as again: rows of a label and what was answered."""
     return [[str(label), str(value)] for label, value in form.summary()]
 
@@ -111,7 +111,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     @cached_property
     def kept(self) -> dict[str, Any]:
         """The answers in the draft that can be read, whether their steps apply or not."""
-        return steps.readable(self.table, self.storage.answers())
+        return steps.loadable_answers(self.table, self.storage.answers())
 
     @cached_property
     def answers(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                 answers[step.name] = kept[step.name]
         return answers
 
-    def expected(self) -> dict[str, Any]:
+    def expected_answers(self) -> dict[str, Any]:
         """Return the answers, with what is likely where nothing is answered yet: for showing what is to come."""
         return self.answers
 
@@ -134,13 +134,13 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     @cached_property
     def applicable(self) -> dict[str, Any]:
         """The form classes of the steps that apply, by name, in order."""
-        return {step.name: step.form for step in steps.applicable(self.table, self.answers)}
+        return {step.name: step.form for step in steps.applicable_steps(self.table, self.answers)}
 
     def get_form_list(self) -> dict[str, Any]:
         """Return the form classes of the steps that apply, by name, in order."""
         return self.applicable
 
-    def read_anew(self) -> None:
+    def clear_cached_answers(self) -> None:
         """Forget what was read from the draft, which has changed."""
         for name in ("kept", "answers", "applicable", "frontier"):
             self.__dict__.pop(name, None)
@@ -151,7 +151,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         names = list(self.get_form_list())
         return next((name for name in names if name not in self.answers), names[-1])
 
-    def reachable(self, step: str) -> bool:
+    def is_reachable(self, step: str) -> bool:
         """Say whether this step applies and everything before it is answered."""
         names = list(self.get_form_list())
         return step in names and names.index(step) <= names.index(self.frontier)
@@ -169,14 +169,14 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             return redirect(self.url(self.frontier))
         if at not in self.form_list:
             raise Http404
-        if not self.reachable(at):
+        if not self.is_reachable(at):
             return redirect(self.url(self.frontier))
         self.storage.current_step = at
         typed = None if KEPT in request.GET else self.storage.typed(at)
         data = typed if typed is not None else self.storage.get_step_data(at)
         form = self.get_form(at, data=data)
         if data is not None and (typed is None or PROBLEM not in request.GET) and not form.refused:
-            form.quiet()
+            form.hide_errors()
         response: HttpResponseBase = self.render(form)
         return response
 
@@ -196,8 +196,8 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
         """Return what the page shows besides the form."""
         at = self.steps.current
-        expected = self.expected()
-        names = [step.name for step in steps.applicable(self.table, expected)]
+        expected = self.expected_answers()
+        names = [step.name for step in steps.applicable_steps(self.table, expected)]
         return {
             "form": form,
             "step": {"name": at, "title": form.title, "lead": form.lead, "button": form.button},
@@ -205,7 +205,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             "access": self.access,
             "revision": self.revision(at),
             "back": names.index(at) > 0,
-            "changed": self.changed(at) if CHANGED in self.request.GET else None,
+            "changed": self.change_by_another(at) if CHANGED in self.request.GET else None,
             "shown_again": PLAN in self.request.GET,
             "rail": progress_rail.rail(
                 order=self.order,
@@ -225,14 +225,14 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
 
     def revision(self, step: str) -> str:
         """Return the mark that the page carries: what it was made from."""
-        return self.storage.revision(step, self._rests_on(step))
+        return self.storage.revision(step, self._depends_on(step))
 
-    def _rests_on(self, step: str) -> tuple[str, ...]:
-        return next(each.rests_on for each in self.table if each.name == step)
+    def _depends_on(self, step: str) -> tuple[str, ...]:
+        return next(each.depends_on for each in self.table if each.name == step)
 
-    def changed(self, step: str) -> dict[str, Any] | None:
+    def change_by_another(self, step: str) -> dict[str, Any] | None:
         """Return who changed this step, or one that it rests on, and to what."""
-        entries = [(name, self.storage.entry(name)) for name in (step, *self._rests_on(step))]
+        entries = [(name, self.storage.entry(name)) for name in (step, *self._depends_on(step))]
         found = [(name, entry) for name, entry in entries if entry]
         if not found:
             return None
@@ -244,16 +244,16 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             "at": changed_at(entry),
             "step": next(each.label for each in self.table if each.name == name),
             "same_step": name == step,
-            "answers": self.shown(name),
+            "answers": self.display_rows(name),
         }
 
-    def shown(self, step: str) -> list[list[str]]:
+    def display_rows(self, step: str) -> list[list[str]]:
         """Return a kept answer as rows: as its writer saw it, or in the reader's language where that is another."""
         entry = self.storage.entry(step) or {"display": []}
         if entry.get("language") not in (None, get_language()):
             form = self.get_form(step, data=self.storage.get_step_data(step))
             if form.is_valid():
-                return display(form)
+                return summary_rows(form)
         return list(entry["display"])
 
     # Something is posted
@@ -265,19 +265,19 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             return redirect(self.url(self.frontier))
         if at not in self.form_list:
             raise Http404
-        if not self.reachable(at):
+        if not self.is_reachable(at):
             if keepable(request.POST):
                 self.storage.keep_typed(at, request.POST)
             messages.info(request, _("This step isn’t due: an earlier answer changed. Go on from here."))
             return redirect(self.url(self.frontier))
         self.storage.current_step = at
-        if "search" in request.POST and (searched := self.searched(at)):
+        if "search" in request.POST and (searched := self.handle_search(at)):
             return searched
         if "back" in request.POST:
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(self.get_prev_step(at) or at))
         form = self.get_form(at, data=request.POST)
-        if (edited := form.edited(request.POST)) is not None:
+        if (edited := form.handle_button(request.POST)) is not None:
             fields, place = edited
             self.storage.keep_typed(at, fields)
             return redirect(f"{self.url(at)}#{place}")
@@ -288,29 +288,29 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         if self.is_stale(at, answer):
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(at, CHANGED))
-        if elsewhere := self.instead(at, answer):
+        if elsewhere := self.redirect_for_answer(at, answer):
             self.storage.forget_typed(at)
             return elsewhere
         return self._accept(at, form, answer)
 
     def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
-        if self.storage.keep(at, self.request.POST, answer, display(form), by=self.access.user.email):
-            self.storage.reopen(steps.resting_on(self.table, at))
+        if self.storage.keep(at, self.request.POST, answer, summary_rows(form), by=self.access.user.email):
+            self.storage.reopen(steps.dependent_steps(self.table, at))
             self.answer_changed(at)
-        self.read_anew()
+        self.clear_cached_answers()
         names = list(self.get_form_list())
         if at == names[-1]:
             if (frontier := self.frontier) != at or at not in self.answers:
-                return self.lead_to(frontier)
+                return self.redirect_to_step(frontier)
             response: HttpResponseBase = self.render_done(form)
             return response
-        return self.lead_to(names[names.index(at) + 1])
+        return self.redirect_to_step(names[names.index(at) + 1])
 
-    def lead_to(self, step: str) -> HttpResponseBase:
+    def redirect_to_step(self, step: str) -> HttpResponseBase:
         """Go on to a step after an answer; what its page has to look up is asked here, where something is posted."""
         return redirect(self.url(step))
 
-    def searched(self, step: str) -> HttpResponseBase | None:
+    def handle_search(self, step: str) -> HttpResponseBase | None:
         """Return where a search that was posted beside the step's form leads; None where the step has none."""
         return None
 
@@ -318,11 +318,11 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         """Say whether the page was made from answers that have changed since, so that taking it would undo them."""
         own, _dot, basis = self.request.POST.get("revision", "").partition(".")
         entry = self.storage.entry(step)
-        if basis != self.storage.mark(self._rests_on(step)) and (basis or entry):
+        if basis != self.storage.mark(self._depends_on(step)) and (basis or entry):
             return True
         return entry is not None and entry["answer"] != answer and own != str(entry["revision"])
 
-    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
+    def redirect_for_answer(self, step: str, answer: Any) -> HttpResponseBase | None:
         """Return where an answer leads that isn't kept (handing over, setting up later); else None."""
         return None
 
@@ -341,18 +341,18 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         """The seal of the plan that the person confirms."""
         return str(self.request.POST.get("plan", ""))
 
-    def seal_before(self, step: str) -> str:
+    def previous_seal(self, step: str) -> str:
         """Return the seal of the plan that the person saw last, where the page is shown again as another; or ""."""
         shown_again = {PLAN, CHANGED} & self.request.GET.keys()
         typed = self.storage.typed(step) if shown_again else None
         return str(typed.get("plan", "")) if typed else ""
 
-    def show_again(self, step: str) -> HttpResponseBase:
+    def redirect_to_changed_plan(self, step: str) -> HttpResponseBase:
         """Show a review again, which is no longer what it was when it was confirmed; nothing was done."""
         self.storage.keep_typed(step, self.request.POST)
         return redirect(self.url(step, PLAN))
 
-    def refuse(self, step: str, sentence: str) -> HttpResponseBase:
+    def redirect_with_error(self, step: str, sentence: str) -> HttpResponseBase:
         """Go back to a step with a sentence that says why."""
         messages.error(self.request, sentence)
         return redirect(self.url(step))

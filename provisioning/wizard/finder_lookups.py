@@ -31,10 +31,10 @@ from provisioning.actions import (
 from provisioning.matching import finder_questions, signed_ids
 from provisioning.matching.finder_questions import Kind, Question
 from provisioning.people.access import Access, provisioner_of
-from provisioning.rules.order_mismatch import named_instead
+from provisioning.rules.order_mismatch import order_mismatch_name
 from provisioning.rules.plan import Plan, Right, Which
 from provisioning.wizard import review_rows
-from provisioning.wizard.steps import chosen
+from provisioning.wizard.steps import chosen_organization
 
 Answers = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ class FinderLookups:
             return False
         return administers(order=self.order, user=self.access.user, public_id=choice["organization"])
 
-    def of_step(self, step: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+    def form_facts(self, step: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
         """Return the facts that this step's form needs; ``remembered`` are its fields as typed or kept."""
         if step == "intent":
             return {"handed_over_too_often": partial(is_handed_over_too_often, self.order)}
@@ -62,32 +62,35 @@ class FinderLookups:
         if step in {"partner-check", "customer-check"}:
             return self._duplicates(step.removesuffix("-check"), answers)
         if step == "administrator":
-            return {"refusal": self._refusal(answers), "customer": (chosen(answers, "customer") or {}).get("name", "")}
+            return {
+                "refusal": self._refusal(answers),
+                "customer": (chosen_organization(answers, "customer") or {}).get("name", ""),
+            }
         if step == "review":
             return {"delegate_problem": self._delegate_problem(answers)}
         return {}
 
-    def of_page(self, step: str, answers: Answers, before: str) -> dict[str, Any]:
+    def page_facts(self, step: str, answers: Answers, before: str) -> dict[str, Any]:
         """Return what the review shows: the organizations and the plan; ``before`` is the seal seen last, or ""."""
         if step != "review":
             return {}
         own = answers["intent"]["audience"] == "own"
         which: tuple[Which, ...] = ("customer",) if own else ("partner", "customer")
-        organizations: dict[str, Any] = {each: self._shown(each, answers) for each in which}
+        organizations: dict[str, Any] = {each: self._review_organization(each, answers) for each in which}
         names = {each: organization["name"] for each, organization in organizations.items() if organization}
         plan = self.plan(answers)
-        different = plan.different_from(before) if plan and before else frozenset()
+        different = plan.changed_since(before) if plan and before else frozenset()
         facts = {
             "own": own,
-            "provisioning_administrator": bool(plan and plan.who(Right.PROVISIONING)),
+            "provisioning_administrator": bool(plan and plan.holder_of(Right.PROVISIONING)),
             "customer_email": self._asked_for("customer", answers)[0],
             "seal": plan.seal if plan else "",
             "different": {each: each in different for each in names},
             "plan_rows": tuple(review_rows.mapping(plan, names=names, seen=str, you=self.email, different=different))
             if plan
             else (),
-            "named_instead": {each: self._named_instead(each, answers) for each in which if organizations[each]},
-            "lost": bool(plan and before and plan.has_lost(before)),
+            "order_mismatch_name": {each: self._order_mismatch(each, answers) for each in which if organizations[each]},
+            "lost": bool(plan and before and plan.has_fewer_parts_than(before)),
         }
         return {**facts, **organizations}
 
@@ -111,7 +114,7 @@ class FinderLookups:
             "audience": audience,
             "partner": self._choice("partner", answers, self.email) if audience == "customer" else None,
             "customer": self._choice("customer", answers, customer_email),
-            "offered_to": customer_email if audience == "customer" and self._may_tell_who(answers) else "",
+            "offered_to": customer_email if audience == "customer" and self._may_reveal_administrator(answers) else "",
         }
 
     # Who is looked for, and who looks
@@ -155,9 +158,9 @@ class FinderLookups:
 
     @cached_property
     def _shown_so_far(self) -> Sequence[int]:
-        return finder_questions.standing_of(self.order, self.access.user).shown
+        return finder_questions.usage_of(self.order, self.access.user).shown
 
-    def _seen_by(self, question: Question) -> Viewer:
+    def _viewer(self, question: Question) -> Viewer:
         return finder_questions.viewer(self.order, self.access.user, named=question.named, partner_of=self._partner_of)
 
     def _candidates(
@@ -189,11 +192,11 @@ class FinderLookups:
         said of those that were not: ``unasked``, ``free_at`` (nothing can be asked before), ``withheld``, ``is_full``.
         """
         asked = [question for question in questions if question]
-        standing = finder_questions.standing_of(self.order, self.access.user, asked)
+        standing = finder_questions.usage_of(self.order, self.access.user, asked)
         found = []
         for question in questions:
             if question and question.digest in standing.asked:
-                found.append(finder_questions.answer(question, self._seen_by(question), standing.shown))
+                found.append(finder_questions.answer(question, self._viewer(question), standing.shown))
             else:
                 found.append(finder_questions.NOTHING)
         unasked = [question.kind for question in asked if question.digest not in standing.asked]
@@ -206,13 +209,13 @@ class FinderLookups:
             "withheld": any(one.withheld for one in found) and not standing.is_full,
             "help_contact": settings.HELP_CONTACT,
             "sign": partial(signed_ids.sign, order=self.order, user=self.access.user),
-            "is_ours": partial(signed_ids.is_ours, order=self.order, user=self.access.user),
+            "is_signed": partial(signed_ids.is_signed, order=self.order, user=self.access.user),
         }
 
     # What was chosen
 
     def _choice(self, which: str, answers: Answers, administrator_email: str) -> Choice:
-        choice = chosen(answers, which) or {}
+        choice = chosen_organization(answers, which) or {}
         if choice["organization"] != "new":
             return Existing(UUID(choice["organization"]))
         return New(
@@ -222,9 +225,9 @@ class FinderLookups:
             administrator_email=administrator_email,
         )
 
-    def _shown(self, which: str, answers: Answers) -> dict[str, Any] | None:
+    def _review_organization(self, which: str, answers: Answers) -> dict[str, Any] | None:
         """Return an organization chosen as the review shows it: name, new or not, and its rows."""
-        choice = chosen(answers, which)
+        choice = chosen_organization(answers, which)
         if choice is None:
             return None
         url = reverse("find", args=[self.order.number, which])
@@ -232,7 +235,7 @@ class FinderLookups:
             country, vertical = str(countries.name(choice["country"])), dict(VERTICALS).get(choice["vertical"], "")
             rows = [(_("Business vertical"), vertical), (_("Country or region"), country)]
             return {"new": True, "name": choice["name"], "url": url, "rows": rows}
-        candidate = self._again(which, answers, UUID(choice["organization"]))
+        candidate = self._shown_candidate(which, answers, UUID(choice["organization"]))
         if candidate is None:
             return {"new": False, "name": choice["name"], "url": url}
         return {
@@ -248,29 +251,29 @@ class FinderLookups:
             ],
         }
 
-    def _named_instead(self, which: Which, answers: Answers) -> str:
+    def _order_mismatch(self, which: Which, answers: Answers) -> str:
         """Return whom the order names where the organization chosen, as this person may see it, isn't that; else ""."""
-        choice, names = chosen(answers, which) or {}, []
+        choice, names = chosen_organization(answers, which) or {}, []
         if choice["organization"] != "new":
-            candidate = self._again(which, answers, UUID(choice["organization"]))
+            candidate = self._shown_candidate(which, answers, UUID(choice["organization"]))
             if candidate and not candidate.masked:
                 names = [candidate.organization.name, *(o.name for o in candidate.organization.other_names.all())]
         name, *others = names or [choice["name"]]
-        return named_instead(
+        return order_mismatch_name(
             self.order, audience=answers["intent"]["audience"], which=which, name=name, other_names=others
         )
 
-    def _again(self, which: str, answers: Answers, public_id: UUID) -> Candidate | None:
+    def _shown_candidate(self, which: str, answers: Answers, public_id: UUID) -> Candidate | None:
         asked = self.question(which, answers)
         if asked is None:
             return None
         if (asked, public_id) not in self._shown_again:
-            candidate = finder_questions.again(public_id, asked, self._seen_by(asked), self._shown_so_far)
+            candidate = finder_questions.shown_candidate(public_id, asked, self._viewer(asked), self._shown_so_far)
             self._shown_again[asked, public_id] = candidate
         return self._shown_again[asked, public_id]
 
     def _refusal(self, answers: Answers) -> policies.Refusal | None:
-        customer = chosen(answers, "customer") or {}
+        customer = chosen_organization(answers, "customer") or {}
         return policies.may_provision(
             provisioner=provisioner_of(self.order, answers["intent"]["audience"]),
             audience=answers["intent"]["audience"],
@@ -278,23 +281,23 @@ class FinderLookups:
             is_administrator=bool(answers["order"]["administrator"]),
         )
 
-    def _may_tell_who(self, answers: Answers) -> bool:
+    def _may_reveal_administrator(self, answers: Answers) -> bool:
         """Say whether this person may be told if the address entered is an administrator of the customer.
 
         Of an organization that nothing ties them to, nobody is told who administers it: neither yes nor no.
         """
-        customer = chosen(answers, "customer") or {}
+        customer = chosen_organization(answers, "customer") or {}
         email = self._asked_for("customer", answers)[0]
         if customer.get("organization") == "new" or email == normalize.email_key(self.order.customer_email):
             return True
-        candidate = self._again("customer", answers, UUID(customer["organization"]))
+        candidate = self._shown_candidate("customer", answers, UUID(customer["organization"]))
         return candidate is not None and not candidate.masked
 
     def _delegate_problem(self, answers: Answers) -> str:
         """Return why this address can't be given the set-up, or ""."""
-        customer = chosen(answers, "customer") or {}
+        customer = chosen_organization(answers, "customer") or {}
         email = self._asked_for("customer", answers)[0]
-        if not self._may_tell_who(answers):
+        if not self._may_reveal_administrator(answers):
             return _(
                 "Nothing shows yet that %(email)s is an administrator of this customer. Leave this unticked and set up "
                 "the services yourself, or ask the order desk to name the customer’s administrator in the order: "
@@ -313,5 +316,5 @@ class FinderLookups:
             "unticked, or enter an administrator’s email address under Customer details."
         ) % {
             "email": self._asked_for("customer", answers)[0],
-            "organization": (chosen(answers, "customer") or {}).get("name", ""),
+            "organization": (chosen_organization(answers, "customer") or {}).get("name", ""),
         }

@@ -34,7 +34,7 @@ def keep(request: HttpRequest, *, number: str, flow: str, step: str) -> None:
     messages.info(request, _("You were signed out meanwhile. What you typed is kept: sign in, and go on from there."))
 
 
-def give_back(request: HttpRequest) -> None:
+def restore(request: HttpRequest) -> None:
     """Put what was kept into the form of who has just signed in, unless the order isn't theirs."""
     found = request.session.pop(KEY, None)
     if not found or found["flow"] not in CAPABILITIES:

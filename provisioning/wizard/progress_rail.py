@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from provisioning.wizard.packs.base import Step
-from provisioning.wizard.steps import FINDER, SETUP, applicable
+from provisioning.wizard.steps import FINDER, SETUP, applicable_steps
 from subscriptions.models import Order
 
 
@@ -28,7 +28,7 @@ def rail(
     """
 
     def part(table: tuple[Step, ...]) -> list[dict[str, Any]]:
-        shown = applicable(table, expected)
+        shown = applicable_steps(table, expected)
         reach = [step.name for step in shown].index(frontier)
         rows = []
         for index, step in enumerate(shown):
@@ -43,7 +43,7 @@ def rail(
         return [{"title": step.label, "url": None, "state": state} for step in steps]
 
     found = [step for step in FINDER if step.name in {"intent", "customer", "review"}]
-    to_come = applicable(SETUP, {"order": answers["order"]})
+    to_come = applicable_steps(SETUP, {"order": answers["order"]})
     finding = flow == "find"
     return [
         {"title": _("Find the organizations"), "steps": part(FINDER) if finding else closed(found, "done")},

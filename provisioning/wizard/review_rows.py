@@ -114,7 +114,7 @@ def _ordered(line: PlannedSubscription) -> str:
 
 
 def set_up(
-    plan: Plan, *, seen: Callable[[str], str], for_good: Iterable[str], different: frozenset[str]
+    plan: Plan, *, seen: Callable[[str], str], irreversible: Iterable[str], different: frozenset[str]
 ) -> Iterator[Row]:
     """Yield for whom it is set up, who gets which right and which email, and what is for good."""
     customer = plan.organization("customer")
@@ -122,4 +122,4 @@ def set_up(
     yield Row(_("Rights"), (_("Nobody gets new rights."),))
     told = [seen(each.to) for each in plan.emails]
     yield Row(_("Confirmation by email to"), tuple(told), "emails" in different)
-    yield Row(_("Can’t be undone"), (_("The subscriptions begin when you confirm."), *for_good))
+    yield Row(_("Can’t be undone"), (_("The subscriptions begin when you confirm."), *irreversible))

@@ -19,7 +19,7 @@ from provisioning.wizard import review_rows
 from provisioning.wizard.forms.site_names import SiteNameCheck
 from provisioning.wizard.packs import meetings
 from provisioning.wizard.packs.base import installed
-from provisioning.wizard.steps import readable
+from provisioning.wizard.steps import loadable_answers
 from subscriptions import packs
 from subscriptions.actions import lines_to_ask_for
 from subscriptions.models import Order, OrderLine, ProvisioningRequest
@@ -29,7 +29,7 @@ from subscriptions.summary.summary import mask
 Answers = Mapping[str, Any]
 
 
-def who_asks(request: AccessRequest) -> dict[str, Any]:
+def requester_facts(request: AccessRequest) -> dict[str, Any]:
     """Return what an administrator should know of who asks for rights: ``member`` (their role there, or ""), and
     ``outside`` (their address is at none of the organization's domains), ``formerly`` (it is at one that the
     organization used before, which somebody else may own now).
@@ -45,7 +45,7 @@ def who_asks(request: AccessRequest) -> dict[str, Any]:
     }
 
 
-def name_as_chosen(request: AccessRequest) -> str:
+def organization_name_for_requester(request: AccessRequest) -> str:
     """Return the name of an organization as it was shown to the person who asks, who may not know its own."""
     return request.shown_name or _("the organization")
 
@@ -56,14 +56,14 @@ class SetUpLookups:
     def __init__(self, *, order: Order) -> None:
         self.order = order
 
-    def of_review(self, answers: Answers, access: Access, url: Callable[[str], str], before: str) -> dict[str, Any]:
+    def review_facts(self, answers: Answers, access: Access, url: Callable[[str], str], before: str) -> dict[str, Any]:
         """Return the plan as the review shows it to this person; ``before`` is the seal that they saw last, or ""."""
         try:
             plans = self.plans(answers)
             plan = plan_set_up(order=self.order, by=access.user, plans=plans, lines=self.lines)
         except (LookupError, TypeError, ValueError):
             plans, plan = {}, None  # answers that don't belong together: confirming leads to the step that is wrong
-        different = plan.different_from(before) if plan and before else frozenset()
+        different = plan.changed_since(before) if plan and before else frozenset()
         packs = installed()
         links = {
             line.service: tuple(
@@ -92,13 +92,15 @@ class SetUpLookups:
                 review_rows.set_up(
                     plan,
                     seen=seen,
-                    for_good=[text for name, each in plans.items() for text in packs[name].for_good(each)],
+                    irreversible=[
+                        text for name, each in plans.items() for text in packs[name].irreversible_effects(each)
+                    ],
                     different=different,
                 )
             )
             if plan
             else (),
-            "lost": bool(plan and before and plan.has_lost(before)),
+            "lost": bool(plan and before and plan.has_fewer_parts_than(before)),
         }
 
     @cached_property
@@ -106,14 +108,14 @@ class SetUpLookups:
         """What is to be set up, as services are shown: lines that are being set up, or are, are not asked about."""
         return lines_to_ask_for(self.order)
 
-    def refused(self, kept: Answers) -> dict[str, dict[str, Any]]:
+    def rejected_answers(self, kept: Answers) -> dict[str, dict[str, Any]]:
         """Return by step what the other side refused of these answers, as forms take it."""
         if self.order.state != Order.State.SETTING_UP:
             return {}
         found = {}
         for request in self._refused_requests:
             pack, line = installed()[request.line.service], request.line
-            step, control = pack.place_of(request.problem_field, kept)
+            step, control = pack.locate_field(request.problem_field, kept)
             try:
                 asked = packs.of(line.service).parameters(pack.plan(kept, line))
             except (LookupError, TypeError, ValueError, AttributeError):
@@ -136,7 +138,7 @@ class SetUpLookups:
             raise LookupError(f"order {self.order.number} is not mapped")
         return self.order.customer
 
-    def of_step(self, step: str) -> dict[str, Any]:
+    def form_facts(self, step: str) -> dict[str, Any]:
         """Return what the form of this step needs to know, as its pack says."""
         for line in self.lines:
             pack = installed().get(line.service)
@@ -144,23 +146,23 @@ class SetUpLookups:
                 return pack.facts(self.order, line)
         return {}
 
-    def of_page(self, step: str) -> dict[str, Any]:
+    def page_facts(self, step: str) -> dict[str, Any]:
         """Return what the pages show of the subscription."""
         return {"lines": self.lines, "customer_organization": self.customer.name}
 
     def site_name(self, text: str, *, control: str, twice: bool) -> SiteNameCheck | None:
-        """Return a site's name as its step would take it (see ``check_name``); None where no site was bought."""
+        """Return a site's name as its step would take it (see ``check_site_name``); None where no site was bought."""
         line = next((line for line in self.lines if line.service == meetings.STEPS.service), None)
         if line is None:
             return None
         entries = drafts.load(self.order.pk).steps.get("set_up", {})
-        kept = readable(meetings.STEPS.steps, {step: entry["answer"] for step, entry in entries.items()})
-        return meetings.STEPS.check_name(self.order, line, text, control=control, answers=kept, twice=twice)
+        kept = loadable_answers(meetings.STEPS.steps, {step: entry["answer"] for step, entry in entries.items()})
+        return meetings.STEPS.check_site_name(self.order, line, text, control=control, answers=kept, twice=twice)
 
-    def wanted(self, step: str, answers: Answers) -> dict[str, Any]:
+    def reservations(self, step: str, answers: Answers) -> dict[str, Any]:
         """Return what is to be reserved, by service, once this step is answered."""
         packs = [pack for pack in installed().values() if any(each.name == step for each in pack.steps)]
-        found = {pack.service: pack.wanted(step, answers) for pack in packs}
+        found = {pack.service: pack.reservation(step, answers) for pack in packs}
         return {service: wanted for service, wanted in found.items() if wanted is not None}
 
     def plans(self, answers: Answers) -> dict[str, Any]:
@@ -168,9 +170,9 @@ class SetUpLookups:
         packs = installed()
         return {line.service: packs[line.service].plan(answers, line) for line in self.lines if line.service in packs}
 
-    def step_of(self, refused: Refused, answers: Answers) -> str:
+    def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """Return the step that has to be answered anew after this refusal, or ""."""
-        return next((step for pack in installed().values() if (step := pack.step_of(refused, answers))), "")
+        return next((step for pack in installed().values() if (step := pack.step_to_correct(refused, answers))), "")
 
 
 def _at(parameters: Any, pointer: str) -> Any:

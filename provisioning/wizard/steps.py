@@ -29,22 +29,22 @@ def for_own_company(answers: Answers) -> bool:
     return bool(answers.get("intent", {}).get("audience") == "own")
 
 
-def for_somebody(answers: Answers) -> bool:
+def not_handed_over(answers: Answers) -> bool:
     """The order isn't handed over to somebody else."""
     return for_customer(answers) or for_own_company(answers)
 
 
-def new_partner(answers: Answers) -> bool:
+def creates_partner(answers: Answers) -> bool:
     """The partner organization is to be made."""
     return for_customer(answers) and answers.get("partner", {}).get("organization") == "new"
 
 
-def new_customer(answers: Answers) -> bool:
+def creates_customer(answers: Answers) -> bool:
     """The customer organization is to be made."""
-    return for_somebody(answers) and answers.get("customer", {}).get("organization") == "new"
+    return not_handed_over(answers) and answers.get("customer", {}).get("organization") == "new"
 
 
-def chosen(answers: Answers, which: str) -> dict[str, Any] | None:
+def chosen_organization(answers: Answers, which: str) -> dict[str, Any] | None:
     """Return the organization chosen for ``which`` ("partner" or "customer").
 
     ``{"organization": public id, "name": …}`` for one that exists, ``{"organization": "new", "name": …, "vertical": …,
@@ -64,21 +64,21 @@ def chosen(answers: Answers, which: str) -> dict[str, Any] | None:
 
 def existing_customer(answers: Answers) -> bool:
     """The customer organization is one that exists."""
-    customer = chosen(answers, "customer")
+    customer = chosen_organization(answers, "customer")
     return customer is not None and customer["organization"] != "new"
 
 
-def must_ask(answers: Answers) -> bool:
+def needs_approval(answers: Answers) -> bool:
     """The order is for the own company, and an administrator there has to add this person first."""
     return for_own_company(answers) and existing_customer(answers) and not answers["order"]["administrator"]
 
 
-def may_review(answers: Answers) -> bool:
+def can_review(answers: Answers) -> bool:
     """Nothing stands between the choice and the mapping."""
-    return for_somebody(answers) and not must_ask(answers)
+    return not_handed_over(answers) and not needs_approval(answers)
 
 
-def bought(service: str, step: Step) -> Step:
+def step_of_service(service: str, step: Step) -> Step:
     """Return the step of a pack as the flow has it: for orders with a line of its service only."""
     return replace(step, applies=lambda answers: service in answers["order"]["services"] and step.applies(answers))
 
@@ -90,44 +90,50 @@ _CUSTOMER = ("customer-details", "customer", "customer-new", "customer-check")
 FINDER: tuple[Step, ...] = (
     Step("intent", _("Who it is for"), finder.Intent),
     Step("partner", _("Partner organization"), organizations.PartnerChoice, for_customer, ("intent",)),
-    Step("partner-new", _("New partner organization"), organizations.NewPartner, new_partner, ("intent",)),
-    Step("partner-check", _("Check the new partner"), organizations.PartnerCheck, new_partner, ("partner-new",)),
+    Step("partner-new", _("New partner organization"), organizations.NewPartner, creates_partner, ("intent",)),
+    Step("partner-check", _("Check the new partner"), organizations.PartnerCheck, creates_partner, ("partner-new",)),
     Step("customer-details", _("Customer details"), finder.CustomerDetails, for_customer),
     Step(
         "customer",
         _("Customer organization"),
         organizations.CustomerChoice,
-        for_somebody,
+        not_handed_over,
         _CUSTOMER_DETAILS,
     ),
-    Step("customer-new", _("New organization"), organizations.NewCustomer, new_customer, _CUSTOMER_DETAILS),
+    Step("customer-new", _("New organization"), organizations.NewCustomer, creates_customer, _CUSTOMER_DETAILS),
     Step(
-        "customer-check", _("Check the new organization"), organizations.CustomerCheck, new_customer, ("customer-new",)
+        "customer-check",
+        _("Check the new organization"),
+        organizations.CustomerCheck,
+        creates_customer,
+        ("customer-new",),
     ),
-    Step("administrator", _("Ask an administrator"), finder.AskAdministrator, must_ask, ("intent", *_CUSTOMER)),
-    Step("review", _("Review the organizations"), finder.Review, may_review, (*_PARTNER, *_CUSTOMER)),
+    Step("administrator", _("Ask an administrator"), finder.AskAdministrator, needs_approval, ("intent", *_CUSTOMER)),
+    Step("review", _("Review the organizations"), finder.Review, can_review, (*_PARTNER, *_CUSTOMER)),
 )
 
 # The steps of each service are its pack's: provisioning/packs.
-_PACKS: tuple[Step, ...] = tuple(bought(service, step) for service, pack in installed().items() for step in pack.steps)
+_PACKS: tuple[Step, ...] = tuple(
+    step_of_service(service, step) for service, pack in installed().items() for step in pack.steps
+)
 
 SETUP: tuple[Step, ...] = (
     Step("subscription", _("Review your subscription"), subscription.SubscriptionReview),
     *_PACKS,
-    Step("review", _("Review the set-up"), subscription.SetupReview, rests_on=tuple(step.name for step in _PACKS)),
+    Step("review", _("Review the set-up"), subscription.SetupReview, depends_on=tuple(step.name for step in _PACKS)),
 )
 
 
-def readable(flow: tuple[Step, ...], kept: Mapping[str, Any]) -> dict[str, Any]:
+def loadable_answers(flow: tuple[Step, ...], kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return the kept answers of these steps that have the shape their forms give them today."""
-    return {step.name: kept[step.name] for step in flow if step.name in kept and step.form.fits(kept[step.name])}
+    return {step.name: kept[step.name] for step in flow if step.name in kept and step.form.can_load(kept[step.name])}
 
 
-def applicable(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
+def applicable_steps(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
     """Return the steps that this order has, in order, under these answers."""
     return [step for step in flow if step.applies(answers)]
 
 
-def resting_on(flow: tuple[Step, ...], name: str) -> list[str]:
+def dependent_steps(flow: tuple[Step, ...], name: str) -> list[str]:
     """Return the steps that have to be asked again when this step's answer changes."""
-    return [step.name for step in flow if name in step.rests_on]
+    return [step.name for step in flow if name in step.depends_on]

@@ -21,7 +21,7 @@ from provisioning.matching import response_padding
 from provisioning.people.access import May, Role
 from provisioning.rules.plan import PlanChanged
 from provisioning.wizard import steps
-from provisioning.wizard.engine import PROBLEM, OrderWizard, display
+from provisioning.wizard.engine import PROBLEM, OrderWizard, summary_rows
 from provisioning.wizard.finder_lookups import FinderLookups
 from provisioning.wizard.forms.access_requests import asked_too_often
 from provisioning.wizard.set_up_lookups import SetUpLookups
@@ -43,15 +43,15 @@ class FinderWizard(OrderWizard):
         begun = time.monotonic()
         response = response_padding.pad_response(super().dispatch(request, *args, **kwargs))
         asks = request.method == "POST" and kwargs.get("at") == "administrator"
-        response_padding.wait(begun, response_padding.ASKING if asks else 1)
+        response_padding.pad_time(begun, response_padding.ADMINISTRATOR_REQUEST_STEPS if asks else 1)
         return response
 
     @cached_property
-    def facts(self) -> FinderLookups:
+    def lookups(self) -> FinderLookups:
         """What this part looks up."""
         return FinderLookups(access=self.access, query=self.request.POST or self.request.GET)
 
-    def expected(self) -> dict[str, Any]:
+    def expected_answers(self) -> dict[str, Any]:
         """An order with an end customer is for that customer, most likely."""
         likely = "customer" if self.order.customer_name else "own"
         return {"intent": {"audience": likely}} | self.answers
@@ -60,38 +60,38 @@ class FinderWizard(OrderWizard):
         """Add whether the person is an administrator of the organization that was chosen, as of now."""
         return {
             **super().order_facts(),
-            "administrator": self.facts.is_administrator(steps.chosen(self.kept, "customer")),
+            "administrator": self.lookups.is_administrator(steps.chosen_organization(self.kept, "customer")),
         }
 
     def step_facts(self, step: str) -> dict[str, Any]:
         """Return candidates and the like."""
         remembered = (self.storage.typed(step), self.storage.get_step_data(step))
-        return self.facts.of_step(step, self.answers, remembered)
+        return self.lookups.form_facts(step, self.answers, remembered)
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
         """Return what was chosen, for the page that reviews it, and where to change what was entered."""
         if step.endswith("-check"):
             return {"edit_url": self.url(step.replace("-check", "-new"))}
-        return self.facts.of_page(step, self.answers, self.seal_before(step))
+        return self.lookups.page_facts(step, self.answers, self.previous_seal(step))
 
-    def lead_to(self, step: str) -> HttpResponseBase:
+    def redirect_to_step(self, step: str) -> HttpResponseBase:
         """Ask the organization finder what the next page shows the answer to."""
-        if question := self.facts.question(step, self.answers):
+        if question := self.lookups.question(step, self.answers):
             actions.search(order=self.order, by=self.access.user, question=question)
-        return super().lead_to(step)
+        return super().redirect_to_step(step)
 
-    def searched(self, step: str) -> HttpResponseBase | None:
+    def handle_search(self, step: str) -> HttpResponseBase | None:
         """Ask the organization finder again, or who has a domain; the page that follows shows the answer."""
-        question = self.facts.question(step, self.answers)
+        question = self.lookups.question(step, self.answers)
         if question is None:
             return None
         typed = str(self.request.POST.get("domain", "")).strip()[:253]
-        for asked in (question, self.facts.question_by_domain(step, self.answers, typed)):
+        for asked in (question, self.lookups.question_by_domain(step, self.answers, typed)):
             if asked is not None:
                 actions.search(order=self.order, by=self.access.user, question=asked, more=not typed)
         return redirect(self.url(step, urlencode({"domain": typed}) if typed else ""))
 
-    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
+    def redirect_for_answer(self, step: str, answer: Any) -> HttpResponseBase | None:
         """*I want someone else to complete this order* hands it over at once; it can be taken back."""
         if step != "intent" or answer["audience"] != "other":
             return None
@@ -106,8 +106,8 @@ class FinderWizard(OrderWizard):
     def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
         """Confirm the mapping, or ask the administrators who have to agree first."""
         answers = self.answers
-        if steps.must_ask(answers):
-            chosen = steps.chosen(answers, "customer") or {}
+        if steps.needs_approval(answers):
+            chosen = steps.chosen_organization(answers, "customer") or {}
             try:
                 actions.ask_administrators(
                     order=self.order,
@@ -117,24 +117,24 @@ class FinderWizard(OrderWizard):
                     shown_name=chosen["name"],
                 )
             except actions.AskedTooOften:
-                return self.refuse("administrator", asked_too_often())
+                return self.redirect_with_error("administrator", asked_too_often())
             except actions.OrganizationGone:
-                return self.refuse("customer", _("This organization is no longer there. Choose again."))
+                return self.redirect_with_error("customer", _("This organization is no longer there. Choose again."))
             return redirect("order", number=self.order.number)
         try:
-            actions.map_order(order=self.order, by=self.access.user, seal=self.seal, **self.facts.mapping(answers))
+            actions.map_order(order=self.order, by=self.access.user, seal=self.seal, **self.lookups.mapping(answers))
         except PlanChanged:
-            return self.show_again("review")
+            return self.redirect_to_changed_plan("review")
         except actions.MappingRefused:
             sentence = _(
                 "This is your own company, and one of its administrators has to agree first. Select “This order is "
                 "for my company” under “Who is this order for?”: then you can ask them."
             )
-            return self.refuse("customer", sentence)
+            return self.redirect_with_error("customer", sentence)
         except actions.NotAnAdministrator:
-            return self.refuse("review", self.facts.not_an_administrator(answers))
+            return self.redirect_with_error("review", self.lookups.not_an_administrator(answers))
         except actions.OrganizationGone:
-            return self.refuse("customer", _("This organization is no longer there. Choose again."))
+            return self.redirect_with_error("customer", _("This organization is no longer there. Choose again."))
         return redirect("order", number=self.order.number)
 
 
@@ -148,7 +148,7 @@ class SetUpWizard(OrderWizard):
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.SETUP]
 
     @cached_property
-    def facts(self) -> SetUpLookups:
+    def lookups(self) -> SetUpLookups:
         """What this part looks up."""
         return SetUpLookups(order=self.order)
 
@@ -156,23 +156,23 @@ class SetUpWizard(OrderWizard):
     def kept(self) -> dict[str, Any]:
         """The answers in the draft, but for those that the other side refused: their steps are asked again."""
         kept = super().kept
-        refused = self.facts.refused(kept)
+        refused = self.lookups.rejected_answers(kept)
         return {step: answer for step, answer in kept.items() if step not in refused}
 
     def order_facts(self) -> dict[str, Any]:
         """The services that are to be set up now: all, or those that were refused or taken back."""
-        return {"services": [line.service for line in self.facts.lines], "administrator": False}
+        return {"services": [line.service for line in self.lookups.lines], "administrator": False}
 
     def step_facts(self, step: str) -> dict[str, Any]:
         """Return licenses bought, names taken and the like, and what the other side refused."""
-        refused = self.facts.refused(super().kept).get(step)
-        return self.facts.of_step(step) | ({"refused": refused} if refused else {})
+        refused = self.lookups.rejected_answers(super().kept).get(step)
+        return self.lookups.form_facts(step) | ({"refused": refused} if refused else {})
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
         """Return what was bought, and on the last page the plan, each service with its *Change*."""
         if step != "review":
-            return self.facts.of_page(step)
-        return self.facts.of_review(self.answers, self.access, self.url, self.seal_before(step))
+            return self.lookups.page_facts(step)
+        return self.lookups.review_facts(self.answers, self.access, self.url, self.previous_seal(step))
 
     def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
         """Add what the partner and the customer's administrator know of each other on this step."""
@@ -194,7 +194,7 @@ class SetUpWizard(OrderWizard):
             "may_hand_back": self.access.role is Role.CONTACT and self.access.may(May.HAND_BACK),
         }
 
-    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
+    def redirect_for_answer(self, step: str, answer: Any) -> HttpResponseBase | None:
         """*Set up later* leaves everything as it is."""
         if step != "subscription" or answer["choice"] != "later":
             return None
@@ -204,7 +204,7 @@ class SetUpWizard(OrderWizard):
     def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
         """Reserve what only one order can have; where somebody was faster by a moment, say so at the step."""
         try:
-            if wanted := self.facts.wanted(at, {**self.kept, at: answer}):
+            if wanted := self.lookups.reservations(at, {**self.kept, at: answer}):
                 actions.reserve(order=self.order, wanted=wanted)
         except SiteNameTaken:
             self.storage.keep_typed(at, self.request.POST)
@@ -216,20 +216,20 @@ class SetUpWizard(OrderWizard):
         forms = {name: form for name, form in kwargs["form_dict"].items() if form.answers() != self.answers[name]}
         for name, form in forms.items():
             # What the page showed was understood by an older version: the plan is another one now, and shown again.
-            self.storage.keep(name, form.data, form.answers(), display(form), by=self.access.user.email)
+            self.storage.keep(name, form.data, form.answers(), summary_rows(form), by=self.access.user.email)
         answers = {**self.answers, **{name: form.answers() for name, form in forms.items()}}
         try:
-            plans = self.facts.plans(answers)
+            plans = self.lookups.plans(answers)
             order = actions.set_up(order=self.order, by=self.access.user, plans=plans, seal=self.seal)
         except PlanChanged:
-            return self.show_again("review")
+            return self.redirect_to_changed_plan("review")
         except Refused as refused:
             if refused.problem is Problem.CLOSED:
                 raise  # the engine says so for every step
-            step = self.facts.step_of(refused, answers)
+            step = self.lookups.step_to_correct(refused, answers)
             if not step:
                 words = {"help": settings.HELP_CONTACT, "number": self.order.number}
-                return self.refuse(
+                return self.redirect_with_error(
                     "review", _("This can’t be set up. Write to %(help)s about order %(number)s.") % words
                 )
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})

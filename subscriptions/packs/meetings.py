@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from subscriptions.models import Order, Site, Subscription
-from subscriptions.packs.base import Made, Pack
+from subscriptions.packs.base import Pack, SetUpFacts
 from subscriptions.packs.site_reservations import free_site_names, reserve_site_names
 from subscriptions.presentation import Row, Section, Table, language, number
 from subscriptions.rules import sites, time_zones, validation
@@ -20,7 +20,7 @@ from subscriptions.rules.validation import SitePlan
 
 
 @dataclass(frozen=True)
-class MadeSite:
+class SiteFacts:
     """A meetings site, with its full address."""
 
     name: str
@@ -39,10 +39,10 @@ class WantedNames:
 
 
 @dataclass(frozen=True)
-class MadeSites(Made):
+class MeetingsFacts(SetUpFacts):
     """The sites of a subscription, the first one first."""
 
-    sites: tuple[MadeSite, ...]
+    sites: tuple[SiteFacts, ...]
 
     @property
     def time_zone(self) -> str:
@@ -74,7 +74,7 @@ class MadeSites(Made):
         )
         yield Section("sites", _("Sites"), table=table)
 
-    def next(self) -> Iterator[str]:
+    def next_steps(self) -> Iterator[str]:
         """Where to start, and what can't be changed."""
         yield ngettext(
             "Open %(url)s and sign in with the administrator email to start with Meetings.",
@@ -90,8 +90,8 @@ class Meetings(Pack):
     service = "meetings"
     label = gettext_lazy("Meetings")
     product = "Meetings"
-    many = ("sites",)
-    nothing = {"sites": []}
+    to_many = ("sites",)
+    facts_without = {"sites": []}
     schema = {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "type": "object",
@@ -127,7 +127,7 @@ class Meetings(Pack):
         """Sites that can be made, with shares that add up."""
         validation.check_sites(plan or (), licenses)
 
-    def planned(self, plan: Sequence[SitePlan]) -> MadeSites:
+    def preview(self, plan: Sequence[SitePlan]) -> MeetingsFacts:
         """The sites that will be made."""
         return _made(plan)
 
@@ -135,11 +135,11 @@ class Meetings(Pack):
         """Reserve the names. Raises SiteNameTaken where another order has one of those just answered."""
         reserve_site_names(order=order, names=wanted.names, others=wanted.others)
 
-    def free(self, order: Order) -> None:
+    def release(self, order: Order) -> None:
         """Give the names back."""
         free_site_names(order=order)
 
-    def hold(self, order: Order, plan: Sequence[SitePlan]) -> None:
+    def reserve_plan(self, order: Order, plan: Sequence[SitePlan]) -> None:
         """Reserve the names. Raises SiteNameTaken where another order has one of them."""
         reserve_site_names(order=order, names=[site.name for site in plan])
 
@@ -152,7 +152,7 @@ class Meetings(Pack):
         names = [field.name for field in fields(SitePlan)]
         return [SitePlan(**{name: site[name] for name in names}) for site in parameters["sites"]]
 
-    def make(self, subscription: Subscription, plan: Sequence[SitePlan]) -> None:
+    def create_rows(self, subscription: Subscription, plan: Sequence[SitePlan]) -> None:
         """Make the sites."""
         Site.objects.bulk_create(
             Site(
@@ -166,7 +166,7 @@ class Meetings(Pack):
             for position, site in enumerate(plan, start=1)
         )
 
-    def read(self, subscription: Subscription) -> MadeSites:
+    def read(self, subscription: Subscription) -> MeetingsFacts:
         """Return the sites as they are stored."""
         return _made(subscription.sites.all())
 
@@ -176,10 +176,10 @@ def site_url(name: str) -> str:
     return f"https://{name}.{settings.MEETINGS_BASE_DOMAIN}"
 
 
-def _made(sites: Iterable[Site | SitePlan]) -> MadeSites:
-    return MadeSites(
+def _made(sites: Iterable[Site | SitePlan]) -> MeetingsFacts:
+    return MeetingsFacts(
         tuple(
-            MadeSite(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
+            SiteFacts(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
             for site in sites
         )
     )

@@ -22,12 +22,12 @@ from django.db.models import Model
 from orgs.text.normalize import email_key
 from subscriptions.models import Document, Order, Subscription
 from subscriptions.packs.base import installed
-from subscriptions.summary.pdf_cache import Copy, Known
+from subscriptions.summary.pdf_cache import DocumentCopy, PrintableCopy
 from subscriptions.summary.summary import OrderSummary, build
-from subscriptions.summary.verification_codes import codes_for, hash_of, shown, tidy
+from subscriptions.summary.verification_codes import codes_for, format_code, hash_of, normalize_code
 
 
-class Standing(enum.StrEnum):
+class CodeStatus(enum.StrEnum):
     """What is known of a code."""
 
     CURRENT = "current"
@@ -51,18 +51,18 @@ def issue(order: Order) -> tuple[Document, OrderSummary, str]:
     return document, summary, codes[document.code_hash]
 
 
-def copy_for(order: Order, *, reader: str, language: str) -> Copy:
+def copy_for(order: Order, *, reader: str, language: str) -> PrintableCopy:
     """The order's document as this reader (an email address) may see it."""
     document, summary, code = issue(order)
-    return Copy(document, code, reader, language, seen_by(summary, reader))
+    return PrintableCopy(document, code, reader, language, seen_by(summary, reader))
 
 
-def known(order: Order, *, reader: str, language: str) -> Known | None:
+def find_unchanged(order: Order, *, reader: str, language: str) -> DocumentCopy | None:
     """The same without its facts, where a glance at the rows says that none of them has changed; None otherwise."""
     rows_hash = _rows_hash(order)
     document = Document.objects.filter(order=order, rows_hash=rows_hash).order_by("-pk").first() if rows_hash else None
     code = codes_for(order, document.facts_hash).get(document.code_hash) if document else None
-    return Known(document, code, reader, language) if document and code else None
+    return DocumentCopy(document, code, reader, language) if document and code else None
 
 
 def seen_by(summary: OrderSummary, reader: str) -> OrderSummary:
@@ -70,14 +70,16 @@ def seen_by(summary: OrderSummary, reader: str) -> OrderSummary:
     return summary if email_key(reader) == email_key(summary.contact_email) else summary.masked_for(reader)
 
 
-def verify(typed: str) -> Standing:
+def verify(typed: str) -> CodeStatus:
     """Say what is known of a code, however it was typed."""
-    code = tidy(typed)
-    document = Document.objects.select_related("order").filter(code_hash=hash_of(shown(code))).first() if code else None
+    code = normalize_code(typed)
+    document = (
+        Document.objects.select_related("order").filter(code_hash=hash_of(format_code(code))).first() if code else None
+    )
     if document is None:
-        return Standing.UNKNOWN
+        return CodeStatus.UNKNOWN
     now = json.loads(json.dumps(build(document.order).as_dict()))
-    return Standing.CURRENT if _still_so(document.facts, now) else Standing.CHANGED
+    return CodeStatus.CURRENT if _still_so(document.facts, now) else CodeStatus.CHANGED
 
 
 def _rows_hash(order: Order) -> str:
@@ -87,7 +89,7 @@ def _rows_hash(order: Order) -> str:
     facts takes. "" for a pack that reads what isn't directly a subscription's.
     """
     tables = set()
-    for name in (name for each in installed().values() for name in (*each.one, *each.many)):
+    for name in (name for each in installed().values() for name in (*each.to_one, *each.to_many)):
         try:
             model = Subscription._meta.get_field(name).related_model
         except FieldDoesNotExist:

@@ -9,7 +9,7 @@ from typing import Any, Self
 from django.conf import settings
 
 from subscriptions import packs
-from subscriptions.packs.base import Made
+from subscriptions.packs import SetUpFacts
 
 # Where people print on Letter: CLDR, supplemental data, paperSize "US-Letter".
 _LETTER = frozenset("BZ CA CL CO CR GT MX NI PA PH PR SV US VE".split())
@@ -34,8 +34,8 @@ class BoughtLine:
     term_months: int
     starts_at: datetime | None
     ends_at: datetime | None
-    made: Made | None = None
-    asked: Made | None = None  # what was asked for, while it isn't set up
+    made: SetUpFacts | None = None
+    asked: SetUpFacts | None = None  # what was asked for, while it isn't set up
     state: str = ""  # of its provisioning request: waiting, in_progress, succeeded, refused, failed; "" before it
     state_since: datetime | None = None
     description: str = ""  # the other side's words while it isn't set up
@@ -43,7 +43,7 @@ class BoughtLine:
 
 @dataclass(frozen=True)
 class OrderFacts:
-    """Every fact of an order; times are aware. Made by ``build``, worded by ``sections``."""
+    """Every fact of an order; times are aware. SetUpFacts by ``build``, worded by ``sections``."""
 
     number: str
     state: str
@@ -78,7 +78,7 @@ class OrderFacts:
         return next((place.country for place in places if place and place.country), "")
 
     @property
-    def _places(self) -> list[Made]:
+    def _places(self) -> list[SetUpFacts]:
         """What was made, places on the map first."""
         return sorted((line.made for line in self.lines if line.made), key=lambda made: not made.country)
 
@@ -112,7 +112,7 @@ class OrderFacts:
 
         facts: dict[str, Any] = {}
         for each in packs.installed().values():
-            facts |= each.nothing
+            facts |= each.facts_without
         for line in self.lines:
             facts |= line.made.facts() if line.made else {}
         facts |= asdict(self)

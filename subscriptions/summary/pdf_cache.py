@@ -36,12 +36,12 @@ _LOOK_AGAIN = 0.1
 KEPT, KEPT_WHEN_REPLACED = timedelta(days=90), timedelta(days=7)
 
 
-class Busy(Exception):
+class TooManyRenders(Exception):
     """As many PDFs as may be are being made, and went on for as long as the caller would wait."""
 
 
 @dataclass(frozen=True)
-class Known:
+class DocumentCopy:
     """A document as one person (an email address) may read it, in one language."""
 
     document: Document
@@ -62,7 +62,7 @@ class Known:
         ]  # fmt: skip
         return hash_of(decides)
 
-    def kept(self) -> bytes | None:
+    def stored(self) -> bytes | None:
         """The PDF, if it is kept."""
         content = KeptPdf.objects.filter(key=self.key).values_list("content", flat=True).first()
         return bytes(content) if content is not None else None
@@ -70,13 +70,13 @@ class Known:
     def wait(self, seconds: float) -> bytes | None:
         """The PDF once it is kept, which a worker is about to do; None where that takes longer."""
         until = time.monotonic() + seconds
-        while (content := self.kept()) is None and time.monotonic() < until:
+        while (content := self.stored()) is None and time.monotonic() < until:
             time.sleep(_LOOK_AGAIN)
         return content
 
 
 @dataclass(frozen=True)
-class Copy(Known):
+class PrintableCopy(DocumentCopy):
     """The same with its facts, so that its PDF can be made."""
 
     summary: OrderSummary
@@ -85,16 +85,16 @@ class Copy(Known):
         """Make the PDF, which keeps nothing.
 
         :param wait: for how many seconds to wait for a turn; None: for as long as it takes.
-        :raises Busy: it was never this one's turn.
+        :raises TooManyRenders: it was never this one's turn.
         """
         from subscriptions.summary import pdf  # WeasyPrint takes half a second to load, which a start need not wait for
 
         with _turn(wait):
             return pdf.render(self.summary, self.language, code=self.code, url=verify_url(self.code))
 
-    def keep(self) -> bytes:
+    def make_and_store(self) -> bytes:
         """The PDF, made and kept if it is not kept yet."""
-        content = self.kept()
+        content = self.stored()
         if content is None:
             content = self.make()
             rows = [KeptPdf(document=self.document, key=self.key, content=content)]
@@ -103,25 +103,25 @@ class Copy(Known):
 
 
 @lru_cache(maxsize=1)
-def get_ready() -> None:
+def warm_up() -> None:
     """Load what makes PDFs, with its fonts and styles, beside what this process does: its first PDF took 2 seconds."""
 
     def load() -> None:
         from subscriptions.summary import pdf
 
-        pdf.get_ready()
+        pdf.warm_up()
 
     threading.Thread(target=load, name="get ready for PDFs", daemon=True).start()
 
 
-def to_be_made() -> list[Document]:
+def documents_without_pdf() -> list[Document]:
     """Documents of today whose PDFs a worker should have made and hasn't."""
     now = timezone.now()
     rows = Document.objects.filter(made_at=None, issued_at__gt=now - timedelta(days=1), order__state="set_up")
     return list(rows.filter(issued_at__lt=now - timedelta(seconds=20)).order_by("pk")[:20])
 
 
-def drop_old() -> int:
+def delete_old_pdfs() -> int:
     """Drop kept PDFs that hardly anybody asks for any more; returns how many. The documents stay."""
     now = timezone.now()
     newer = Document.objects.filter(order=OuterRef("document__order"), pk__gt=OuterRef("document"))
@@ -155,7 +155,7 @@ def _turn(wait: float | None) -> Iterator[None]:
 
     until = None if wait is None else time.monotonic() + wait
     if not pdf.one_at_a_time.acquire(timeout=-1 if wait is None else wait):
-        raise Busy
+        raise TooManyRenders
     try:
         while True:
             with transaction.atomic():
@@ -166,7 +166,7 @@ def _turn(wait: float | None) -> Iterator[None]:
                         transaction.set_rollback(True)
                     return
             if until is not None and time.monotonic() > until:
-                raise Busy
+                raise TooManyRenders
             time.sleep(_POLL)
     finally:
         pdf.one_at_a_time.release()

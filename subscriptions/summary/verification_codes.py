@@ -19,12 +19,12 @@ LENGTH: Final = 12
 SALT = "subscriptions.documents"
 
 
-def tidy(typed: str) -> str:
+def normalize_code(typed: str) -> str:
     """The twelve letters of a code as they were printed; "" for what can't be one."""
     return pasted_text.code(typed, alphabet=LETTERS, length=LENGTH)
 
 
-def shown(code: str) -> str:
+def format_code(code: str) -> str:
     """A code as it is printed: ABCD-EFGH-JKMN."""
     return "-".join(code[at : at + 4] for at in range(0, LENGTH, 4))
 
@@ -44,7 +44,7 @@ def codes_for(order: Order, facts_hash: str) -> dict[str, str]:
         for _place in range(LENGTH):
             number, place = divmod(number, len(LETTERS))
             letters += LETTERS[place]
-        codes[hash_of(shown(letters))] = shown(letters)
+        codes[hash_of(format_code(letters))] = format_code(letters)
     return codes
 
 

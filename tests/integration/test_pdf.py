@@ -21,8 +21,8 @@ from django.core.management import CommandError, call_command
 from django.utils.translation import override
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
-from subscriptions.packs.meetings import MadeSites
+from subscriptions.packs.calling import CallingFacts, LocationFacts
+from subscriptions.packs.meetings import MeetingsFacts
 from subscriptions.summary import pdf
 from subscriptions.summary.summary import Company, OrderSummary, build
 from tests.factories import set_up_order
@@ -99,7 +99,7 @@ def test_long_names_take_their_room_and_nothing_is_lost() -> None:
 @pytest.mark.parametrize("script", NAMES)
 def test_names_in_many_scripts_are_shown_with_fonts_that_have_them(script: str) -> None:
     name, country = NAMES[script]
-    location = MadeLocation(name, country, (("city", name),), "UTC", "en", "en", "")
+    location = LocationFacts(name, country, (("city", name),), "UTC", "en", "en", "")
     content = pdf.render(a_summary(1, sold_to=name, customer=Company("c", name, country), location=location), "en")
     # Readers differ in how they put right-to-left text in order: each character is there, though.
     assert set(packed(name)) - set(text_of(content)) <= {"\u0e33"}
@@ -261,10 +261,10 @@ def test_summary_of_an_order_is_read_in_three_queries_however_large(
         with django_assert_num_queries(0):
             assert summary.sections
         sites, headquarters = (line.made for line in summary.lines)
-        assert isinstance(sites, MadeSites)
+        assert isinstance(sites, MeetingsFacts)
         assert len(sites.sites) == count
         assert sites.sites[0].url == f"https://contoso-{'main' if count == 1 else '00'}.meet.example.com"
-    assert isinstance(headquarters, MadeHeadquarters)
+    assert isinstance(headquarters, CallingFacts)
     assert dict(headquarters.location.address) == HEADQUARTERS.address
     assert summary.administrator_email == "anna@contoso.com"
 

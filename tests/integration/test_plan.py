@@ -135,9 +135,9 @@ def test_mapping_does_what_its_page_planned(start: Callable[[], Wizard], who: st
     assert given == full
     for _organization, email, _role in full:
         assert ("You become" if email == who else f"{email} becomes") + " the first full administrator" in page
-    assert order.provisioning_administrator == bool(plan.who(Right.PROVISIONING))
+    assert order.provisioning_administrator == bool(plan.holder_of(Right.PROVISIONING))
     assert order.provisioning_administrator == ("You are Provisioning administrator of Contoso" in page)
-    assert order.delegated_to == plan.who(Right.DELEGATE)
+    assert order.delegated_to == plan.holder_of(Right.DELEGATE)
     parts = Part.objects.filter(order=order, ended_at=None)
     assert set(parts.values_list("role", "user__email")) == {
         (str(right.right), right.email) for right in plan.rights if right.right in {Right.CONTACT, Right.DELEGATE}
@@ -340,7 +340,7 @@ def test_seal_stands_for_every_part_and_tells_none() -> None:
     plan = actions.plan_set_up(order=order, by=by, plans={"meetings": [SitePlan("contoso", "UTC", False, 100)]})
     again = actions.plan_set_up(order=order, by=by, plans={"meetings": [SitePlan("contoso", "UTC", True, 100)]})
     assert plan.seal != again.seal
-    assert again.different_from(plan.seal) == {"meetings.made"}
+    assert again.changed_since(plan.seal) == {"meetings.made"}
     assert "contoso" not in plan.seal
     with pytest.raises(PlanChanged):
         again.confirmed(plan.seal)

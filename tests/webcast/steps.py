@@ -57,7 +57,7 @@ class WebcastSteps(PackSteps):
         """The channel."""
         return ChannelPlan(**answers["channel"])
 
-    def step_of(self, refused: Refused, answers: Answers) -> str:
+    def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """A name that was taken meanwhile is chosen anew."""
         return "channel" if refused.problem == "channel_taken" else ""
 

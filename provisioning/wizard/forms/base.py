@@ -19,7 +19,7 @@ from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.wizard.forms.fields import (
-    Words,
+    StrOrPromise,
 )
 from provisioning.wizard.forms.posted_rows import MAX_ROWS, row_count, with_row_count
 from subscriptions.models import Order
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     Rows = BaseFormSet
 
-Summary = list[tuple[Words, str]]
+Summary = list[tuple[StrOrPromise, str]]
 
 
 def jsonable(value: Any) -> Any:
@@ -63,7 +63,7 @@ class FieldsForm(forms.Form):
 
     use_required_attribute = False
     # Shorter labels for the check-your-answers list, by field name.
-    summary_labels: ClassVar[dict[str, Words]] = {}
+    summary_labels: ClassVar[dict[str, StrOrPromise]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["label_suffix"] = ""
@@ -80,14 +80,14 @@ class FieldsForm(forms.Form):
             return get_text_list([str(one) for one in value], gettext("and"))
         return "" if value is None else str(value)
 
-    def label_again(self, field: forms.BoundField) -> Words:
+    def summary_label(self, field: forms.BoundField) -> StrOrPromise:
         """Return the label of a field where its answer is shown again."""
         return self.summary_labels.get(field.name, field.label or "")
 
     def summary(self) -> Summary:
         """Return (label, what was answered) of each visible field that has an answer, in order."""
         fields = self.visible_fields()
-        rows = [(self.label_again(field), self.display(field.name)) for field in fields]
+        rows = [(self.summary_label(field), self.display(field.name)) for field in fields]
         return [(label, value) for label, value in rows if value]
 
 
@@ -101,19 +101,19 @@ def _chosen(choices: Iterable[Any], value: Any) -> str:
     return ""
 
 
-class Step:
+class StepBase:
     """What the wizard reads of a step's class, be it a form or rows of forms."""
 
     # The step's name in the address and in the draft. (Not `name`: that is a field of several forms.)
     step: ClassVar[str] = ""
     # A form may set these three for itself, from what was answered before.
-    title: Words = ""
-    lead: Words = ""
-    button: Words = _("Next")
+    title: StrOrPromise = ""
+    lead: StrOrPromise = ""
+    button: StrOrPromise = _("Next")
     template: ClassVar[str] = ""
 
     order: Order
-    earlier: dict[str, Any]
+    earlier_answers: dict[str, Any]
     facts: dict[str, Any]
 
     @property
@@ -125,12 +125,12 @@ class Step:
         found: dict[str, Any] | None = self.facts.get("refused")
         return found
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return the posted fields as a button other than Next changes them, and the id to go on at; else None."""
         return None
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether this has the shape that ``answers()`` gives: a draft may be older than this version."""
         raise NotImplementedError
 
@@ -140,7 +140,7 @@ class Step:
             cls.template = f"wizard/steps/{cls.step}.html"
 
 
-class StepForm(Step, FieldsForm):
+class StepForm(StepBase, FieldsForm):
     """A step that is one form.
 
     ``answers`` are the valid answers of the earlier steps by step name; ``facts`` what the wizard looked up for forms.
@@ -158,7 +158,7 @@ class StepForm(Step, FieldsForm):
         answers: dict[str, Any] | None = None,
         **facts: Any,
     ) -> None:
-        self.order, self.earlier, self.facts = order, dict(answers or {}), facts
+        self.order, self.earlier_answers, self.facts = order, dict(answers or {}), facts
         super().__init__(data, prefix=prefix, initial=dict(initial or {}))
         self.prepare()
 
@@ -173,7 +173,7 @@ class StepForm(Step, FieldsForm):
             self.add_error(refused["control"] if refused["control"] in self.fields else None, refused["sentence"])
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether there is a value of the right kind for each field."""
         return has_values(answer, cls.base_fields)
 
@@ -181,13 +181,13 @@ class StepForm(Step, FieldsForm):
         """Return the valid answer as JSON can keep it; call after ``is_valid()``."""
         return jsonable(self.cleaned_data)
 
-    def quiet(self) -> Self:
+    def hide_errors(self) -> Self:
         """Show what was typed without saying yet what is wrong with it; for a page that nobody has submitted."""
         self._errors = ErrorDict()
         return self
 
 
-class StepFormSet(Step, Rows):
+class StepFormSet(StepBase, Rows):
     """A step that is rows of one form, between ``min_num`` and ``max_num`` of them, each filled in."""
 
     form: type[FieldsForm]
@@ -216,7 +216,7 @@ class StepFormSet(Step, Rows):
         answers: dict[str, Any] | None = None,
         **facts: Any,
     ) -> None:
-        self.order, self.earlier, self.facts = order, dict(answers or {}), facts
+        self.order, self.earlier_answers, self.facts = order, dict(answers or {}), facts
         prefix = prefix or self.step
         if data is not None:
             data = with_row_count(data, prefix, max(1, row_count(data, prefix)))
@@ -226,7 +226,7 @@ class StepFormSet(Step, Rows):
         """Every row that is shown must be filled in (or removed)."""
         return {**super().get_form_kwargs(index), "empty_permitted": False, "use_required_attribute": False}
 
-    def quiet(self) -> Self:
+    def hide_errors(self) -> Self:
         """Show what was typed without saying yet what is wrong with it; for a page that nobody has submitted."""
         for form in self.forms:
             form._errors = ErrorDict()
@@ -250,7 +250,7 @@ class StepFormSet(Step, Rows):
             self._non_form_errors.append(refused["sentence"])
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether these are rows with a value of the right kind for each field."""
         return isinstance(answer, list) and all(has_values(row, cls.form.base_fields) for row in answer)
 

@@ -18,7 +18,7 @@ from django_countries import countries
 from provisioning.wizard.forms.addresses import AddressFields
 from provisioning.wizard.forms.base import StepForm, Summary, has_values, jsonable
 from provisioning.wizard.forms.choice_fields import ChoiceField, CountryField, FixedChoices, RadioField, ZoneField
-from provisioning.wizard.forms.fields import PhoneField, TextField, Words
+from provisioning.wizard.forms.fields import PhoneField, StrOrPromise, TextField
 from subscriptions.rules import addresses, languages, time_zones
 
 SAME, OTHER = "same", "other"
@@ -38,7 +38,7 @@ class LocationStart(StepForm):
     title = _("Where is your main headquarters?")
     lead = _("Calling starts with one location. You can change it or add more after the set-up.")
 
-    summary_labels: ClassVar[dict[str, Words]] = {"country": _("Country or region")}
+    summary_labels: ClassVar[dict[str, StrOrPromise]] = {"country": _("Country or region")}
 
     name = TextField(
         label=_("Location name"),
@@ -74,7 +74,7 @@ class LocationAddress(StepForm):
     step = "address"
     title = _("What is the address of your main headquarters?")
 
-    summary_labels: ClassVar[dict[str, Words]] = {"main_number": _("Main number")}
+    summary_labels: ClassVar[dict[str, StrOrPromise]] = {"main_number": _("Main number")}
 
     time_zone = ZoneField()
     language = ChoiceField(
@@ -105,14 +105,14 @@ class LocationAddress(StepForm):
 
     def prepare(self) -> None:
         """Put the country's own fields first."""
-        self.country: str = (self.earlier.get("location") or {}).get("country", "")
+        self.country: str = (self.earlier_answers.get("location") or {}).get("country", "")
         self._follow_country()
         self.main = AddressFields(self, self.country)
         self.other = AddressFields(self, self.country, name=EMERGENCY, optional=True)
         self.order_fields(self.main.names)
         zone = self.fields["time_zone"]
         if isinstance(zone, ZoneField):
-            zone.offer(self.country)
+            zone.set_country(self.country)
         likely = languages.likely_language(self.country)
         for name in ("language", "announcement_language"):
             select = self.fields[name]
@@ -145,7 +145,7 @@ class LocationAddress(StepForm):
         """The chosen country or region in the reader's language."""
         return str(countries.name(self.country))
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return the fields as they are: shown again, they offer the sub-divisions of what is selected now."""
         shown = str(posted.get("show", ""))
         address = self.other if shown.startswith(EMERGENCY) else self.main
@@ -185,7 +185,7 @@ class LocationAddress(StepForm):
         return national_number(number, self.country) if number else ""
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether there is an address of texts, and the rest beside it."""
         return (
             has_values(answer, {name: field for name, field in cls.base_fields.items() if name not in _NOT_KEPT})
@@ -203,7 +203,7 @@ class LocationAddress(StepForm):
     def summary(self) -> Summary:
         """Return each address as one row of several lines, and the rest between them."""
         names = {*_NOT_KEPT, *self.main.names, *self.other.names}
-        rest = [(self.label_again(field), self.display(field.name)) for field in self if field.name not in names]
+        rest = [(self.summary_label(field), self.display(field.name)) for field in self if field.name not in names]
         emergency = self._lines(self.emergency_address) if self.emergency_address else gettext("The same address")
         return [
             (_("Address"), self._lines(self.address)),

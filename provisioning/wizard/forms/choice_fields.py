@@ -18,7 +18,7 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
-from provisioning.wizard.forms.fields import Words, storable
+from provisioning.wizard.forms.fields import StrOrPromise, storable
 from subscriptions.rules import time_zones
 
 YES_NO = [("yes", _("Yes")), ("no", _("No"))]
@@ -81,7 +81,7 @@ class ChoiceField(forms.ChoiceField):
 
     widget: type[ChoiceWidget] = Select
 
-    def __init__(self, *, expected: Words, **kwargs: Any) -> None:
+    def __init__(self, *, expected: StrOrPromise, **kwargs: Any) -> None:
         super().__init__(error_messages={"required": expected, "invalid_choice": expected}, **kwargs)
 
     def to_python(self, value: Any) -> str:
@@ -160,7 +160,7 @@ def _zones(country: str, hour: datetime.datetime, language: str) -> FixedChoices
 
 
 class ZoneField(ChoiceField):
-    """A time zone; ``offer`` lists those of a country first. Its part of the page can search them."""
+    """A time zone; ``set_country`` lists those of a country first. Its part of the page can search them."""
 
     widget = ZoneSelect
 
@@ -170,7 +170,7 @@ class ZoneField(ChoiceField):
         kwargs.setdefault("template_name", "parts/set_up/zone.html")
         super().__init__(**kwargs)
 
-    def offer(self, country: str, at: datetime.datetime | None = None) -> None:
+    def set_country(self, country: str, at: datetime.datetime | None = None) -> None:
         """Set the choices, those of the country (two-letter code or "") first, and preselect its zone if it has one."""
         at = at or timezone.now()
         self.choices = _zones(country.upper(), time_zones.hour_of(at), get_language() or "en")

@@ -17,9 +17,9 @@ from orgs.text import pasted_text
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as StrPromise
 
-    Words = str | StrPromise
+    StrOrPromise = str | StrPromise
 else:
-    Words = object
+    StrOrPromise = object
 
 
 # Longer than any field of ours; what is beyond is not even shown again.
@@ -48,7 +48,9 @@ class TextField(forms.CharField):
     here and not by the browser, which would cut pasted text silently.
     """
 
-    def __init__(self, *, expected: Words = "", max_length: int = 200, multiline: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, expected: StrOrPromise = "", max_length: int = 200, multiline: bool = False, **kwargs: Any
+    ) -> None:
         self.limit = max_length
         self.multiline = multiline
         self.expected = expected or _("Enter this as text")
@@ -98,7 +100,7 @@ class TextField(forms.CharField):
 class EmailField(TextField):
     """An email address, also as it is pasted (``Sam <sam@…>``), checked for its form only; nothing is looked up."""
 
-    def __init__(self, *, expected: Words = "", **kwargs: Any) -> None:
+    def __init__(self, *, expected: StrOrPromise = "", **kwargs: Any) -> None:
         attrs = {"type": "email", "autocomplete": "email", "spellcheck": "false", "autocapitalize": "none"}
         kwargs.setdefault("widget", forms.TextInput(attrs=attrs))
         kwargs.setdefault("label", _("Email address"))
@@ -129,7 +131,7 @@ class WholeNumberField(forms.IntegerField):
 
     widget = forms.TextInput
 
-    def __init__(self, *, expected: Words, min_value: int, max_value: int, **kwargs: Any) -> None:
+    def __init__(self, *, expected: StrOrPromise, min_value: int, max_value: int, **kwargs: Any) -> None:
         self.expected = expected
         self.bounds = (min_value, max_value)
         kwargs.setdefault("widget", forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}))

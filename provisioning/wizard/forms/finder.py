@@ -130,11 +130,11 @@ class Review(StepForm):
 
     def prepare(self) -> None:
         """Only who maps a customer can let the customer set up the services."""
-        if self.earlier.get("intent", {}).get("audience") != "customer":
+        if self.earlier_answers.get("intent", {}).get("audience") != "customer":
             del self.fields["delegate"]
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether it is a tick, or nothing where it wasn't offered."""
         return isinstance(answer, dict) and isinstance(answer.get("delegate", False), bool)
 

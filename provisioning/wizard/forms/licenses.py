@@ -26,7 +26,7 @@ class LicenseDistribution(StepForm):
 
     def prepare(self) -> None:
         """Make a field for each site; it goes by the site's name, so that a share stays with its site."""
-        self.site_names = site_names(self.earlier)
+        self.site_names = site_names(self.earlier_answers)
         self.total: int = self.facts.get("total_licenses", 0)
         domain = self.facts.get("base_domain", "")
         for name in self.site_names:
@@ -38,7 +38,7 @@ class LicenseDistribution(StepForm):
                 max_value=self.total,
             )
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return equal shares where *Split evenly* was pressed."""
         if "split" not in posted:
             return None
@@ -66,7 +66,7 @@ class LicenseDistribution(StepForm):
         return cleaned
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether these are numbers by site name."""
         return isinstance(answer, dict) and all(type(share) is int for share in answer.values())
 

@@ -12,14 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning.wizard.forms.base import FieldsForm, StepForm, StepFormSet, Summary, has_values
 from provisioning.wizard.forms.choice_fields import YesNoField, ZoneField
-from provisioning.wizard.forms.fields import TickField, Words
+from provisioning.wizard.forms.fields import StrOrPromise, TickField
 from provisioning.wizard.forms.posted_rows import row_count, with_row_added, with_row_removed
-from provisioning.wizard.forms.site_names import USED_TWICE, SiteNameField, used
+from provisioning.wizard.forms.site_names import USED_TWICE, SiteNameField, apply_alternative
 from subscriptions.rules import sites
 
 MAX_ADDITIONAL = sites.MAX_SITES - 1
 
-_SUMMARY_LABELS: dict[str, Words] = {
+_SUMMARY_LABELS: dict[str, StrOrPromise] = {
     "early_release": _("Early release schedule"),
     "additional_urls": _("Additional URLs"),
 }
@@ -76,15 +76,15 @@ class MeetingSetup(_WithEarlyRelease, StepForm):
 
     def prepare(self) -> None:
         """Show the zones of the customer's country first."""
-        _site_name(self, "site_name").knows(self.facts)
-        _zone(self).offer(self.facts.get("country", ""))
+        _site_name(self, "site_name").configure(self.facts)
+        _zone(self).set_country(self.facts.get("country", ""))
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return the fields with the alternative name whose button was pressed."""
-        return used(posted, re.escape(self.add_prefix("site_name")))
+        return apply_alternative(posted, re.escape(self.add_prefix("site_name")))
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether there is a value of the right kind for each field that is kept."""
         return has_values(answer, _kept(cls.base_fields))
 
@@ -111,9 +111,9 @@ class SiteRow(_WithEarlyRelease):
 
     def __init__(self, *args: Any, facts: Mapping[str, Any], first: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _site_name(self, "name").knows(facts, own={str(first.get("site_name", ""))})
+        _site_name(self, "name").configure(facts, own={str(first.get("site_name", ""))})
         zone = _zone(self)
-        zone.offer(facts.get("country", ""))
+        zone.set_country(facts.get("country", ""))
         zone.initial = first.get("time_zone") or zone.initial
 
     @property
@@ -145,18 +145,18 @@ class AdditionalSites(StepFormSet):
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         """Each row knows what the step knows."""
-        first = self.earlier.get("meetings") or {}
+        first = self.earlier_answers.get("meetings") or {}
         return {**super().get_form_kwargs(index), "facts": self.facts, "first": first}
 
     def row_defaults(self) -> dict[str, str]:
         """Return what a row that is added starts with: the first site's time zone."""
-        return {"time_zone": (self.earlier.get("meetings") or {}).get("time_zone", "")}
+        return {"time_zone": (self.earlier_answers.get("meetings") or {}).get("time_zone", "")}
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return the rows with one more, or without the one whose *Remove* was pressed."""
         prefix = str(self.prefix)
         if "use" in posted:
-            return used(posted, rf"{re.escape(prefix)}-[0-9]{{1,2}}-name")
+            return apply_alternative(posted, rf"{re.escape(prefix)}-[0-9]{{1,2}}-name")
         if "add" in posted:
             rows = with_row_added(posted, prefix, defaults=self.row_defaults(), most=self.max_num)
             return rows, f"row_{row_count(rows, prefix)}"
@@ -166,7 +166,7 @@ class AdditionalSites(StepFormSet):
         return None
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether these are rows with a value of the right kind for each field that is kept."""
         return isinstance(answer, list) and all(has_values(row, _kept(cls.form.base_fields)) for row in answer)
 

@@ -16,9 +16,9 @@ from orgs.finder.matching import Match, Result
 from orgs.verticals import VERTICALS
 from provisioning.matching.finder_questions import Kind
 from provisioning.wizard.forms.base import StepForm, has_values
+from provisioning.wizard.forms.candidates import NEW, CandidateField, FinderStep, NewOrganizationInput
 from provisioning.wizard.forms.choice_fields import ChoiceField, CountryField
-from provisioning.wizard.forms.fields import TextField, Words
-from provisioning.wizard.forms.organization_lookups import NEW, Chosen, Looked, NothingToChoose
+from provisioning.wizard.forms.fields import StrOrPromise, TextField
 
 CREATE = _("Create a new organization")
 # The first sentences of the second seed, word for word.
@@ -37,7 +37,7 @@ RESULT_ADVICE = {
 }
 
 
-class OrganizationChoice(Looked):
+class OrganizationChoice(FinderStep):
     """Choose one of the organizations that were found, or to create a new one.
 
     Facts: ``match`` (Match), ``found`` (candidates of the search by domain), ``domain`` (what was searched for),
@@ -55,14 +55,14 @@ class OrganizationChoice(Looked):
         self.domain_unasked = Kind.DOMAIN in self.facts.get("unasked", ())
         matched = {candidate.organization.public_id for candidate in match.candidates}
         found = [each for each in self.facts.get("found", ()) if each.organization.public_id not in matched]
-        self.candidates = self.take([*match.candidates, *found])
+        self.candidates = self.with_signed_ids([*match.candidates, *found])
         self.found = self.candidates[len(match.candidates) :]
         self.result = match.result
-        self.fields["organization"] = Chosen(
+        self.fields["organization"] = CandidateField(
             label=_("Organization"),
             choices=[*((each.value, each.shown_name) for each in self.candidates), (NEW, CREATE)],
             expected=self.expected,
-            is_ours=self.facts["is_ours"],
+            is_signed=self.facts["is_signed"],
         )
         self.initial.setdefault("domain", self.searched)
         if self.is_bound:
@@ -71,14 +71,14 @@ class OrganizationChoice(Looked):
             data[self.add_prefix("domain")] = self.searched
             self.data = data
         if not self.candidates:
-            self.fields["organization"].widget = NothingToChoose()
+            self.fields["organization"].widget = NewOrganizationInput()
             self.initial["organization"] = NEW
             self.button = CREATE
         elif self.result is Result.EXACT and len(match.candidates) == 1:
             self.initial.setdefault("organization", self.candidates[0].value)
-        self.first_sentence: Words = RESULT_SENTENCES[self.result]
-        self.advice: Words = format_lazy("{} {}", self.looked_for(), RESULT_ADVICE[self.result])
-        self.tell()
+        self.first_sentence: StrOrPromise = RESULT_SENTENCES[self.result]
+        self.advice: StrOrPromise = format_lazy("{} {}", self.looked_for(), RESULT_ADVICE[self.result])
+        self.explain_omissions()
         if self.notice and self.result is Result.NONE:
             self.first_sentence = self.advice = ""
 
@@ -93,7 +93,7 @@ class OrganizationChoice(Looked):
         }
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether an organization, or a new one, is chosen."""
         return has_values(answer, {"name": forms.CharField()}) and _is_choice(answer.get("organization"))
 
@@ -124,12 +124,12 @@ class CustomerChoice(OrganizationChoice):
     def prepare(self) -> None:
         """For the own company the question is another."""
         super().prepare()
-        if self.earlier.get("intent", {}).get("audience") == "own":
+        if self.earlier_answers.get("intent", {}).get("audience") == "own":
             self.title = _("Which organization is yours?")
 
     def looked_for(self) -> str:
         """Say what was compared: what the person entered, or as for a partner where it is the own company."""
-        if self.earlier.get("intent", {}).get("audience") == "own":
+        if self.earlier_answers.get("intent", {}).get("audience") == "own":
             return super().looked_for()
         email, name = self.facts.get("looked_for", ("", ""))
         return gettext(
@@ -174,14 +174,14 @@ class NewCustomer(NewOrganization):
 
     def prepare(self) -> None:
         """Fill in the company that was looked for."""
-        if self.earlier.get("intent", {}).get("audience") == "own":
+        if self.earlier_answers.get("intent", {}).get("audience") == "own":
             self.title = _("Create a new organization")
             self.initial.setdefault("name", self.order.sold_to)
         else:
-            self.initial.setdefault("name", self.earlier.get("customer-details", {}).get("company_name", ""))
+            self.initial.setdefault("name", self.earlier_answers.get("customer-details", {}).get("company_name", ""))
 
 
-class CheckNewOrganization(Looked):
+class CheckNewOrganization(FinderStep):
     """Check what was entered; organizations that are nearly the same are shown once more.
 
     Facts: ``duplicates`` (candidates).
@@ -193,27 +193,27 @@ class CheckNewOrganization(Looked):
 
     def prepare(self) -> None:
         """Offer the near-duplicates, if there are any, before a new organization is made."""
-        self.candidates = self.take(self.facts.get("duplicates", ()))
-        self.entered: dict[str, Any] = self.earlier.get(f"{self.which}-new", {})
+        self.candidates = self.with_signed_ids(self.facts.get("duplicates", ()))
+        self.entered: dict[str, Any] = self.earlier_answers.get(f"{self.which}-new", {})
         self.rows = [
             (_("Company name"), self.entered.get("name", "")),
             (_("Business vertical"), str(dict(VERTICALS).get(self.entered.get("vertical", ""), ""))),
             (_("Country or region"), _country_name(self.entered.get("country", ""))),
         ]
         choices = [(each.value, each.shown_name) for each in self.candidates]
-        self.fields["duplicate"] = Chosen(
+        self.fields["duplicate"] = CandidateField(
             label=_("Is it one of these?"),
             choices=[*choices, (NEW, _("None of these: create a new organization"))],
             expected=_("Select one of these organizations, or that it is none of them"),
-            is_ours=self.facts["is_ours"],
+            is_signed=self.facts["is_signed"],
             required=bool(choices),
         )
         if not choices:
-            self.fields["duplicate"].widget = NothingToChoose()
-        self.tell()
+            self.fields["duplicate"].widget = NewOrganizationInput()
+        self.explain_omissions()
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
+    def can_load(cls, answer: Any) -> bool:
         """Say whether an organization that it is after all, or a new one, is chosen."""
         return has_values(answer, {"name": forms.CharField()}) and _is_choice(answer.get("duplicate"))
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.functional import Promise
 
 from subscriptions.models import Order, OrderLine
-from subscriptions.packs.base import OURS
+from subscriptions.packs.base import BUILT_IN
 from subscriptions.rules.validation import Refused
 
 Answers = Mapping[str, Any]
@@ -31,7 +31,7 @@ def always(answers: Answers) -> bool:
 class Step:
     """One page of a wizard.
 
-    ``applies`` says whether this order has the step; ``rests_on`` names the steps whose change makes this one be
+    ``applies`` says whether this order has the step; ``depends_on`` names the steps whose change makes this one be
     asked again, with what was answered still filled in.
     """
 
@@ -39,7 +39,7 @@ class Step:
     label: str | Promise
     form: type[Any]
     applies: Callable[[Answers], bool] = always
-    rests_on: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
 
 
 class PackSteps:
@@ -55,7 +55,7 @@ class PackSteps:
         """Return what the forms of these steps need to know."""
         return {}
 
-    def wanted(self, step: str, answers: Answers) -> Any:
+    def reservation(self, step: str, answers: Answers) -> Any:
         """Return what is to be reserved once this step is answered, in the shape that the other half takes, or None."""
         return None
 
@@ -63,11 +63,11 @@ class PackSteps:
         """Return what the answers ask for, in the shape that the other half makes rows of."""
         raise NotImplementedError
 
-    def for_good(self, plan: Any) -> Iterator[str]:
+    def irreversible_effects(self, plan: Any) -> Iterator[str]:
         """Yield a sentence for each thing in this plan that can't be changed once it is made."""
         yield from ()
 
-    def place_of(self, field: str, answers: Answers) -> tuple[str, str]:
+    def locate_field(self, field: str, answers: Answers) -> tuple[str, str]:
         """Return the step and its control where what a JSON pointer into the parameters names was answered.
 
         The control is a field's name, of a row "2-name" (from 0), or "" for the step as a whole. A pointer that names
@@ -75,7 +75,7 @@ class PackSteps:
         """
         return self.steps[0].name if self.steps else "", ""
 
-    def step_of(self, refused: Refused, answers: Answers) -> str:
+    def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """Return the step that has to be answered anew after this refusal, or "" where it is not about these."""
         return ""
 
@@ -92,5 +92,7 @@ def _load(names: tuple[str, ...]) -> dict[str, PackSteps]:
 
 def _packs(names: tuple[str, ...]) -> Iterator[PackSteps]:
     for name in names:
-        pack: PackSteps = import_module(f"provisioning.wizard.packs.{name}" if name in OURS else f"{name}.steps").STEPS
+        pack: PackSteps = import_module(
+            f"provisioning.wizard.packs.{name}" if name in BUILT_IN else f"{name}.steps"
+        ).STEPS
         yield pack
