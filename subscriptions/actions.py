@@ -20,8 +20,10 @@ from orgs.actions import record_subscription
 from orgs.models import Organization
 from subscriptions import packs
 from subscriptions.models import Order, OrderLine, ProvisioningRequest, Subscription
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
 from subscriptions.rules import deadlines, validation
-from subscriptions.rules.validation import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
+from subscriptions.rules.validation import Line, Problem, Refused, SiteNameTaken
 
 __all__ = [
     "Line",

@@ -23,8 +23,7 @@ from provisioning.emails.rights_emails import (
     right_taken_back,
 )
 from provisioning.models import Mail, Part, SignInCode
-from subscriptions.summary import documents
-from subscriptions.summary.summary import mask
+from subscriptions.summary import documents, mask_email
 
 
 def order_placed(mail: Mail, url: str) -> Message:
@@ -58,7 +57,7 @@ def order_handed_over(mail: Mail, url: str) -> Message:
     """To the person who now completes the order."""
     number = mail.order.number
     giver = mail.link.part.given_by if mail.link else None
-    by = mask(giver.user.email) if giver else ""
+    by = mask_email(giver.user.email) if giver else ""
     return Message(
         subject=_("Provisioning information required for order %(number)s") % {"number": number},
         title=_("Order %(number)s was handed over to you") % {"number": number},

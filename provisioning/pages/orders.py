@@ -25,7 +25,7 @@ from provisioning.wizard import set_up_lookups
 from provisioning.wizard.forms.access_requests import Decision, asked_too_often
 from subscriptions.models import Order
 from subscriptions.rules.validation import Refused
-from subscriptions.summary import documents, pdf_cache, summary
+from subscriptions.summary import build_summary, documents, pdf_cache
 
 
 @require_safe
@@ -243,5 +243,5 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     if not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
     pdf_cache.warm_up()  # the next request is likely the one for the PDF
-    seen = documents.seen_by(summary.build(access.order), access.user.email)
+    seen = documents.seen_by(build_summary(access.order), access.user.email)
     return show(request, "pages/summary.html", access, summary=seen, full_right=rights.full_right(access))

@@ -19,7 +19,7 @@ from provisioning.wizard.packs.base import installed
 from subscriptions import packs
 from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.rules.validation import Refused
-from subscriptions.summary import documents, summary
+from subscriptions.summary import build_summary, documents
 
 State = ProvisioningRequest.State
 
@@ -61,7 +61,7 @@ def stop(request: HttpRequest, number: str) -> HttpResponse:
 def _context(access: Access) -> dict[str, Any]:
     """Return the lines with their states, as both pages show them."""
     order: Order = access.order
-    seen = documents.seen_by(summary.build(order), access.user.email)
+    seen = documents.seen_by(build_summary(order), access.user.email)
     requests = {each.line.service: each for each in transitions.current(order)}
     lines = [
         {

@@ -31,7 +31,7 @@ from provisioning.wizard import pending_posts, progress_rail, steps
 from provisioning.wizard.draft_storage import DraftStorage
 from provisioning.wizard.packs.base import Step
 from subscriptions.rules.validation import Problem, Refused
-from subscriptions.summary.summary import mask
+from subscriptions.summary import mask_email
 
 PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # in the address: what the page is shown for
 
@@ -239,7 +239,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         own = self.storage.entry(step)
         name, entry = (step, own) if own else max(found, key=lambda each: changed_at(each[1]))
         return {
-            "by": mask(entry["by"]),
+            "by": mask_email(entry["by"]),
             "yourself": entry["by"] == self.access.user.email,
             "at": changed_at(entry),
             "step": next(each.label for each in self.table if each.name == name),

@@ -24,7 +24,7 @@ from subscriptions import packs
 from subscriptions.actions import lines_to_ask_for
 from subscriptions.models import Order, OrderLine, ProvisioningRequest
 from subscriptions.rules.validation import Refused
-from subscriptions.summary.summary import mask
+from subscriptions.summary import mask_email
 
 Answers = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ class SetUpLookups:
         }
 
         def seen(email: str) -> str:
-            return email if access.role is Role.CONTACT or email == access.user.email else mask(email)
+            return email if access.role is Role.CONTACT or email == access.user.email else mask_email(email)
 
         places = [line.made.time_zone for line in plan.subscriptions if line.made] if plan else []
         return {

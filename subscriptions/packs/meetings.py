@@ -16,7 +16,17 @@ from subscriptions.packs.base import Pack, SetUpFacts
 from subscriptions.packs.site_reservations import free_site_names, reserve_site_names
 from subscriptions.presentation import Row, Section, Table, language, number
 from subscriptions.rules import sites, time_zones, validation
-from subscriptions.rules.validation import SitePlan
+from subscriptions.rules.validation import Problem, Refused
+
+
+@dataclass(frozen=True)
+class SitePlan:
+    """A meetings site as it will be made: licenses are its share of what the line has."""
+
+    name: str
+    time_zone: str
+    early_release: bool
+    licenses: int
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ class Meetings(Pack):
 
     def check(self, plan: Sequence[SitePlan] | None, licenses: int) -> None:
         """Sites that can be made, with shares that add up."""
-        validation.check_sites(plan or (), licenses)
+        check_sites(plan or (), licenses)
 
     def preview(self, plan: Sequence[SitePlan]) -> MeetingsFacts:
         """The sites that will be made."""
@@ -169,6 +179,27 @@ class Meetings(Pack):
     def read(self, subscription: Subscription) -> MeetingsFacts:
         """Return the sites as they are stored."""
         return _made(subscription.sites.all())
+
+
+def check_sites(plan: Sequence[SitePlan], licenses: int) -> None:
+    """Raise Refused unless the sites can be made and their shares add up to ``licenses``."""
+    if not plan:
+        raise Refused(Problem.SITES_MISSING)
+    if len(plan) > sites.MAX_SITES:
+        raise Refused(Problem.TOO_MANY_SITES)
+    seen: set[str] = set()
+    for at, site in enumerate(plan):
+        if sites.problem(site.name) is not None:
+            raise Refused(Problem.SITE_NAME, at)
+        if site.name in seen:
+            raise Refused(Problem.SITE_NAME_TWICE, at)
+        seen.add(site.name)
+        validation.check_time_zone(site.time_zone, at)
+        # No license at a site is allowed: an order of one license may have two sites.
+        if not validation.is_whole_number(site.licenses, 0, validation.MAX_LICENSES):
+            raise Refused(Problem.SHARES, at)
+    if sum(site.licenses for site in plan) != licenses:
+        raise Refused(Problem.SHARES)
 
 
 def site_url(name: str) -> str:

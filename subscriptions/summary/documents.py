@@ -21,9 +21,9 @@ from django.db.models import Model
 
 from orgs.text.normalize import email_key
 from subscriptions.models import Document, Order, Subscription
-from subscriptions.packs.base import installed
+from subscriptions.packs import installed
+from subscriptions.summary.order_summary import OrderSummary, build_summary
 from subscriptions.summary.pdf_cache import DocumentCopy, PrintableCopy
-from subscriptions.summary.summary import OrderSummary, build
 from subscriptions.summary.verification_codes import codes_for, format_code, hash_of, normalize_code
 
 
@@ -38,7 +38,7 @@ class CodeStatus(enum.StrEnum):
 def issue(order: Order) -> tuple[Document, OrderSummary, str]:
     """The document of an order's facts as they are now, with them and its code; written down the first time."""
     rows_hash = _rows_hash(order)
-    summary = build(order)
+    summary = build_summary(order)
     facts = summary.as_dict()
     facts_hash = hash_of(facts)
     codes = codes_for(order, facts_hash)
@@ -78,7 +78,7 @@ def verify(typed: str) -> CodeStatus:
     )
     if document is None:
         return CodeStatus.UNKNOWN
-    now = json.loads(json.dumps(build(document.order).as_dict()))
+    now = json.loads(json.dumps(build_summary(document.order).as_dict()))
     return CodeStatus.CURRENT if _still_so(document.facts, now) else CodeStatus.CHANGED
 
 

@@ -91,7 +91,7 @@ class OrderFacts:
         """The same with the addresses of other people than the reader (an email address) masked."""
 
         def seen(email: str) -> str:
-            return email if email == reader.strip().lower() else mask(email)
+            return email if email == reader.strip().lower() else mask_email(email)
 
         return replace(
             self,
@@ -124,7 +124,7 @@ class OrderFacts:
         return {name: plain(value) for name, value in facts.items()}
 
 
-def mask(email: str) -> str:
+def mask_email(email: str) -> str:
     """An address that its owner recognises and nobody else learns: "m•••@contoso.com"."""
     name, at, domain = email.rpartition("@")
     return f"{name[:1]}•••{at}{domain}" if at else email

@@ -27,7 +27,7 @@ from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherRespons
 
 from subscriptions.presentation import Section
 from subscriptions.summary import pdf_standards
-from subscriptions.summary.summary import OrderSummary
+from subscriptions.summary.order_summary import OrderSummary
 
 _ACCENT = "#0b5d6e"  # the light accent of static/css/app.css
 _MARK = "favicon.svg"

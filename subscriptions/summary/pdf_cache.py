@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from orgs.text.normalize import email_key
 from subscriptions.models import Document, KeptPdf
-from subscriptions.summary.summary import OrderSummary
+from subscriptions.summary.order_summary import OrderSummary
 from subscriptions.summary.verification_codes import hash_of, verify_url
 
 RENDERS: Final = 2

@@ -18,7 +18,8 @@ from provisioning import actions
 from provisioning.models import AccessRequest, Link, Mail
 from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules.validation import Line, SitePlan
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.rules.validation import Line
 from subscriptions.summary import documents
 from tests import mailbox
 from tests.driver import Wizard

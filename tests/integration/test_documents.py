@@ -33,10 +33,9 @@ from provisioning.pages.documents import UNKNOWN_CODES
 from provisioning.people import links
 from provisioning.worker import tasks
 from subscriptions.models import Document, KeptPdf, Location, Order, OrderLine, Site, Subscription
-from subscriptions.rules.validation import SitePlan
-from subscriptions.summary import documents, pdf, pdf_cache, verification_codes
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.summary import build_summary, documents, pdf, pdf_cache, verification_codes
 from subscriptions.summary.documents import CodeStatus, verify
-from subscriptions.summary.summary import build
 from tests.factories import a_delegated_order, a_mapped_order, an_organization, signed_in
 from tests.integration.test_pdf import packed, shown, text_of
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS
@@ -335,7 +334,7 @@ def test_confirmation_goes_out_once_its_pdf_is_made_and_keeps_nothing_waiting() 
 def test_process_that_is_ready_has_parsed_the_styles_of_the_first_pdf() -> None:
     pdf.warm_up()
     before = pdf._style.cache_info()
-    pdf.stylesheet(build(set_up(a_mapped_order(contact=KIM))))
+    pdf.stylesheet(build_summary(set_up(a_mapped_order(contact=KIM))))
     after = pdf._style.cache_info()
     assert (after.hits, after.misses) == (before.hits + 1, before.misses)
 
@@ -369,7 +368,7 @@ def test_page_pdf_email_and_webhook_say_the_same_fact_by_fact(settings: Settings
         "calling": HEADQUARTERS,
     }
     actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
-    summary = build(order)
+    summary = build_summary(order)
     [letter] = [message for message in deliver() if "is set up" in message.subject]
     content = download(order).content
     texts = {

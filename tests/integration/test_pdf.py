@@ -23,8 +23,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from subscriptions.packs.calling import CallingFacts, LocationFacts
 from subscriptions.packs.meetings import MeetingsFacts
-from subscriptions.summary import pdf
-from subscriptions.summary.summary import Company, OrderSummary, build
+from subscriptions.summary import Company, OrderSummary, build_summary, pdf
 from tests.factories import set_up_order
 from tests.integration.test_subscriptions_orders import place
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS, mapped_order, plans, site
@@ -257,7 +256,7 @@ def test_summary_of_an_order_is_read_in_three_queries_however_large(
     large = set_up_order(order=mapped_order("V-2"), plans=plans(fifty, replace(HEADQUARTERS, name="Branch office")))
     for order, count in ((small, 1), (large, 50)):
         with django_assert_num_queries(3):
-            summary = build(order)
+            summary = build_summary(order)
         with django_assert_num_queries(0):
             assert summary.sections
         sites, headquarters = (line.made for line in summary.lines)
@@ -284,7 +283,7 @@ def test_command_writes_the_file_and_says_what_to_do_otherwise(tmp_path: Path) -
 @pytest.mark.django_db
 def test_order_just_placed_has_a_summary_too() -> None:
     order, _ = place()
-    assert "V-1" in text_of(pdf.render(build(order), "en"))
+    assert "V-1" in text_of(pdf.render(build_summary(order), "en"))
 
 
 def test_verification_is_at_the_end_of_the_last_page_and_never_on_one_of_its_own() -> None:

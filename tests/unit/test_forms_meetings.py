@@ -13,8 +13,8 @@ from provisioning.wizard.forms.licenses import LicenseDistribution
 from provisioning.wizard.forms.meetings import AdditionalSites, MeetingSetup, planned_sites, wants_additional_sites
 from provisioning.wizard.forms.site_names import SiteNameField
 from subscriptions.models import Order
+from subscriptions.packs.meetings import SitePlan, check_sites
 from subscriptions.rules.sites import SiteNameProblem
-from subscriptions.rules.validation import SitePlan, check_sites
 
 TAKEN = {"acme": SiteNameProblem.TAKEN, "bcme": SiteNameProblem.TAKEN, "acrne": SiteNameProblem.LOOK_ALIKE}
 FACTS: dict[str, Any] = {

@@ -13,7 +13,7 @@ from django.utils.translation import override
 from subscriptions.packs.calling import CallingFacts, LocationFacts
 from subscriptions.packs.meetings import MeetingsFacts, SiteFacts
 from subscriptions.presentation import Section
-from subscriptions.summary.summary import BoughtLine, Company, OrderSummary, mask
+from subscriptions.summary import BoughtLine, Company, OrderSummary, mask_email
 
 SET_UP_AT = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
 
@@ -181,7 +181,7 @@ def test_addresses_of_others_are_masked_and_the_readers_own_is_not() -> None:
         "Administrator email": "a•••@contoso.com",
         "Set-up given to": "a•••@contoso.com",
     }
-    assert mask("") == ""
+    assert mask_email("") == ""
 
 
 def test_names_written_right_to_left_keep_a_sentence_in_order() -> None:

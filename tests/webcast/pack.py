@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from subscriptions.models import Order, Subscription
-from subscriptions.packs.base import Pack, SetUpFacts
+from subscriptions.packs import Pack, SetUpFacts
 from subscriptions.presentation import Row, number
 from subscriptions.rules.validation import Refused
 from tests.webcast.models import Channel

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from provisioning.wizard.forms import calling
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Location, Order, OrderLine
-from subscriptions.rules.validation import LocationPlan, Problem, Refused
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.rules.validation import Problem, Refused
 
 
 class CallingSteps(PackSteps):

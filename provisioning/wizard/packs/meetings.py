@@ -14,10 +14,10 @@ from provisioning.wizard.forms import licenses, meetings
 from provisioning.wizard.forms.site_names import SiteNameCheck
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Order, OrderLine
-from subscriptions.packs.meetings import WantedNames
+from subscriptions.packs.meetings import SitePlan, WantedNames
 from subscriptions.packs.site_reservations import KnownNames
 from subscriptions.rules import sites
-from subscriptions.rules.validation import Refused, SiteNameTaken, SitePlan
+from subscriptions.rules.validation import Refused, SiteNameTaken
 
 
 class MeetingsSteps(PackSteps):

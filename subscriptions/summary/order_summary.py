@@ -11,14 +11,12 @@ from subscriptions import packs
 from subscriptions.models import Order, OrderLine, ProvisioningRequest
 from subscriptions.presentation import Section
 from subscriptions.summary import sections
-from subscriptions.summary.facts import BoughtLine, Company, OrderFacts, mask
-
-__all__ = ["BoughtLine", "Company", "OrderSummary", "build", "mask"]
+from subscriptions.summary.facts import BoughtLine, Company, OrderFacts
 
 
 @dataclass(frozen=True)
 class OrderSummary(OrderFacts):
-    """The facts of an order with their words. SetUpFacts by ``build``; page, PDF, email and webhook show it."""
+    """The facts of an order with their words. SetUpFacts by ``build_summary``; page, PDF, email and webhook show it."""
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -31,7 +29,7 @@ class OrderSummary(OrderFacts):
         return sections.lead(self)
 
 
-def build(order: Order) -> OrderSummary:
+def build_summary(order: Order) -> OrderSummary:
     """Read the facts of an order as they are stored now, in as many queries whatever its size."""
     order = Order.objects.select_related("partner", "customer").get(pk=order.pk)
     one = [f"subscription__{name}" for each in packs.installed().values() for name in each.to_one]
