@@ -1,4 +1,4 @@
-"""The vendor's own look: name, logo, accent colour, font and radius, kept readable whatever is set.
+"""The vendor's own look: name, logo, accent colour, font and radius, with readable contrast for any accent.
 
 The tokens of static/css/app.css are the default; a vendor's settings become a tiny stylesheet after it (a view, so that
 the content security policy needs no inline style). Contrast is WCAG 2.2's: relative luminance, text at least 4.5:1.

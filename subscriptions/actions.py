@@ -1,7 +1,7 @@
-"""Every write to orders and what is made from them. Each locks what it changes and does all of it, or nothing.
+"""Every write to orders and what is made from them. Each locks the rows that it changes, in one transaction.
 
-What an order must be like is in ``rules.validation``; a refusal is a ``Refused`` with a code. Who may do it is not
-asked here: provisioning.people.access knows the people. Events, links and emails are provisioning.actions' part.
+``rules.validation`` validates orders; an action that is not allowed raises ``Refused`` with a code. Permissions are
+checked in provisioning.people.access; events, links and emails belong to provisioning.actions.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def extend_order(*, order: Order, closes_at: datetime) -> Order:
 
 
 def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
-    """Keep for a mapped order what its answers want and only one can have, until it closes; all of it, or nothing.
+    """Reserve unique values of a mapped order's answers until it closes: all of them, or none.
 
     :param wanted: by service, in the shape that its pack says.
     :raises Refused: somebody else has it, or the order can't be set up now.

@@ -1,4 +1,4 @@
-"""What an order summary is laid out of: sections of rows, sentences and tables; how days and numbers are written."""
+"""The building blocks of an order summary (sections, rows, tables), and localized dates and numbers."""
 
 from __future__ import annotations
 

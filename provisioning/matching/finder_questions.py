@@ -1,8 +1,8 @@
-"""What an order asks the organization finder: the question, who asks it, and as much of the answer as was counted.
+"""A search of an order in the organization finder: the question, the viewer, and the candidates that may be shown.
 
-The one door to the finder. Asking anew is an act (``actions.search``), where a form was posted: it counts the
-question against the order and the person, and the organizations that it may show. A page only reads: it shows the
-answer to a question that was counted, as often as it is opened, and to no other.
+The only module of ``provisioning`` that calls the finder. A new search is a write (``actions.search``, in a POST): it
+counts against the rate limits of order and person, and the candidates that it shows count too. A page only reads: it
+shows the results of searches that were counted.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from orgs.text import normalize, pasted_text
 from provisioning.models import User
 from subscriptions.models import Order
 
-# Questions in an hour. Who makes a few mistakes asks five or six.
+# Searches in an hour. A person who makes a few mistakes needs five or six.
 PER_ORDER: Final = 60
 PER_PERSON: Final = 100
-# What one question may show of the ten that an order may: the others are for what is asked next.
+# Candidates that one search may show, of the ten that an order may; the rest is left for later searches.
 SHOWN_PER_QUESTION: Final = 6
 
 
@@ -52,7 +52,7 @@ class Question:
 
     @property
     def digest(self) -> str:
-        """What two questions have in common that are the same: asked again, it costs nothing."""
+        """A hash of the question. A repeated question is not counted again."""
         values = [self.kind, self.partners, normalize.email_key(self.email), self.name.strip(), self.domain]
         return hashlib.sha256(json.dumps([*values, self.country]).encode()).hexdigest()
 
@@ -147,7 +147,7 @@ def counted_organizations(match: Match) -> list[int]:
 
 
 def answer(question: Question, seen_by: Viewer, shown: Sequence[int]) -> Answer:
-    """Return the answer to a question that was counted; of what counts, only what was ``shown``."""
+    """Return the answer to a counted question, with only those counted candidates that are in ``shown``."""
     if len(shown) >= rate_limits.ORGANIZATIONS:  # what can't be shown any more must not show in what is
         seen_by = replace(seen_by, only=frozenset(shown))
     match = find(question, seen_by)

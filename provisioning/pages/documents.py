@@ -74,7 +74,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
         except pdf_cache.TooManyRenders:
             # No error: it is on its way. Browsers without JavaScript know this header, programs the other one.
             page = render(
-                request, "pages/summary_being_made.html", {"order": access.order, "access": access}, status=202
+                request, "pages/documents/pdf_not_ready.html", {"order": access.order, "access": access}, status=202
             )
             page["Refresh"], page["Retry-After"] = str(AGAIN), str(AGAIN)
             return page
@@ -98,20 +98,20 @@ def verify(request: HttpRequest, code: str = "") -> HttpResponse:
     Nothing is written but how many unknown codes a network tried.
     """
     if not code and "code" not in request.GET:
-        return render(request, "pages/verify.html", {"form": VerifyForm()})
+        return render(request, "pages/documents/verify.html", {"form": VerifyForm()})
     key = f"verify:{_network(request)}"
     if rate_limits.is_spent(key, UNKNOWN_CODES, _AN_HOUR):
-        page = render(request, "pages/verify.html", {"too_many": True}, status=429)
+        page = render(request, "pages/documents/verify.html", {"too_many": True}, status=429)
         page["Retry-After"] = str(int(_AN_HOUR.total_seconds()))
         return page
     form = VerifyForm({"code": code or request.GET["code"]})
     if not form.is_valid():
-        return render(request, "pages/verify.html", {"form": form})
+        return render(request, "pages/documents/verify.html", {"form": form})
     standing = documents.verify(form.cleaned_data["code"])
     if standing is documents.CodeStatus.UNKNOWN:
         rate_limits.spend({key: UNKNOWN_CODES}, _AN_HOUR)
     context = {"standing": standing.value, "code": form.cleaned_data["code"], "form": VerifyForm()}
-    return render(request, "pages/verify.html", context)
+    return render(request, "pages/documents/verify.html", context)
 
 
 def _network(request: HttpRequest) -> str:

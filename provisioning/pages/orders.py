@@ -92,7 +92,7 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
         "may_take_back": access.may(May.TAKE_BACK),
         "chain": order_status.chain(access),
     }
-    return show(request, "pages/handed_over.html", access, **context)
+    return show(request, "pages/delegation/handed_over.html", access, **context)
 
 
 @page_with_form
@@ -143,7 +143,7 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         "right_url": reverse("find", args=[number, "administrator"]),
         "hand_over_url": reverse("find", args=[number, "intent"]),
     }
-    return show(request, "pages/held.html", access, **context)
+    return show(request, "pages/rights/waiting_for_administrator.html", access, **context)
 
 
 @page_with_form
@@ -173,7 +173,7 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
         "case": asked.case if asked.case and asked.case.begun_at else None,
         **set_up_lookups.requester_facts(asked),
     }
-    return show(request, "pages/access_request.html", access, **context)
+    return show(request, "pages/rights/access_request.html", access, **context)
 
 
 @page_with_form
@@ -197,7 +197,7 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
         "answered": order_status.answered(access.order),
         "open_questions": access.order.questions.filter(closed_at=None).count(),
     }
-    return show(request, "pages/delegated.html", access, **context)
+    return show(request, "pages/delegation/delegated.html", access, **context)
 
 
 @page
@@ -206,7 +206,7 @@ def taken_over(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if access.role is not Role.FORMER_DELEGATE or access.order.is_closed:
         return redirect("order", number=number)
-    return show(request, "pages/taken_over.html", access, since=access.part.ended_at)
+    return show(request, "pages/delegation/taken_over.html", access, since=access.part.ended_at)
 
 
 @page
@@ -244,4 +244,4 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
         return redirect("order", number=number)
     pdf_cache.warm_up()  # the next request is likely the one for the PDF
     seen = documents.seen_by(build_summary(access.order), access.user.email)
-    return show(request, "pages/summary.html", access, summary=seen, full_right=rights.full_right(access))
+    return show(request, "pages/documents/summary.html", access, summary=seen, full_right=rights.full_right(access))

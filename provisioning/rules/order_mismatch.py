@@ -1,4 +1,4 @@
-"""Whom an order itself names: so that no other organization is taken without a word."""
+"""Compares the chosen organizations with the companies that the order names, to warn about a difference."""
 
 from __future__ import annotations
 

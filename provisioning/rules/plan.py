@@ -1,7 +1,7 @@
-"""What confirming a reviewing page will do, in one shape: the page shows it, and the action does what it says.
+"""The plan: everything that confirming a review page does. The page shows it, and the action executes it.
 
-The page carries the plan's seal; the action makes the plan again under the lock and refuses another one than was shown
-(provisioning.actions.planning). So the rows, rights and emails of the deed are those of the page.
+The page contains the plan's seal. The action builds the plan again under the order's lock and refuses it if the seals
+differ (provisioning.actions.planning), so that what is written is what was shown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHORT = 12  # hexadecimal digits of a part's mark: enough to tell what is diffe
 
 
 class PlanChanged(Exception):
-    """What would be done now isn't what was confirmed; nothing was done."""
+    """The current plan differs from the confirmed one. Nothing was written."""
 
 
 class Right(enum.StrEnum):
@@ -113,21 +113,21 @@ class Plan:
 
     @property
     def seal(self) -> str:
-        """The mark that travels with a confirmation: of the whole, then of each part; facts can't be read from it."""
+        """The keyed hash of the plan, followed by one of each part, separated by dots."""
         parts = self.parts()
         return ".".join([_mark("", parts), *(_mark(name, facts)[:_SHORT] for name, facts in parts.items())])
 
     def changed_since(self, seal: str) -> frozenset[str]:
-        """Return the parts that a seal from before didn't have like this."""
+        """Return the names of the parts that differ from an earlier seal."""
         before = set(seal.split("."))
         return frozenset(name for name, facts in self.parts().items() if _mark(name, facts)[:_SHORT] not in before)
 
     def has_fewer_parts_than(self, seal: str) -> bool:
-        """Say whether the plan of that seal had more parts."""
+        """Return whether the plan of an earlier seal had more parts."""
         return seal.count(".") > len(self.parts())
 
     def confirmed(self, seal: str | None, chosen: Iterable[str] = ()) -> Plan:
-        """Return what is to be done: this plan, of what was offered only what was chosen.
+        """Return this plan with only the chosen options.
 
         ``seal`` is the one of the page, or None where nobody saw a page. Raises PlanChanged where it is another plan's.
         """

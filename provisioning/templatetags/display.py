@@ -71,7 +71,7 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def rail_steps(rail: list[dict[str, Any]]) -> SafeString:
-    """The parts of the journey with their steps as lists, which a page has twice (parts/rail.html)."""
+    """The parts of the journey with their steps as lists, which a page has twice (parts/progress_rail.html)."""
     done = format_html('<span class="visually-hidden">{}</span>', _("(done)"))
     return format_html_join(
         "",

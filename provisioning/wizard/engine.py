@@ -1,8 +1,8 @@
-"""What moves an order through a table of steps: formtools' SessionWizardView, the only file that imports its views.
+"""The base view of both wizards. It extends formtools' SessionWizardView; no other file imports formtools' views.
 
-What our class changes, and why: answers belong to the order, not to a session (two orders in one browser, a
-second device, a second person); each step has an address, a GET changes nothing, every POST redirects; whoever comes
-later is told what changed; what was typed is kept whatever happens.
+Differences from formtools: answers belong to the order and not to a session, so that a second device or person sees
+them; each step has a URL; a GET changes nothing; every POST redirects; a person whose page is out of date sees what
+changed; input that was not accepted is saved.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from provisioning.wizard.packs.base import Step
 from subscriptions.rules.validation import Problem, Refused
 from subscriptions.summary import mask_email
 
-PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # in the address: what the page is shown for
+PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # query parameters: why the page is shown
 
 
 def summary_rows(form: Any) -> list[list[str]]:
-    """What a form's answer is shown as again: rows of a label and what was answered."""
+    """Return the answer of a valid form as rows of [label, value]."""
     return [[str(label), str(value)] for label, value in form.summary()]
 
 
 @method_decorator(never_cache, name="dispatch")
 class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
-    """One order's way through the steps of one table."""
+    """The wizard of one order for one table of steps."""
 
     http_method_names: ClassVar[list[str]] = ["get", "head", "post"]
     storage_name = "provisioning.wizard.draft_storage.DraftStorage"
     flow: str  # the name of the table in the draft and of the address
     table: tuple[Step, ...]
     capability: May
-    done_states: frozenset[str]  # confirmed already: a second confirm shows the result
+    done_states: frozenset[str]  # states after confirming: a second confirm shows the result
     access: Access
     storage: DraftStorage
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Ask who may, lock the order where something may be written, and send on who has nothing to do here."""
+        """Check permissions, lock the order for a POST, and redirect people without permission."""
         writing, at = request.method == "POST", kwargs.get("at", "")
         if not request.user.is_authenticated:
             if writing and at in self.form_list:
@@ -76,7 +76,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             try:
                 response = self.dispatch_step(request, *args, **kwargs)
             except Refused as refused:
-                # The date passed since the line above; the answers are kept, and nothing else was done.
+                # The order closed after the check above. Only the typed input is saved.
                 if refused.problem is not Problem.CLOSED:
                     raise
                 self.keep_for_later(request, at)
@@ -99,7 +99,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         messages.warning(request, _("The order closed before you sent this. What you typed is kept."))
 
     def is_done(self) -> bool:
-        """Say whether what this wizard is for has been done, so that a second confirm just shows the result."""
+        """Return whether this wizard was confirmed already; then a second confirm shows the result."""
         return self.access.part.ended_at is None and self.order.state in self.done_states
 
     def get_prefix(self, request: HttpRequest, *args: Any, **kwargs: Any) -> str:
@@ -124,11 +124,11 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return answers
 
     def expected_answers(self) -> dict[str, Any]:
-        """Return the answers, with what is likely where nothing is answered yet: for showing what is to come."""
+        """Return the answers, completed by likely ones: they decide which later steps the rail shows."""
         return self.answers
 
     def order_facts(self) -> dict[str, Any]:
-        """Return what the conditions have to know of the order itself."""
+        """Return the facts of the order that the conditions of the steps use."""
         return {"services": [line.service for line in self.order.lines.all()], "administrator": False}
 
     @cached_property
@@ -141,13 +141,13 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return self.applicable
 
     def clear_cached_answers(self) -> None:
-        """Forget what was read from the draft, which has changed."""
+        """Clear the cached properties that were computed from the draft."""
         for name in ("kept", "answers", "applicable", "frontier"):
             self.__dict__.pop(name, None)
 
     @cached_property
     def frontier(self) -> str:
-        """The first step that isn't answered: as far as somebody may go."""
+        """The first step without an answer: the last one that may be opened."""
         names = list(self.get_form_list())
         return next((name for name in names if name not in self.answers), names[-1])
 
@@ -163,7 +163,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     # A page is shown
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Show a step; a step that isn't due yet leads to the one that is."""
+        """Show a step; redirect from a step that cannot be opened yet to the first open one."""
         at = kwargs.get("at")
         if at is None:
             return redirect(self.url(self.frontier))
@@ -181,12 +181,12 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return response
 
     def get_form_kwargs(self, step: str | None = None) -> dict[str, Any]:
-        """Give the form values, never the request: the order, the earlier answers, and the facts of this step."""
+        """Return the form's arguments: the order, the earlier answers and the step's facts; never the request."""
         step = step or self.steps.current
         return {"order": self.order, "answers": self.answers, **self.step_facts(step)}
 
     def step_facts(self, step: str) -> dict[str, Any]:
-        """Return what the wizard looks up for the form of a step."""
+        """Return the facts that the form of a step needs from the database."""
         raise NotImplementedError
 
     def get_template_names(self) -> list[str]:
@@ -220,18 +220,18 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         }
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
-        """Return what the page of a step shows besides what every step shows."""
+        """Return additional template context for a step."""
         return {}
 
     def revision(self, step: str) -> str:
-        """Return the mark that the page carries: what it was made from."""
+        """Return the revision of the answers that the page is made from."""
         return self.storage.revision(step, self._depends_on(step))
 
     def _depends_on(self, step: str) -> tuple[str, ...]:
         return next(each.depends_on for each in self.table if each.name == step)
 
     def change_by_another(self, step: str) -> dict[str, Any] | None:
-        """Return who changed this step, or one that it rests on, and to what."""
+        """Return who changed this step or one that it depends on, when, and the new answer; None for no change."""
         entries = [(name, self.storage.entry(name)) for name in (step, *self._depends_on(step))]
         found = [(name, entry) for name, entry in entries if entry]
         if not found:
@@ -248,7 +248,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         }
 
     def display_rows(self, step: str) -> list[list[str]]:
-        """Return a kept answer as rows: as its writer saw it, or in the reader's language where that is another."""
+        """Return a saved answer as rows of [label, value] in the reader's language."""
         entry = self.storage.entry(step) or {"display": []}
         if entry.get("language") not in (None, get_language()):
             form = self.get_form(step, data=self.storage.get_step_data(step))
@@ -259,7 +259,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     # Something is posted
 
     def post(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Take an answer, or a row more or less, or just keep what was typed; always redirect."""
+        """Handle every button of a step: Next, Back, search, and those that edit the form. Always redirect."""
         request, at = self.request, self.kwargs.get("at")
         if at is None:
             return redirect(self.url(self.frontier))
@@ -307,15 +307,15 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return self.redirect_to_step(names[names.index(at) + 1])
 
     def redirect_to_step(self, step: str) -> HttpResponseBase:
-        """Go on to a step after an answer; what its page has to look up is asked here, where something is posted."""
+        """Redirect to a step after an answer. A subclass runs the finder search of that page here, in the POST."""
         return redirect(self.url(step))
 
     def handle_search(self, step: str) -> HttpResponseBase | None:
-        """Return where a search that was posted beside the step's form leads; None where the step has none."""
+        """Run the search that was posted and return its redirect; None for a step without a search."""
         return None
 
     def is_stale(self, step: str, answer: Any) -> bool:
-        """Say whether the page was made from answers that have changed since, so that taking it would undo them."""
+        """Return whether the page shows outdated answers, so that accepting it would overwrite newer ones."""
         own, _dot, basis = self.request.POST.get("revision", "").partition(".")
         entry = self.storage.entry(step)
         if basis != self.storage.mark(self._depends_on(step)) and (basis or entry):
@@ -323,16 +323,16 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return entry is not None and entry["answer"] != answer and own != str(entry["revision"])
 
     def redirect_for_answer(self, step: str, answer: Any) -> HttpResponseBase | None:
-        """Return where an answer leads that isn't kept (handing over, setting up later); else None."""
+        """Return the redirect of an answer that is an action of its own (hand over, set up later); else None."""
         return None
 
     def answer_changed(self, step: str) -> None:
-        """Do what a changed answer asks for besides being kept."""
+        """Handle side effects of a changed answer."""
 
     # The last step is answered
 
     def render_revalidation_failure(self, step: str, form: Any, **kwargs: Any) -> HttpResponseBase:
-        """An earlier answer no longer holds (a name was taken meanwhile): back to it, with the reason."""
+        """Redirect to the earlier step whose answer is no longer valid, for example a taken name."""
         self.storage.keep_typed(step, form.data)
         return redirect(self.url(step, PROBLEM))
 
@@ -342,17 +342,17 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return str(self.request.POST.get("plan", ""))
 
     def previous_seal(self, step: str) -> str:
-        """Return the seal of the plan that the person saw last, where the page is shown again as another; or ""."""
+        """Return the seal of the plan that the person saw last, if the plan changed since; else ""."""
         shown_again = {PLAN, CHANGED} & self.request.GET.keys()
         typed = self.storage.typed(step) if shown_again else None
         return str(typed.get("plan", "")) if typed else ""
 
     def redirect_to_changed_plan(self, step: str) -> HttpResponseBase:
-        """Show a review again, which is no longer what it was when it was confirmed; nothing was done."""
+        """Redirect to the review, because its plan changed before it was confirmed. Nothing was written."""
         self.storage.keep_typed(step, self.request.POST)
         return redirect(self.url(step, PLAN))
 
     def redirect_with_error(self, step: str, sentence: str) -> HttpResponseBase:
-        """Go back to a step with a sentence that says why."""
+        """Redirect to a step with an error message."""
         messages.error(self.request, sentence)
         return redirect(self.url(step))

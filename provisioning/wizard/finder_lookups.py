@@ -1,4 +1,4 @@
-"""What the first part looks up for its forms and pages, for one person and order: it asks, and writes nothing."""
+"""Read-only lookups of the first part (find the organizations) for its forms and pages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Answers = Mapping[str, Any]
 
 
 class FinderLookups:
-    """What the first part looks up, for one person and order."""
+    """The lookups of the first part for one person and one order."""
 
     def __init__(self, *, access: Access, query: Mapping[str, Any]) -> None:
         self.access, self.order, self.email = access, access.order, access.user.email
@@ -117,7 +117,7 @@ class FinderLookups:
             "offered_to": customer_email if audience == "customer" and self._may_reveal_administrator(answers) else "",
         }
 
-    # Who is looked for, and who looks
+    # The search and its viewer
 
     def _asked_for(self, which: str, answers: Answers) -> tuple[str, str]:
         """Return the administrator's email and the company name that are matched."""
@@ -212,7 +212,7 @@ class FinderLookups:
             "is_signed": partial(signed_ids.is_signed, order=self.order, user=self.access.user),
         }
 
-    # What was chosen
+    # The chosen organizations
 
     def _choice(self, which: str, answers: Answers, administrator_email: str) -> Choice:
         choice = chosen_organization(answers, which) or {}

@@ -1,4 +1,4 @@
-"""The journey as a page shows it: two parts, their steps, and where one stands."""
+"""The progress rail: both parts of the wizard with their steps and the current position."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rail(
 ) -> list[dict[str, Any]]:
     """Return both parts with their steps: title, state (done, current, todo), and the address of those one may open.
 
-    ``expected`` are the answers with what is likely where there is none yet: it decides which steps are shown.
+    ``expected`` are the answers completed by likely ones; they decide which steps are shown.
     """
 
     def part(table: tuple[Step, ...]) -> list[dict[str, Any]]:
@@ -52,5 +52,5 @@ def rail(
 
 
 def position(names: list[str], current: str) -> str:
-    """Return where one stands, such as "Step 3 of 6"."""
+    """Return the position, such as "Step 3 of 6"."""
     return _("Step %(step)d of %(steps)d") % {"step": names.index(current) + 1, "steps": len(names)}

@@ -1,4 +1,4 @@
-"""What the wizards look up for their forms and pages: questions only, nothing is written here."""
+"""Read-only lookups of the second part (set up the services) for its forms and pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answers = Mapping[str, Any]
 
 
 def requester_facts(request: AccessRequest) -> dict[str, Any]:
-    """Return what an administrator should know of who asks for rights: ``member`` (their role there, or ""), and
+    """Return what an administrator sees about the person who asks for rights: ``member`` (their role there, or ""), and
     ``outside`` (their address is at none of the organization's domains), ``formerly`` (it is at one that the
     organization used before, which somebody else may own now).
     """
@@ -51,7 +51,7 @@ def organization_name_for_requester(request: AccessRequest) -> str:
 
 
 class SetUpLookups:
-    """What the second part looks up, for one order."""
+    """The lookups of the second part for one order."""
 
     def __init__(self, *, order: Order) -> None:
         self.order = order

@@ -1,8 +1,8 @@
-"""THE FLOW: two tables, FINDER and SETUP. To know what comes next, read this file and nothing else.
+"""The flow of the wizard in two tables, FINDER and SETUP. This file alone decides which step comes next.
 
 A condition is a pure function of the answers: a plain dict of the answers given so far by step name, and under
-``"order"`` the facts that come with the order (``services``, ``administrator``: is the person who provisions a full
-administrator of the organization that was chosen).
+``"order"`` facts of the order: ``services`` (codes), and ``administrator`` (whether the person is a full administrator
+of the chosen organization).
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def for_own_company(answers: Answers) -> bool:
 
 
 def not_handed_over(answers: Answers) -> bool:
-    """The order isn't handed over to somebody else."""
+    """The contact completes the order, and does not hand it over."""
     return for_customer(answers) or for_own_company(answers)
 
 
 def creates_partner(answers: Answers) -> bool:
-    """The partner organization is to be made."""
+    """A new partner organization is created."""
     return for_customer(answers) and answers.get("partner", {}).get("organization") == "new"
 
 
 def creates_customer(answers: Answers) -> bool:
-    """The customer organization is to be made."""
+    """A new customer organization is created."""
     return not_handed_over(answers) and answers.get("customer", {}).get("organization") == "new"
 
 
@@ -69,17 +69,17 @@ def existing_customer(answers: Answers) -> bool:
 
 
 def needs_approval(answers: Answers) -> bool:
-    """The order is for the own company, and an administrator there has to add this person first."""
+    """The order is for the own company, where an administrator has to give this person a right first."""
     return for_own_company(answers) and existing_customer(answers) and not answers["order"]["administrator"]
 
 
 def can_review(answers: Answers) -> bool:
-    """Nothing stands between the choice and the mapping."""
+    """The organizations can be reviewed and confirmed."""
     return not_handed_over(answers) and not needs_approval(answers)
 
 
 def step_of_service(service: str, step: Step) -> Step:
-    """Return the step of a pack as the flow has it: for orders with a line of its service only."""
+    """Return a pack's step, limited to orders with a line of its service."""
     return replace(step, applies=lambda answers: service in answers["order"]["services"] and step.applies(answers))
 
 
@@ -112,7 +112,7 @@ FINDER: tuple[Step, ...] = (
     Step("review", _("Review the organizations"), finder.Review, can_review, (*_PARTNER, *_CUSTOMER)),
 )
 
-# The steps of each service are its pack's: provisioning/packs.
+# Each pack defines its own steps: provisioning/wizard/packs.
 _PACKS: tuple[Step, ...] = tuple(
     step_of_service(service, step) for service, pack in installed().items() for step in pack.steps
 )
@@ -125,15 +125,15 @@ SETUP: tuple[Step, ...] = (
 
 
 def loadable_answers(flow: tuple[Step, ...], kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the kept answers of these steps that have the shape their forms give them today."""
+    """Return the saved answers of these steps that the current forms can load."""
     return {step.name: kept[step.name] for step in flow if step.name in kept and step.form.can_load(kept[step.name])}
 
 
 def applicable_steps(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
-    """Return the steps that this order has, in order, under these answers."""
+    """Return the steps that apply with these answers, in order."""
     return [step for step in flow if step.applies(answers)]
 
 
 def dependent_steps(flow: tuple[Step, ...], name: str) -> list[str]:
-    """Return the steps that have to be asked again when this step's answer changes."""
+    """Return the names of the steps to ask again when the answer of this step changes."""
     return [step.name for step in flow if name in step.depends_on]

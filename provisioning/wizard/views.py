@@ -1,4 +1,4 @@
-"""The two wizards: finding the organizations, and setting up the services. How they move is in engine.py."""
+"""The two wizards: finding the organizations, and setting up the services. The engine is in engine.py."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FinderWizard(OrderWizard):
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.FINDER]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer alike in size and time, whatever the organization finder has found."""
+        """Pad size and time of each response, so that they do not reveal search results."""
         begun = time.monotonic()
         response = response_padding.pad_response(super().dispatch(request, *args, **kwargs))
         asks = request.method == "POST" and kwargs.get("at") == "administrator"
@@ -48,11 +48,11 @@ class FinderWizard(OrderWizard):
 
     @cached_property
     def lookups(self) -> FinderLookups:
-        """What this part looks up."""
+        """The database lookups of this wizard."""
         return FinderLookups(access=self.access, query=self.request.POST or self.request.GET)
 
     def expected_answers(self) -> dict[str, Any]:
-        """An order with an end customer is for that customer, most likely."""
+        """Assume that an order with an end customer is for that customer."""
         likely = "customer" if self.order.customer_name else "own"
         return {"intent": {"audience": likely}} | self.answers
 
@@ -64,7 +64,7 @@ class FinderWizard(OrderWizard):
         }
 
     def step_facts(self, step: str) -> dict[str, Any]:
-        """Return candidates and the like."""
+        """Return candidates and other lookups for the form."""
         remembered = (self.storage.typed(step), self.storage.get_step_data(step))
         return self.lookups.form_facts(step, self.answers, remembered)
 
@@ -75,7 +75,7 @@ class FinderWizard(OrderWizard):
         return self.lookups.page_facts(step, self.answers, self.previous_seal(step))
 
     def redirect_to_step(self, step: str) -> HttpResponseBase:
-        """Ask the organization finder what the next page shows the answer to."""
+        """Run the finder search whose result the next page shows."""
         if question := self.lookups.question(step, self.answers):
             actions.search(order=self.order, by=self.access.user, question=question)
         return super().redirect_to_step(step)
@@ -99,12 +99,12 @@ class FinderWizard(OrderWizard):
         return redirect("order", number=self.order.number)
 
     def answer_changed(self, step: str) -> None:
-        """A held order whose person chooses differently isn't held any more."""
+        """Release a held order when the person changes an answer."""
         if step not in {"administrator", "review"}:
             actions.release(order=self.order, by=self.access.user)
 
     def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
-        """Confirm the mapping, or ask the administrators who have to agree first."""
+        """Confirm the mapping, or send the request to the organization's administrators."""
         answers = self.answers
         if steps.needs_approval(answers):
             chosen = steps.chosen_organization(answers, "customer") or {}
@@ -154,7 +154,7 @@ class SetUpWizard(OrderWizard):
 
     @property
     def kept(self) -> dict[str, Any]:
-        """The answers in the draft, but for those that the other side refused: their steps are asked again."""
+        """The saved answers without those that the provisioning system refused; their steps are asked again."""
         kept = super().kept
         refused = self.lookups.rejected_answers(kept)
         return {step: answer for step, answer in kept.items() if step not in refused}
@@ -175,13 +175,13 @@ class SetUpWizard(OrderWizard):
         return self.lookups.review_facts(self.answers, self.access, self.url, self.previous_seal(step))
 
     def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
-        """Add what the partner and the customer's administrator know of each other on this step."""
+        """Add changes and questions of the other person who sets up."""
         context = super().get_context_data(form, **kwargs)
         context["together"] = self.together(self.steps.current, form)
         return context
 
     def together(self, step: str, form: Any) -> dict[str, Any]:
-        """Return who else answered this step within the hour, the open questions about it, and what one may do."""
+        """Return another person's answer of the last hour, open questions, and which actions are allowed."""
         entry = self.storage.entry(step)
         recent = entry and changed_at(entry) > timezone.now() - timedelta(hours=1)
         theirs = entry if entry and recent and entry["by"] not in {"", self.access.user.email} else None
@@ -202,7 +202,7 @@ class SetUpWizard(OrderWizard):
         return redirect("postponed", number=self.order.number)
 
     def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
-        """Reserve what only one order can have; where somebody was faster by a moment, say so at the step."""
+        """Reserve unique names before accepting; a name that was just taken is an error of the step."""
         try:
             if wanted := self.lookups.reservations(at, {**self.kept, at: answer}):
                 actions.reserve(order=self.order, wanted=wanted)
@@ -215,7 +215,7 @@ class SetUpWizard(OrderWizard):
         """Set the services up, all of them or nothing, as the forms understand the answers now."""
         forms = {name: form for name, form in kwargs["form_dict"].items() if form.answers() != self.answers[name]}
         for name, form in forms.items():
-            # What the page showed was understood by an older version: the plan is another one now, and shown again.
+            # The answers were saved by an older version of a form; the plan changes, so the review is shown again.
             self.storage.keep(name, form.data, form.answers(), summary_rows(form), by=self.access.user.email)
         answers = {**self.answers, **{name: form.answers() for name, form in forms.items()}}
         try:

@@ -1,8 +1,8 @@
-"""A pack is one service that is sold. This is the half that knows what was bought.
+"""The base class of a product pack, and the registry of packs. A pack is one service that is sold.
 
-lines → steps → rows → summary: a pack says what its service is called, what a plan for it must be, how rows are made
-of the plan, and what the order summary keeps and shows of them. ``settings.PACKS`` names those that are on: ours by
-their name, others by their Django app. The README's *Adding a product* says what a new one needs.
+A pack names its service, validates a plan, creates rows of it, and returns the facts and rows of the order summary.
+``settings.PACKS`` lists the installed packs: built-in ones by name, others by Django app. README.md beside this file
+says how to add one.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ BUILT_IN = ("meetings", "calling")
 
 @dataclass(frozen=True)
 class SetUpFacts:
-    """What was made of one line, as the order summary keeps it: frozen facts, and how they are shown."""
+    """The facts of what was set up for one line, and how the order summary shows them."""
 
     @property
     def time_zone(self) -> str:
-        """The zone in which people there tell the time, or ""."""
+        """The IANA time zone of the place, or ""."""
         return ""
 
     @property
     def country(self) -> str:
-        """Where it is on the map: ISO 3166-1 alpha-2, or ""."""
+        """The country of the place (ISO 3166-1 alpha-2), or ""."""
         return ""
 
     def facts(self) -> dict[str, Any]:
@@ -45,11 +45,11 @@ class SetUpFacts:
         return asdict(self)
 
     def rows(self, as_of: datetime) -> Iterable[Row]:
-        """Return what stands below product, licenses and term."""
+        """Return the rows below product, licenses and term."""
         return ()
 
     def sections(self, as_of: datetime) -> Iterable[Section]:
-        """Return what stands on its own at the end: a table of many things."""
+        """Return additional sections, such as a table of sites."""
         return ()
 
     def next_steps(self) -> Iterable[str]:
@@ -77,17 +77,17 @@ class Pack:
         """Raise Refused unless this plan (None: there is none) is one for a line of so many licenses."""
 
     def preview(self, plan: Any) -> SetUpFacts:
-        """Return what this plan will have made, as ``read`` will find it: the page before the set-up shows it."""
+        """Return the facts that ``read`` will return after the set-up; the review shows them."""
         return SetUpFacts()
 
     def reserve(self, order: Order, wanted: Any) -> None:
-        """Keep for an order, while it can be set up, what its answers want and only one can have. Raises Refused."""
+        """Reserve unique values of an order's answers while it can be set up. Raises Refused."""
 
     def release(self, order: Order) -> None:
-        """Give back what was reserved for an order."""
+        """Delete the reservations of an order."""
 
     def reserve_plan(self, order: Order, plan: Any) -> None:
-        """Keep for an order what a checked plan needs and only one can have, until it is made. Raises Refused."""
+        """Reserve unique values of a checked plan until its rows are created. Raises Refused."""
 
     def parameters(self, plan: Any) -> dict[str, Any]:
         """Return a plan as JSON, for the system that sets it up; ``schema`` describes it, ``plan_of`` reads it."""

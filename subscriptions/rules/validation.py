@@ -1,4 +1,4 @@
-"""What an order and its set-up must be like. Plain Python: answers with a code, never with a sentence."""
+"""Validates the values of an order. Plain Python; errors are codes (``Problem``), never sentences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2
 
 
 class Problem(enum.StrEnum):
-    """Why something was refused; whoever shows it words it."""
+    """Why a value or an action was refused. The caller translates the code into a sentence."""
 
     NUMBER = "number"
     SOLD_TO = "sold_to"
@@ -75,7 +75,7 @@ class Problem(enum.StrEnum):
 
 
 class Refused(ValueError):
-    """An action that was not done, and nothing of it: ``problem`` says why, ``at`` which line or site (from 0).
+    """An action that is not allowed and wrote nothing: ``problem`` says why, ``at`` which line or site (from 0).
 
     A pack from elsewhere has problems of its own: any text will do.
     """

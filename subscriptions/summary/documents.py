@@ -1,11 +1,8 @@
-"""Order summaries that are given out: the code that proves one, its PDF, and the PDFs that are kept.
+"""Issued order summaries (documents), and the verification of their codes.
 
-A *document* is an order's facts at a moment. Its code is derived from the order, those facts and SECRET_KEY, so that
-nobody can make one up, and printed on the PDF; the row keeps its hash only. ``verify`` says of a code whether the
-document is one of ours, and whether everything it says is still so. It works for good, also after a change of keys.
-
-A PDF is kept under a hash of everything that decides its bytes. It is made in the worker, which whoever is quicker
-waits for, and on demand where no worker does it; never more than RENDERS at once, on all machines together.
+A *document* is the facts of an order at one moment. Its code is an HMAC of the order and those facts with SECRET_KEY
+and is printed on the PDF; the row has only a hash of the code. ``verify`` returns whether a code is genuine, and whether
+whether its facts are still current. Codes stay valid after a change of SECRET_KEY.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ from subscriptions.summary.verification_codes import codes_for, format_code, has
 
 
 class CodeStatus(enum.StrEnum):
-    """What is known of a code."""
+    """The result of verifying a code."""
 
     CURRENT = "current"
     CHANGED = "changed"

@@ -1,4 +1,4 @@
-"""The one frozen shape of what was ordered and set up, that page, PDF, email and webhook show."""
+"""The order summary that page, PDF, email and webhook share: what was ordered and what was set up."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The facts of an order summary in words. Page and PDF (and email) show these, so that they can't differ.
+"""The sections of an order summary in the active language. Page, PDF and email show the same sections.
 
-Words are those of the active language; those of a service are its pack's.
+Each pack adds the rows and sections of its service.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fields of an address in a form, in the words of its country: what is asked, in which order, what is refused."""
+"""The form fields of a postal address, with labels, order and validation of its country."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What every step of the wizard is made of: a form, or rows of one form.
+"""The base classes of a step: a form, or a formset.
 
 A step gets values, never a request: the order, the answers of the earlier steps by step name, and the facts that the
-wizard looked up. It answers with ``is_valid()``, ``answers()`` (JSON-able) and ``summary()`` (what to show again).
+lookups return. It offers ``is_valid()``, ``answers()`` (JSON-able) and ``summary()`` (what to show again).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _kind(field: forms.Field) -> type:
 
 
 class FieldsForm(forms.Form):
-    """A form in this product's manner: no browser bubbles, no colon after a label, no error in a list of its own."""
+    """A form without browser validation and without a colon after labels."""
 
     use_required_attribute = False
     # Shorter labels for the check-your-answers list, by field name.
@@ -102,7 +102,7 @@ def _chosen(choices: Iterable[Any], value: Any) -> str:
 
 
 class StepBase:
-    """What the wizard reads of a step's class, be it a form or rows of forms."""
+    """The interface of a step that the wizard uses, for forms and formsets."""
 
     # The step's name in the address and in the draft. (Not `name`: that is a field of several forms.)
     step: ClassVar[str] = ""
@@ -118,20 +118,21 @@ class StepBase:
 
     @property
     def refused(self) -> dict[str, Any] | None:
-        """What the other side refused of this step's answer: "control", "sentence", and the "answer" that it refused.
+        """What the provisioning system refused of this step's answer: "control", "sentence", and the "answer" that it
+        refused.
 
-        The same answer again is refused in the same words, without asking; another one is another question.
+        The same answer is refused again without a new request; a different answer is accepted.
         """
         found: dict[str, Any] | None = self.facts.get("refused")
         return found
 
     def handle_button(self, posted: Any) -> tuple[Any, str] | None:
-        """Return the posted fields as a button other than Next changes them, and the id to go on at; else None."""
+        """Return the fields as changed by a button other than Next, and the HTML id to scroll to; None for Next."""
         return None
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether this has the shape that ``answers()`` gives: a draft may be older than this version."""
+        """Return whether a saved answer has the shape of ``answers()``; a draft may be of an older version."""
         raise NotImplementedError
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -182,7 +183,7 @@ class StepForm(StepBase, FieldsForm):
         return jsonable(self.cleaned_data)
 
     def hide_errors(self) -> Self:
-        """Show what was typed without saying yet what is wrong with it; for a page that nobody has submitted."""
+        """Remove the errors, for a page that shows saved input and was not submitted."""
         self._errors = ErrorDict()
         return self
 
@@ -227,7 +228,7 @@ class StepFormSet(StepBase, Rows):
         return {**super().get_form_kwargs(index), "empty_permitted": False, "use_required_attribute": False}
 
     def hide_errors(self) -> Self:
-        """Show what was typed without saying yet what is wrong with it; for a page that nobody has submitted."""
+        """Remove the errors, for a page that shows saved input and was not submitted."""
         for form in self.forms:
             form._errors = ErrorDict()
         self._errors: list[Any] = [form._errors for form in self.forms]

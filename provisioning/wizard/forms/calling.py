@@ -1,4 +1,4 @@
-"""The forms of the Calling pack: where the main headquarters is, in the words of its country."""
+"""The forms of the Calling pack: the main headquarters, with the address format of its country."""
 
 from __future__ import annotations
 

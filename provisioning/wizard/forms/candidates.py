@@ -1,4 +1,4 @@
-"""What the steps have in common that show what the organization finder found: the choice, and what isn't shown."""
+"""The base form and fields of the steps that show candidates of the organization finder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CandidateField(RadioField):
 
 
 class NewOrganizationInput(forms.HiddenInput):
-    """Where no organization is on the page, the button makes a new one, whatever was posted before."""
+    """A hidden input for a page without candidates: its value is always a new organization."""
 
     def format_value(self, value: Any) -> str:
         """Return what the button posts."""
@@ -45,7 +45,7 @@ class NewOrganizationInput(forms.HiddenInput):
 
 
 class FinderStep(StepForm):
-    """A step that shows the answer to a question that was asked of the organization finder.
+    """A step that shows the result of a finder search.
 
     Facts: ``unasked`` (kinds of questions that were not asked), ``free_at`` (when they can be asked, None: now),
     ``withheld`` (there is more to show), ``is_full`` (no other organization is shown), ``help_contact``, ``sign`` and
@@ -64,7 +64,7 @@ class FinderStep(StepForm):
         return next((each for each in self.candidates if each.value == value), None)
 
     def explain_omissions(self) -> None:
-        """Say what is not shown and why, and what can be done about it: alike whether there is anything or not."""
+        """Set ``notice`` and ``search_label``: why candidates are not shown, and what the person can do."""
         self.notice, self.search_label, self.again = "", "", ""
         free_at, unasked = self.facts.get("free_at"), self.facts.get("unasked", ())
         params = {"contact": self.facts.get("help_contact", "")}

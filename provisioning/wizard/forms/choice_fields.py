@@ -56,7 +56,7 @@ def _options(choices: Any) -> SafeString:
 
 
 class Select(forms.Select):
-    """A select that is written without a template for each option: a list of countries took most of a page's time."""
+    """A select that renders its options without templates, which is faster for long lists."""
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         """Return the select, with the value selected where it is one of its choices."""
@@ -77,7 +77,7 @@ class Select(forms.Select):
 
 
 class ChoiceField(forms.ChoiceField):
-    """One of several; anything else gets the same sentence as no choice at all."""
+    """A choice; an invalid value gets the same error message as an empty one."""
 
     widget: type[ChoiceWidget] = Select
 
@@ -94,7 +94,7 @@ class ChoiceField(forms.ChoiceField):
 
 
 class RadioField(ChoiceField):
-    """One of a few, all visible."""
+    """A choice of a few options as radio buttons."""
 
     widget = forms.RadioSelect
 

@@ -1,4 +1,4 @@
-"""Fields that take whatever a browser, or what passes for one, can send: they answer with a value or a sentence."""
+"""Form fields for text, email addresses, numbers and phone numbers. They accept any input without an exception."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ else:
     StrOrPromise = object
 
 
-# Longer than any field of ours; what is beyond is not even shown again.
+# Longer than any field; characters beyond are not shown again.
 MAX_SHOWN = 4_000
-# Marks without a width of their own that copying brings along; they change nothing for the reader.
+# Characters of zero width that copying adds; removing them changes nothing visible.
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff"))
 # Embeddings, overrides and isolates: they make a text read differently from what it is (Unicode UAX #9).
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -42,7 +42,7 @@ def _is_hidden(character: str) -> bool:
 
 
 class TextField(forms.CharField):
-    """One line of text (or several): NFC, spaces collapsed, hidden and control characters refused in words.
+    """One line of text (or several): NFC, spaces collapsed, hidden and control characters refused.
 
     ``expected`` is the sentence for an empty or unusable answer, such as "Enter a site name". ``max_length`` is checked
     here and not by the browser, which would cut pasted text silently.
@@ -154,7 +154,7 @@ class WholeNumberField(forms.IntegerField):
 
 
 class PhoneField(TextField):
-    """A phone number as text, without what pasting brings along; what a number is, its country says."""
+    """A phone number as text, without pasted marks around it. The form validates it by country."""
 
     def to_python(self, value: Any) -> str:
         """Return the number as it was typed, without marks around it."""

@@ -1,4 +1,4 @@
-"""The name of a meetings site: the one field that answers on the page, as one types, and when the step is submitted."""
+"""The field for a meetings site's name, used by the step and by the check while typing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The half of a pack that asks: the steps of one service, what their forms need to know, and the plan that they make.
+"""The wizard's half of a product pack: the steps of one service, their lookups, and the plan made of the answers.
 
-What was bought, and what is made of a plan, is the other half's: subscriptions.packs. The README's *Adding a product*
-says what a new one needs.
+The other half, ``subscriptions.packs``, checks the plan and creates its rows. subscriptions/packs/README.md says how to
+add a pack.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def always(answers: Answers) -> bool:
 class Step:
     """One page of a wizard.
 
-    ``applies`` says whether this order has the step; ``depends_on`` names the steps whose change makes this one be
-    asked again, with what was answered still filled in.
+    ``applies`` says whether this order has the step; ``depends_on`` names the steps whose change makes this
+    one be asked again, with the former answer filled in.
     """
 
     name: str
@@ -52,19 +52,19 @@ class PackSteps:
     steps: tuple[Step, ...] = ()
 
     def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
-        """Return what the forms of these steps need to know."""
+        """Return the facts that the forms of these steps get."""
         return {}
 
     def reservation(self, step: str, answers: Answers) -> Any:
-        """Return what is to be reserved once this step is answered, in the shape that the other half takes, or None."""
+        """Return what ``Pack.reserve`` reserves once this step is answered, or None."""
         return None
 
     def plan(self, answers: Answers, line: OrderLine) -> Any:
-        """Return what the answers ask for, in the shape that the other half makes rows of."""
+        """Return the plan made of the answers, in the type that the pack defines."""
         raise NotImplementedError
 
     def irreversible_effects(self, plan: Any) -> Iterator[str]:
-        """Yield a sentence for each thing in this plan that can't be changed once it is made."""
+        """Yield a sentence for each part of the plan that cannot be changed after the set-up."""
         yield from ()
 
     def locate_field(self, field: str, answers: Answers) -> tuple[str, str]:

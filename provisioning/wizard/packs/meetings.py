@@ -68,7 +68,7 @@ class MeetingsSteps(PackSteps):
         return [SitePlan(**site) for site in meetings.planned_sites(answers, line.licenses)]
 
     def irreversible_effects(self, plan: Any) -> Iterator[str]:
-        """Names are addresses that people keep; the schedule is the seed's word."""
+        """Site names and the early release schedule are permanent."""
         yield ngettext(
             "The site’s name, and whether it is on the early release schedule, can’t be changed later.",
             "The sites’ names, and whether they are on the early release schedule, can’t be changed later.",
