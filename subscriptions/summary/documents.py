@@ -1,7 +1,7 @@
 """Issued order summaries (documents), and the verification of their codes.
 
 A *document* is the facts of an order at one moment. Its code is an HMAC of the order and those facts with SECRET_KEY
-and is printed on the PDF; the row has only a hash of the code. ``verify`` returns whether a code is genuine, and whether
+and is printed on the PDF; the row has only a hash of the code. ``verify`` returns whether a code is genuine, and
 whether its facts are still current. Codes stay valid after a change of SECRET_KEY.
 """
 
