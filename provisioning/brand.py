@@ -113,7 +113,7 @@ def _own_stylesheet() -> str:
 
 @cache_control(public=True, max_age=31_536_000, immutable=True)
 def brand_css(request: HttpRequest) -> HttpResponse:
-    """The vendor's stylesheet; its address carries the version, so that it may be kept for good."""
+    """The vendor's stylesheet; its URL contains the version, so that it can be cached permanently."""
     return HttpResponse(_own_stylesheet(), content_type="text/css; charset=utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Every write to orders and what is made from them. Each locks the rows that it changes, in one transaction.
+"""Every write to orders, provisioning requests and subscriptions. Each function locks the rows that it changes.
 
 ``rules.validation`` validates orders; an action that is not allowed raises ``Refused`` with a code. Permissions are
 checked in provisioning.people.access; events, links and emails belong to provisioning.actions.
@@ -100,7 +100,7 @@ def correct_order(
     customer_email: str | None = None,
     lines: Sequence[Line] | None = None,
 ) -> Order:
-    """Correct what is given and leave what is None.
+    """Change the given values of an order; None leaves a value unchanged.
 
     Everything may be corrected until the organizations are confirmed; then only who bought it and the lines, until
     the order is set up; then nothing.
@@ -189,7 +189,7 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
 def request_set_up(
     *, order: Order, plans: Mapping[str, Any], drivers: Mapping[str, str], requested_by: str, requester: int | None
 ) -> tuple[Order, list[ProvisioningRequest]]:
-    """Ask for every line of a confirmed order that nothing is asked for yet: all of it, or nothing.
+    """Create a provisioning request for each line of a confirmed order that has none: all, or none.
 
     Lines that are being set up, or are, stay as they are; a plan for them is ignored. Whoever comes second, even at
     the same moment, finds nothing left to ask for.
@@ -236,16 +236,16 @@ def request_set_up(
 
 
 def lines_to_ask_for(order: Order) -> list[OrderLine]:
-    """Return the lines that nothing is asked for, or whose request was refused or taken back, as they are shown."""
+    """Return the lines without a request, or whose request was refused or cancelled, in the order of PACKS."""
     if order.state not in {Order.State.SETTING_UP, Order.State.SET_UP}:
-        return packs.in_order(order.lines.all())  # nothing is asked for yet
+        return packs.in_order(order.lines.all())  # there is no request yet
     current = ProvisioningRequest.objects.filter(line=OuterRef("pk"), superseded_at=None)
     open_or_done = current.exclude(state__in=ProvisioningRequest.TO_ANSWER)
     return packs.in_order(order.lines.filter(~Exists(open_or_done)))
 
 
 def request_again(request: ProvisioningRequest) -> ProvisioningRequest:
-    """Ask for the same once more, as another instance; the request before stays as it ended."""
+    """Create a new request with the same parameters and a new instance; the former one stays."""
     with transaction.atomic():
         now = timezone.now()
         ProvisioningRequest.objects.filter(pk=request.pk).update(superseded_at=now)
@@ -272,7 +272,7 @@ def start_subscription(*, order: Order, request: ProvisioningRequest) -> Subscri
 
 
 def finish_set_up(order: Order) -> bool:
-    """Say that an order (locked by the caller) is set up, if all of its lines are; say whether it is now."""
+    """Set a locked order to *set up* if all of its lines are; return whether it is."""
     succeeded = ProvisioningRequest.objects.filter(
         line=OuterRef("pk"), superseded_at=None, state=ProvisioningRequest.State.SUCCEEDED
     )
@@ -285,7 +285,7 @@ def finish_set_up(order: Order) -> bool:
 
 
 def back_to_mapped(order: Order) -> None:
-    """Let an order (locked by the caller) whose every request was taken back be one that waits for its set-up."""
+    """Set a locked order whose requests were all cancelled back to *mapped*."""
     order.state = Order.State.MAPPED
     order.save(update_fields=["state"])
 
@@ -303,7 +303,7 @@ def end_subscription(line: OrderLine) -> None:
 
 
 def note_ended_subscriptions() -> int:
-    """Take subscriptions whose term is over off their organizations' numbers, each once; return how many there were."""
+    """Subtract ended subscriptions from their organizations' counts, once each; return how many."""
     with transaction.atomic():
         ended = Subscription.objects.select_for_update(of=("self",), skip_locked=True)
         ended = ended.filter(is_counted=True, ends_at__lte=timezone.now()).select_related("organization")
@@ -330,7 +330,7 @@ def _products() -> dict[str, str]:
 
 
 def _locked(order: Order) -> Order:
-    """The order as it is now, kept from everybody else until the transaction ends."""
+    """Lock the order's row until the transaction ends, and return its current state."""
     return Order.objects.select_for_update(of=("self",)).select_related("customer", "partner").get(pk=order.pk)
 
 

@@ -31,7 +31,7 @@ SHOWN_PER_QUESTION: Final = 6
 
 
 class Kind(enum.StrEnum):
-    """What is asked."""
+    """The kinds of searches."""
 
     MATCH = "match"  # whose email address and company name is this?
     DOMAIN = "domain"  # who has verified this domain?
@@ -40,7 +40,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked for an order; ``named`` says that it is about the customer, whom the order may name."""
+    """A search of an order; ``named``: it is for the customer, whom the order may name."""
 
     kind: Kind
     partners: bool
@@ -79,7 +79,7 @@ def clean_domain(typed: str) -> str:
 
 
 def is_free_mail(domain: str) -> bool:
-    """Say whether anybody can have an address at this domain."""
+    """Return whether this is the domain of a free mail provider."""
     return is_shared(domain)
 
 
@@ -94,12 +94,12 @@ def rate_limit_key(order: Order) -> str:
 
 
 def rate_limits_of(order: Order, user: User) -> dict[str, int]:
-    """Return what a question is counted against, and how many there may be."""
+    """Return the rate limits of a search: searches an hour by key."""
     return {f"order:{order.number}": PER_ORDER, f"person:{user.pk}": PER_PERSON}
 
 
 def usage_of(order: Order, user: User, questions: Sequence[Question] = ()) -> rate_limits.Usage:
-    """Return what was asked and shown in this order so far, and whether this person may ask now."""
+    """Return the usage of an order: searches, shown organizations, and when the next search is allowed."""
     digests = [question.digest for question in questions]
     return rate_limits.read(rate_limit_key(order), digests, rate_limits_of(order, user))
 
@@ -111,7 +111,7 @@ def partner_of(user: User) -> frozenset[int]:
 
 
 def viewer(order: Order, user: User, *, named: bool, partner_of: frozenset[int]) -> Viewer:
-    """Return who reads the answer: what the order itself names counts, what the person types doesn't."""
+    """Return the viewer of an answer. The customer that the order names is a tie; typed values are not."""
     return Viewer(
         proved_email=user.email,
         partner_of=partner_of,
@@ -122,7 +122,7 @@ def viewer(order: Order, user: User, *, named: bool, partner_of: frozenset[int])
 
 
 def find(question: Question, seen_by: Viewer) -> Match:
-    """Ask the finder. Nothing is counted here: ``counted`` candidates are for those who may be shown them."""
+    """Run the search without counting it; the caller removes candidates that may not be shown."""
     if question.kind is Kind.MATCH:
         return matching.find_candidates(
             email=question.email, company_name=question.name, partners=question.partners, viewer=seen_by
@@ -148,7 +148,7 @@ def counted_organizations(match: Match) -> list[int]:
 
 def answer(question: Question, seen_by: Viewer, shown: Sequence[int]) -> Answer:
     """Return the answer to a counted question, with only those counted candidates that are in ``shown``."""
-    if len(shown) >= rate_limits.ORGANIZATIONS:  # what can't be shown any more must not show in what is
+    if len(shown) >= rate_limits.ORGANIZATIONS:  # withheld candidates must not influence the shown ones
         seen_by = replace(seen_by, only=frozenset(shown))
     match = find(question, seen_by)
     kept = disclosed(match.candidates, shown)

@@ -18,7 +18,7 @@ def sign(public_id: object, *, order: Order, user: User) -> str:
 
 
 def is_signed(value: str, *, order: Order, user: User) -> bool:
-    """Say whether this value was made for this order and this person."""
+    """Return whether this value was made for this order and this person."""
     try:
         _signer(order, user).unsign(value)
     except signing.BadSignature:

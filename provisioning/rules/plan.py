@@ -29,9 +29,9 @@ class PlanChanged(Exception):
 
 
 class Right(enum.StrEnum):
-    """What a person has in an order or an organization once the plan is done."""
+    """A right of a person in the order or an organization after the plan."""
 
-    CONTACT = "contact"  # of the order, for good
+    CONTACT = "contact"  # of the order, permanently
     FULL = "full"  # first full administrator of a new organization
     PROVISIONING = "provisioning"  # Provisioning administrator of the customer, for this order
     DELEGATE = "delegate"  # sets up the services
@@ -61,7 +61,7 @@ class PlannedSubscription:
 
 @dataclass(frozen=True)
 class PlannedRight:
-    """Who has which right; ``choice`` names what has to be ticked for it."""
+    """A right and its holder; ``choice`` names the option that it depends on."""
 
     right: Right
     email: str
@@ -71,7 +71,7 @@ class PlannedRight:
 
 @dataclass(frozen=True)
 class PlannedEmail:
-    """An email that goes out; ``choice`` names what has to be ticked for it."""
+    """An email to send; ``choice`` names the option that it depends on."""
 
     event: str
     to: str
@@ -142,6 +142,6 @@ class Plan:
 
 
 def _mark(name: str, facts: Any) -> str:
-    """A keyed hash of facts in canonical JSON: whoever holds it can't try out which facts it stands for."""
+    """Return an HMAC of facts in canonical JSON; without the key, facts cannot be guessed from it."""
     text = json.dumps([name, facts], sort_keys=True, separators=(",", ":"), default=str)
     return salted_hmac("provisioning.plan", text, algorithm="sha256").hexdigest()

@@ -92,7 +92,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return response
 
     def keep_for_later(self, request: HttpRequest, at: str) -> None:
-        """Keep what was sent when the order had just closed, for when it is extended, and say so."""
+        """Save the input of an order that has just closed, for when it gets more time, and add a message."""
         if at in self.form_list and keepable(request.POST):
             storage = DraftStorage(self.get_prefix(request), request, draft=draft_of(self.order))
             storage.keep_typed(at, request.POST)
@@ -152,7 +152,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return next((name for name in names if name not in self.answers), names[-1])
 
     def is_reachable(self, step: str) -> bool:
-        """Say whether this step applies and everything before it is answered."""
+        """Return whether this step applies and everything before it is answered."""
         names = list(self.get_form_list())
         return step in names and names.index(step) <= names.index(self.frontier)
 

@@ -48,7 +48,7 @@ class FinderLookups:
         self._shown_again: dict[tuple[Question, UUID], Candidate | None] = {}
 
     def is_administrator(self, choice: Mapping[str, Any] | None) -> bool:
-        """Say whether this person is an administrator of the organization chosen, as of now."""
+        """Return whether this person is an administrator of the organization chosen, as of now."""
         if not choice or choice["organization"] == "new":
             return False
         return administers(order=self.order, user=self.access.user, public_id=choice["organization"])
@@ -127,11 +127,11 @@ class FinderLookups:
         return details.get("administrator_email", ""), details.get("company_name", "")
 
     def _names_customer(self, which: str, answers: Answers) -> bool:
-        """Say whether it is the customer who is looked for: the order itself may name them."""
+        """Return whether the search is for the customer, whom the order itself may name."""
         return which == "customer" and answers["intent"]["audience"] == "customer"
 
     def question(self, step: str, answers: Answers) -> Question | None:
-        """Return what the page of this step shows the answer to; None where it shows none."""
+        """Return the search whose result the page of this step shows; None for a step without one."""
         which = step.removesuffix("-check")
         if which not in {"partner", "customer"} or not (which == "partner" or self._is_known(answers)):
             return None
@@ -143,7 +143,7 @@ class FinderLookups:
         return replace(asked, kind=Kind.DUPLICATES, name=new.get("name", ""), country=new.get("country", ""))
 
     def question_by_domain(self, step: str, answers: Answers, typed: str) -> Question | None:
-        """Return the question who has this domain; None where it is none, or one that everybody has addresses at."""
+        """Return the search by this domain; None for an invalid domain or one of a free mail provider."""
         asked, domain = self.question(step, answers), finder_questions.clean_domain(typed)
         if asked is None or asked.kind is not Kind.MATCH or not domain or finder_questions.is_free_mail(domain):
             return None
@@ -282,9 +282,9 @@ class FinderLookups:
         )
 
     def _may_reveal_administrator(self, answers: Answers) -> bool:
-        """Say whether this person may be told if the address entered is an administrator of the customer.
+        """Return whether this person may learn if the entered address is an administrator of the customer.
 
-        Of an organization that nothing ties them to, nobody is told who administers it: neither yes nor no.
+        For an organization without a tie to the person, the answer is the same in both cases.
         """
         customer = chosen_organization(answers, "customer") or {}
         email = self._asked_for("customer", answers)[0]

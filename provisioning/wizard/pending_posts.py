@@ -26,7 +26,7 @@ CAPABILITIES: Final = {"find": May.FIND, "set_up": May.SET_UP}
 
 
 def keep(request: HttpRequest, *, number: str, flow: str, step: str) -> None:
-    """Keep what somebody who isn't signed in sent to a step (``flow`` is "find" or "set_up"), and say so."""
+    """Save the POST of a person who isn't signed in (``flow`` is "find" or "set_up"), and add a message."""
     fields = keepable(request.POST)
     if not fields or len(json.dumps(fields)) > LONGEST:
         return

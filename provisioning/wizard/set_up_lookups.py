@@ -105,11 +105,11 @@ class SetUpLookups:
 
     @cached_property
     def lines(self) -> list[OrderLine]:
-        """What is to be set up, as services are shown: lines that are being set up, or are, are not asked about."""
+        """The lines to set up, in the order of PACKS, without those that are set up or in progress."""
         return lines_to_ask_for(self.order)
 
     def rejected_answers(self, kept: Answers) -> dict[str, dict[str, Any]]:
-        """Return by step what the other side refused of these answers, as forms take it."""
+        """Return, by step, the answers that the provisioning system refused."""
         if self.order.state != Order.State.SETTING_UP:
             return {}
         found = {}
@@ -139,7 +139,7 @@ class SetUpLookups:
         return self.order.customer
 
     def form_facts(self, step: str) -> dict[str, Any]:
-        """Return what the form of this step needs to know, as its pack says."""
+        """Return the facts of this step's form from its pack."""
         for line in self.lines:
             pack = installed().get(line.service)
             if pack and any(each.name == step for each in pack.steps):
@@ -147,7 +147,7 @@ class SetUpLookups:
         return {}
 
     def page_facts(self, step: str) -> dict[str, Any]:
-        """Return what the pages show of the subscription."""
+        """Return the template context of a step's page."""
         return {"lines": self.lines, "customer_organization": self.customer.name}
 
     def site_name(self, text: str, *, control: str, twice: bool) -> SiteNameCheck | None:
@@ -160,7 +160,7 @@ class SetUpLookups:
         return meetings.STEPS.check_site_name(self.order, line, text, control=control, answers=kept, twice=twice)
 
     def reservations(self, step: str, answers: Answers) -> dict[str, Any]:
-        """Return what is to be reserved, by service, once this step is answered."""
+        """Return the reservations by service that this step's answer makes."""
         packs = [pack for pack in installed().values() if any(each.name == step for each in pack.steps)]
         found = {pack.service: pack.reservation(step, answers) for pack in packs}
         return {service: wanted for service, wanted in found.items() if wanted is not None}
@@ -176,7 +176,7 @@ class SetUpLookups:
 
 
 def _at(parameters: Any, pointer: str) -> Any:
-    """Return what a JSON pointer (RFC 6901) names; all of it for one that names nothing."""
+    """Return the value at a JSON pointer (RFC 6901), or all parameters if there is none."""
     found = parameters
     for part in pointer.split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from provisioning.wizard.forms import finder, organizations, subscription
 from provisioning.wizard.packs.base import Answers, Step, installed
 
-# What the answers say
+# Conditions
 
 
 def for_customer(answers: Answers) -> bool:

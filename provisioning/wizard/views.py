@@ -69,7 +69,7 @@ class FinderWizard(OrderWizard):
         return self.lookups.form_facts(step, self.answers, remembered)
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
-        """Return what was chosen, for the page that reviews it, and where to change what was entered."""
+        """Return the chosen organizations for the review, or the URL where the entered values can be changed."""
         if step.endswith("-check"):
             return {"edit_url": self.url(step.replace("-check", "-new"))}
         return self.lookups.page_facts(step, self.answers, self.previous_seal(step))
@@ -81,7 +81,7 @@ class FinderWizard(OrderWizard):
         return super().redirect_to_step(step)
 
     def handle_search(self, step: str) -> HttpResponseBase | None:
-        """Ask the organization finder again, or who has a domain; the page that follows shows the answer."""
+        """Repeat the finder search, or search by domain; the next page shows the result."""
         question = self.lookups.question(step, self.answers)
         if question is None:
             return None
@@ -139,7 +139,7 @@ class FinderWizard(OrderWizard):
 
 
 class SetUpWizard(OrderWizard):
-    """Part two: setting up what was bought."""
+    """Part two: set up the services that were bought."""
 
     flow = "set_up"
     table = steps.SETUP
@@ -164,7 +164,7 @@ class SetUpWizard(OrderWizard):
         return {"services": [line.service for line in self.lookups.lines], "administrator": False}
 
     def step_facts(self, step: str) -> dict[str, Any]:
-        """Return licenses bought, names taken and the like, and what the other side refused."""
+        """Return the facts of the pack, and the answer that the provisioning system refused."""
         refused = self.lookups.rejected_answers(super().kept).get(step)
         return self.lookups.form_facts(step) | ({"refused": refused} if refused else {})
 
@@ -186,7 +186,7 @@ class SetUpWizard(OrderWizard):
         recent = entry and changed_at(entry) > timezone.now() - timedelta(hours=1)
         theirs = entry if entry and recent and entry["by"] not in {"", self.access.user.email} else None
         if self.order.audience == Order.Audience.OWN and not theirs:
-            return {}  # nobody else ever sets up an order of one's own
+            return {}  # no other person sets up an order for the own company
         return {
             "other": {"by": theirs["by"], "at": changed_at(theirs)} if theirs else None,
             "questions": list(self.order.questions.filter(step=step, closed_at=None).select_related("asked_by")),

@@ -26,5 +26,5 @@ def days_for(lines: Iterable[tuple[str, str]], *, default: int, by_product: Mapp
 
 
 def is_valid_date(closes_at: datetime, *, now: datetime) -> bool:
-    """Say whether an order can have this set-up-by date: it lies ahead, and not absurdly far."""
+    """Return whether an order can have this set-up-by date: it lies ahead, and not absurdly far."""
     return now < closes_at <= now + timedelta(days=MAX_DAYS)

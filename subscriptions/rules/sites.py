@@ -100,7 +100,7 @@ def problem(name: str) -> SiteNameProblem | None:
 
 
 def is_reserved(name: str) -> bool:
-    """Say whether the vendor keeps this name, or one that reads like it, for itself."""
+    """Return whether the vendor keeps this name, or one that reads like it, for itself."""
     joined = name.replace("-", "")
     for pair, letter in _PAIRS:
         joined = joined.replace(pair, letter)

@@ -35,7 +35,7 @@ def _zones() -> dict[str, str]:
 
 
 def is_zone(name: str) -> bool:
-    """Say whether this is a zone that can be chosen."""
+    """Return whether this is a zone that can be chosen."""
     return name == UTC or name in _zones()
 
 

@@ -59,7 +59,7 @@ class Decision(FieldsForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Who declines says why."""
+        """Require a reason for declining."""
         data = super().clean() or {}
         if data.get("decision") == DECLINE and not data.get("reason") and "reason" not in self.errors:
             self.add_error("reason", _("Enter the reason why you decline, so that the person knows what to do"))
@@ -67,7 +67,7 @@ class Decision(FieldsForm):
 
     @property
     def approves(self) -> bool:
-        """Say whether the valid answer is *Approve*."""
+        """Return whether the valid answer is *Approve*."""
         return bool(self.cleaned_data["decision"] == APPROVE)
 
     @property

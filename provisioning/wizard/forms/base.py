@@ -48,7 +48,7 @@ def jsonable(value: Any) -> Any:
 
 
 def has_values(answer: Any, fields: Mapping[str, forms.Field]) -> bool:
-    """Say whether a kept answer has a value of the right kind for each of these fields."""
+    """Return whether a kept answer has a value of the right kind for each of these fields."""
     return isinstance(answer, dict) and all(
         name in answer and isinstance(answer[name], _kind(field)) for name, field in fields.items()
     )
@@ -85,7 +85,7 @@ class FieldsForm(forms.Form):
         return self.summary_labels.get(field.name, field.label or "")
 
     def summary(self) -> Summary:
-        """Return (label, what was answered) of each visible field that has an answer, in order."""
+        """Return (label, answer) of each visible field that has an answer, in order."""
         fields = self.visible_fields()
         rows = [(self.summary_label(field), self.display(field.name)) for field in fields]
         return [(label, value) for label, value in rows if value]
@@ -167,7 +167,7 @@ class StepForm(StepBase, FieldsForm):
         """Set choices, initial values and extra fields from the earlier answers and the facts."""
 
     def full_clean(self) -> None:
-        """Clean the fields, and refuse an answer that the other side has refused."""
+        """Clean the fields, and refuse an answer that the provisioning system refused."""
         super().full_clean()
         refused = self.refused
         if refused and self.is_bound and not self._errors and self.answers() == refused["answer"]:
@@ -175,7 +175,7 @@ class StepForm(StepBase, FieldsForm):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether there is a value of the right kind for each field."""
+        """Return whether there is a value of the right kind for each field."""
         return has_values(answer, cls.base_fields)
 
     def answers(self) -> Any:
@@ -236,7 +236,7 @@ class StepFormSet(StepBase, Rows):
         return self
 
     def full_clean(self) -> None:
-        """Clean the rows, and refuse an answer that the other side has refused."""
+        """Clean the rows, and refuse an answer that the provisioning system refused."""
         super().full_clean()
         refused = self.refused
         if not refused or not self.is_bound or any(self._errors) or self._non_form_errors:
@@ -252,7 +252,7 @@ class StepFormSet(StepBase, Rows):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether these are rows with a value of the right kind for each field."""
+        """Return whether these are rows with a value of the right kind for each field."""
         return isinstance(answer, list) and all(has_values(row, cls.form.base_fields) for row in answer)
 
     def answers(self) -> Any:
@@ -260,5 +260,5 @@ class StepFormSet(StepBase, Rows):
         return [jsonable(form.cleaned_data) for form in self.forms]
 
     def summary(self) -> Summary:
-        """Return (label, what was answered) of every row, one after the other."""
+        """Return (label, answer) of every row, one after the other."""
         return [row for form in self.forms for row in form.summary()]

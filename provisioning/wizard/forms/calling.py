@@ -94,7 +94,7 @@ class LocationAddress(StepForm):
         max_length=40,
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
     )
-    # The country that the page asked about: what was likely there needn't be where the country is now.
+    # The country for which the page was made; the likely values of another country differ.
     asked_for = forms.CharField(required=False, widget=forms.HiddenInput)
     emergency = RadioField(
         label=_("Emergency address"),
@@ -122,7 +122,7 @@ class LocationAddress(StepForm):
         self.fields["main_number"].help_text = gettext("For example %(number)s.") % {"number": self._example_number()}
 
     def _follow_country(self) -> None:
-        """Replace what was only likely in the country that was asked for before; what was chosen otherwise stays."""
+        """Replace values that were defaults of the former country; keep values that the person chose."""
         name = self.add_prefix("asked_for")
         before = str(self.data.get(name) or "") if self.is_bound else ""
         self.fields["asked_for"].initial = self.country
@@ -169,7 +169,7 @@ class LocationAddress(StepForm):
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what the country's addresses can't have, at its field; keep the rest as the country writes it."""
+        """Validate both addresses by the rules of the country, and normalize them."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         self.address, self.emergency_address = self.main.clean(cleaned), {}
         if cleaned.get("emergency") == OTHER:
@@ -186,7 +186,7 @@ class LocationAddress(StepForm):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether there is an address of texts, and the rest beside it."""
+        """Return whether there is an address of texts, and the rest beside it."""
         return (
             has_values(answer, {name: field for name, field in cls.base_fields.items() if name not in _NOT_KEPT})
             and all(isinstance(answer.get(name), dict) for name in ("address", "emergency_address"))

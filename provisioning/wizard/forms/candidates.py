@@ -28,7 +28,7 @@ class CandidateField(RadioField):
         super().__init__(**kwargs)
 
     def validate(self, value: Any) -> None:
-        """Refuse what is not on the page; say so where it was there before."""
+        """Refuse an organization that is not on the page, with its own message if it was there before."""
         if value and not self.valid_value(value) and self.is_signed(value):
             raise forms.ValidationError(
                 _("The organization that you selected is no longer one of these. Select another one."), code="gone"

@@ -129,17 +129,17 @@ class Review(StepForm):
     delegate = TickField(label=_("My customer will set up their own services"))
 
     def prepare(self) -> None:
-        """Only who maps a customer can let the customer set up the services."""
+        """Remove the option to delegate unless the order is for a customer."""
         if self.earlier_answers.get("intent", {}).get("audience") != "customer":
             del self.fields["delegate"]
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether it is a tick, or nothing where it wasn't offered."""
+        """Return whether it is a tick, or nothing where it wasn't offered."""
         return isinstance(answer, dict) and isinstance(answer.get("delegate", False), bool)
 
     def clean_delegate(self) -> bool:
-        """The set-up goes to an administrator of the organization, and to nobody else."""
+        """Only an administrator of the organization can get the set-up."""
         delegate = bool(self.cleaned_data["delegate"])
         if delegate and (problem := self.facts.get("delegate_problem")):
             raise forms.ValidationError(problem, code="not_an_administrator")

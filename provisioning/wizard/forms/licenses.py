@@ -46,7 +46,7 @@ class LicenseDistribution(StepForm):
 
     @property
     def remainder(self) -> int:
-        """How many licenses are left to distribute of what is typed now; negative where it is too many."""
+        """The licenses that are not distributed yet; negative if there are too many."""
         typed = 0
         for name in self.site_names:
             with contextlib.suppress(ValidationError):
@@ -59,7 +59,7 @@ class LicenseDistribution(StepForm):
         return remainder_sentence(self.remainder, self.total)
 
     def clean(self) -> dict[str, Any]:
-        """Refuse shares that are not together what was bought."""
+        """Refuse shares whose sum is not the number of licenses."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors and (left := self.total - sum(cleaned.values())):
             raise ValidationError(remainder_sentence(left, self.total), code="sum")
@@ -67,7 +67,7 @@ class LicenseDistribution(StepForm):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether these are numbers by site name."""
+        """Return whether these are numbers by site name."""
         return isinstance(answer, dict) and all(type(share) is int for share in answer.values())
 
     def answers(self) -> dict[str, int]:

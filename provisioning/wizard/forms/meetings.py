@@ -45,7 +45,7 @@ def _early_release_confirmed() -> TickField:
 
 
 class _WithEarlyRelease(FieldsForm):
-    """A site's form: a yes to the early release schedule, which is for good, has to be confirmed beside it."""
+    """A form of a site. *Yes* to the early release schedule is permanent and has to be confirmed."""
 
     def clean(self) -> dict[str, Any]:
         """Refuse a yes that isn't confirmed; the tick itself is no answer to keep."""
@@ -85,7 +85,7 @@ class MeetingSetup(_WithEarlyRelease, StepForm):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether there is a value of the right kind for each field that is kept."""
+        """Return whether there is a value of the right kind for each field that is kept."""
         return has_values(answer, _kept(cls.base_fields))
 
     @property
@@ -135,7 +135,7 @@ class AdditionalSites(StepFormSet):
     }
 
     def full_clean(self) -> None:
-        """Look the names of all rows up at once: what is known is remembered, and no row has to ask for itself."""
+        """Look up the names of all rows in one query; the rows use the cached result."""
         if self.is_bound and "site_name_problems" in self.facts:
             domain = self.facts.get("base_domain", "")
             rows = range(self.total_form_count())
@@ -144,12 +144,12 @@ class AdditionalSites(StepFormSet):
         super().full_clean()
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        """Each row knows what the step knows."""
+        """Each row gets the facts of the step."""
         first = self.earlier_answers.get("meetings") or {}
         return {**super().get_form_kwargs(index), "facts": self.facts, "first": first}
 
     def row_defaults(self) -> dict[str, str]:
-        """Return what a row that is added starts with: the first site's time zone."""
+        """Return the initial values of an added row: the first site's time zone."""
         return {"time_zone": (self.earlier_answers.get("meetings") or {}).get("time_zone", "")}
 
     def handle_button(self, posted: Any) -> tuple[Any, str] | None:
@@ -167,7 +167,7 @@ class AdditionalSites(StepFormSet):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether these are rows with a value of the right kind for each field that is kept."""
+        """Return whether these are rows with a value of the right kind for each field that is kept."""
         return isinstance(answer, list) and all(has_values(row, _kept(cls.form.base_fields)) for row in answer)
 
     def clean(self) -> None:
@@ -191,7 +191,7 @@ class AdditionalSites(StepFormSet):
 
 
 def wants_additional_sites(answers: Mapping[str, Any]) -> bool:
-    """Say whether the step of additional sites applies."""
+    """Return whether the step of additional sites applies."""
     return bool((answers.get("meetings") or {}).get("additional_urls"))
 
 

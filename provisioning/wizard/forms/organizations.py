@@ -48,7 +48,7 @@ class OrganizationChoice(FinderStep):
     domain = forms.CharField(required=False, widget=forms.HiddenInput, max_length=253)
 
     def prepare(self) -> None:
-        """Offer what was found; preselect nothing but a single exact match."""
+        """Offer the candidates; preselect only a single exact match."""
         match: Match = self.facts["match"]
         self.searched: str = self.facts.get("domain", "")
         self.domain_problem: str = self.facts.get("domain_problem", "")
@@ -83,7 +83,7 @@ class OrganizationChoice(FinderStep):
             self.first_sentence = self.advice = ""
 
     def looked_for(self) -> str:
-        """Say what was compared, so that "same name" can be checked: the person's own address, the order's company."""
+        """Return the sentence with the searched address and company, so that people can check *same name*."""
         email, name = self.facts.get("looked_for", ("", ""))
         return gettext(
             "We looked for your email address, %(email)s, and the company that bought the order, %(name)s."
@@ -94,7 +94,7 @@ class OrganizationChoice(FinderStep):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether an organization, or a new one, is chosen."""
+        """Return whether an organization, or a new one, is chosen."""
         return has_values(answer, {"name": forms.CharField()}) and _is_choice(answer.get("organization"))
 
     def answers(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class CustomerChoice(OrganizationChoice):
             self.title = _("Which organization is yours?")
 
     def looked_for(self) -> str:
-        """Say what was compared: what the person entered, or as for a partner where it is the own company."""
+        """Return the sentence with the searched address and company: the entered ones, or those of the order."""
         if self.earlier_answers.get("intent", {}).get("audience") == "own":
             return super().looked_for()
         email, name = self.facts.get("looked_for", ("", ""))
@@ -161,7 +161,7 @@ class NewPartner(NewOrganization):
     title = _("Create a new partner organization")
 
     def prepare(self) -> None:
-        """Fill in who bought the order."""
+        """Fill in the company that bought the order."""
         self.initial.setdefault("name", self.order.sold_to)
 
 
@@ -182,7 +182,7 @@ class NewCustomer(NewOrganization):
 
 
 class CheckNewOrganization(FinderStep):
-    """Check what was entered; organizations that are nearly the same are shown once more.
+    """Review a new organization; near-duplicates are offered before it is created.
 
     Facts: ``duplicates`` (candidates).
     """
@@ -214,7 +214,7 @@ class CheckNewOrganization(FinderStep):
 
     @classmethod
     def can_load(cls, answer: Any) -> bool:
-        """Say whether an organization that it is after all, or a new one, is chosen."""
+        """Return whether an organization that it is after all, or a new one, is chosen."""
         return has_values(answer, {"name": forms.CharField()}) and _is_choice(answer.get("duplicate"))
 
     def answers(self) -> dict[str, Any]:

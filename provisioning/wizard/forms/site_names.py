@@ -84,7 +84,7 @@ class SiteNameField(TextField):
 
 
 class SiteNameCheck(FieldsForm):
-    """One site's name on its own, as it stands in the form of a step: for the answer while it is typed."""
+    """A form with one site name of a step, for the check while typing."""
 
     def __init__(
         self, data: Mapping[str, str], *, control: str, facts: Mapping[str, Any], own: Collection[str]

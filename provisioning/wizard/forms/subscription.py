@@ -13,7 +13,7 @@ LATER = "later"
 
 
 class SubscriptionReview(StepForm):
-    """What was bought, and two buttons; the pressed one is the answer."""
+    """The bought services, and two buttons; the pressed one is the answer."""
 
     step = "subscription"
     title = _("Review your subscription")
