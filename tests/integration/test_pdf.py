@@ -120,7 +120,7 @@ def test_same_summary_gives_the_same_bytes_also_in_another_process(tmp_path: Pat
         "import os, sys, django\n"
         "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'tests.settings')\n"
         "django.setup()\n"
-        "from subscriptions import pdf\n"
+        "from subscriptions.summary import pdf\n"
         "from tests.unit.test_summary import a_summary\n"
         f"sys.stdout.buffer.write(pdf.render(a_summary(3), 'en', **{PROVED}))\n"
     )
