@@ -1,4 +1,4 @@
-"""The vendor's own look: name, logo, accent colour, font and radius, kept readable whatever is set.
+"""The vendor's own look: name, logo, accent colour, font and radius, with readable contrast for any accent.
 
 The tokens of static/css/app.css are the default; a vendor's settings become a tiny stylesheet after it (a view, so that
 the content security policy needs no inline style). Contrast is WCAG 2.2's: relative luminance, text at least 4.5:1.
@@ -113,7 +113,7 @@ def _own_stylesheet() -> str:
 
 @cache_control(public=True, max_age=31_536_000, immutable=True)
 def brand_css(request: HttpRequest) -> HttpResponse:
-    """The vendor's stylesheet; its address carries the version, so that it may be kept for good."""
+    """The vendor's stylesheet; its URL contains the version, so that it can be cached permanently."""
     return HttpResponse(_own_stylesheet(), content_type="text/css; charset=utf-8")
 
 

@@ -12,9 +12,10 @@ import zoneinfo
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django.conf.locale import LANG_INFO
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import to_language
 
 from provisioning.database import connection_pool
 from provisioning.env import Env
@@ -279,12 +280,16 @@ WORKER_CONCURRENCY = 10
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": WORKER_CONCURRENCY}
 
 # Languages
-LANGUAGES = [("en", _("English")), ("de", _("German"))]
+LOCALE_PATHS = [BASE_DIR / "provisioning" / "locale"]
+# English, and each language with a compiled catalogue. Django translates the names.
+LANGUAGES = [("en", "English")] + [
+    (code := to_language(catalogue.parts[-3]), str(LANG_INFO.get(code, {}).get("name", code)))
+    for catalogue in sorted(LOCALE_PATHS[0].glob("*/LC_MESSAGES/django.mo"))
+]
 # Of emails, and of who asks for none of these. (Not LANGUAGE: shells set that for themselves.)
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 if LANGUAGE_CODE not in dict(LANGUAGES):
     raise ImproperlyConfigured(f"LANGUAGE_CODE must be one of {', '.join(dict(LANGUAGES))}.")
-LOCALE_PATHS = [BASE_DIR / "provisioning" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")

@@ -1,7 +1,7 @@
-"""Every write to orders and what is made from them. Each locks what it changes and does all of it, or nothing.
+"""Every write to orders, provisioning requests and subscriptions. Each function locks the rows that it changes.
 
-What an order must be like is in ``rules.validation``; a refusal is a ``Refused`` with a code. Who may do it is not
-asked here: provisioning.people.access knows the people. Events, links and emails are provisioning.actions' part.
+``rules.validation`` validates orders; an action that is not allowed raises ``Refused`` with a code. Permissions are
+checked in provisioning.people.access; events, links and emails belong to provisioning.actions.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from orgs.actions import record_subscription
 from orgs.models import Organization
 from subscriptions import packs
 from subscriptions.models import Order, OrderLine, ProvisioningRequest, Subscription
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
 from subscriptions.rules import deadlines, validation
-from subscriptions.rules.validation import Line, LocationPlan, Problem, Refused, SiteNameTaken, SitePlan
+from subscriptions.rules.validation import Line, Problem, Refused, SiteNameTaken
 
 __all__ = [
     "Line",
@@ -76,7 +78,7 @@ def place_order(
     cleaned = validation.clean_lines(lines, _products())
     now = timezone.now()
     closes_at = set_up_by or now + timedelta(days=_days_for(cleaned))
-    if not deadlines.may_be_date(closes_at, now=now):
+    if not deadlines.is_valid_date(closes_at, now=now):
         raise Refused(Problem.SET_UP_BY)
     while True:
         wanted = number or _next_number()
@@ -107,7 +109,7 @@ def correct_order(
     customer_email: str | None = None,
     lines: Sequence[Line] | None = None,
 ) -> Order:
-    """Correct what is given and leave what is None.
+    """Change the given values of an order; None leaves a value unchanged.
 
     Everything may be corrected until the organizations are confirmed; then only who bought it and the lines, until
     the order is set up; then nothing.
@@ -116,7 +118,7 @@ def correct_order(
     """
     with transaction.atomic():
         order = _locked(order)
-        _still_open(order)
+        _require_open(order)
         if order.is_closed:
             raise Refused(Problem.CLOSED)
         early = {"contact_email": contact_email, "customer_name": customer_name, "customer_email": customer_email}
@@ -155,7 +157,7 @@ def cancel_order(*, order: Order) -> Order:
         order.cancelled_at = timezone.now()
         order.save(update_fields=["state", "cancelled_at"])
         for each in packs.installed().values():
-            each.free(order)
+            each.release(order)
         return order
 
 
@@ -166,9 +168,9 @@ def extend_order(*, order: Order, closes_at: datetime) -> Order:
     """
     with transaction.atomic():
         order = _locked(order)
-        _still_open(order)
+        _require_open(order)
         now = timezone.now()
-        if not deadlines.may_be_date(closes_at, now=now):
+        if not deadlines.is_valid_date(closes_at, now=now):
             raise Refused(Problem.SET_UP_BY)
         if closes_at <= order.closes_at:
             raise Refused(Problem.NOT_LATER)
@@ -178,7 +180,7 @@ def extend_order(*, order: Order, closes_at: datetime) -> Order:
 
 
 def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
-    """Keep for a mapped order what its answers want and only one can have, until it closes; all of it, or nothing.
+    """Reserve unique values of a mapped order's answers until it closes: all of them, or none.
 
     :param wanted: by service, in the shape that its pack says.
     :raises Refused: somebody else has it, or the order can't be set up now.
@@ -186,7 +188,7 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
     with transaction.atomic():
         order = _locked(order)
         if order.state not in {Order.State.SETTING_UP}:
-            _still_open(order)
+            _require_open(order)
         if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP} or order.is_closed:
             raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
         for service, what in wanted.items():
@@ -196,7 +198,7 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
 def request_set_up(
     *, order: Order, plans: Mapping[str, Any], drivers: Mapping[str, str], requested_by: str, requester: int | None
 ) -> tuple[Order, list[ProvisioningRequest]]:
-    """Ask for every line of a confirmed order that nothing is asked for yet: all of it, or nothing.
+    """Create a provisioning request for each line of a confirmed order that has none: all, or none.
 
     Lines that are being set up, or are, stay as they are; a plan for them is ignored. Whoever comes second, even at
     the same moment, finds nothing left to ask for.
@@ -221,7 +223,7 @@ def request_set_up(
             return order, []
         _check(lines, plans)
         for line in lines:
-            packs.of(line.service).hold(order, plans[line.service])
+            packs.of(line.service).reserve_plan(order, plans[line.service])
         now = database_now()
         ProvisioningRequest.objects.filter(line__in=lines, superseded_at=None).update(superseded_at=now)
         made = ProvisioningRequest.objects.bulk_create(
@@ -243,16 +245,16 @@ def request_set_up(
 
 
 def lines_to_ask_for(order: Order) -> list[OrderLine]:
-    """Return the lines that nothing is asked for, or whose request was refused or taken back, as they are shown."""
+    """Return the lines without a request, or whose request was refused or cancelled, in the order of PACKS."""
     if order.state not in {Order.State.SETTING_UP, Order.State.SET_UP}:
-        return packs.in_order(order.lines.all())  # nothing is asked for yet
+        return packs.in_order(order.lines.all())  # there is no request yet
     current = ProvisioningRequest.objects.filter(line=OuterRef("pk"), superseded_at=None)
     open_or_done = current.exclude(state__in=ProvisioningRequest.TO_ANSWER)
     return packs.in_order(order.lines.filter(~Exists(open_or_done)))
 
 
 def request_again(request: ProvisioningRequest) -> ProvisioningRequest:
-    """Ask for the same once more, as another instance; the request before stays as it ended."""
+    """Create a new request with the same parameters and a new instance; the former one stays."""
     with transaction.atomic():
         now = database_now()
         ProvisioningRequest.objects.filter(pk=request.pk).update(superseded_at=now)
@@ -275,13 +277,13 @@ def start_subscription(*, order: Order, request: ProvisioningRequest) -> Subscri
         raise Refused(Problem.NOT_MAPPED)
     pack = packs.of(request.line.service)
     subscription = _subscribe(order.customer, request.line, database_now())
-    pack.make(subscription, pack.plan_of(request.parameters))
+    pack.create_rows(subscription, pack.plan_of(request.parameters))
     record_subscription(order.customer, 1)
     return subscription
 
 
 def finish_set_up(order: Order) -> bool:
-    """Say that an order (locked by the caller) is set up, if all of its lines are; say whether it is now."""
+    """Set a locked order to *set up* if all of its lines are; return whether it is."""
     succeeded = ProvisioningRequest.objects.filter(
         line=OuterRef("pk"), superseded_at=None, state=ProvisioningRequest.State.SUCCEEDED
     )
@@ -294,7 +296,7 @@ def finish_set_up(order: Order) -> bool:
 
 
 def back_to_mapped(order: Order) -> None:
-    """Let an order (locked by the caller) whose every request was taken back be one that waits for its set-up."""
+    """Set a locked order whose requests were all cancelled back to *mapped*."""
     order.state = Order.State.MAPPED
     order.save(update_fields=["state"])
 
@@ -317,7 +319,7 @@ def end_subscriptions(order: Order) -> None:
 
 
 def note_ended_subscriptions() -> int:
-    """Take subscriptions whose term is over off their organizations' numbers, each once; return how many there were."""
+    """Subtract ended subscriptions from their organizations' counts, once each; return how many."""
     with transaction.atomic():
         ended = Subscription.objects.select_for_update(of=("self",), skip_locked=True)
         ended = ended.filter(is_counted=True, ends_at__lte=timezone.now()).select_related("organization")
@@ -344,12 +346,12 @@ def _products() -> dict[str, str]:
 
 
 def _locked(order: Order) -> Order:
-    """The order as it is now, kept from everybody else until the transaction ends."""
+    """Lock the order's row until the transaction ends, and return its current state."""
     rows = Order.objects.select_for_update(of=("self",), no_key=True)  # as everywhere: a stronger lock could deadlock
     return rows.select_related("customer", "partner").get(pk=order.pk)
 
 
-def _still_open(order: Order) -> None:
+def _require_open(order: Order) -> None:
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
     if order.state == Order.State.SETTING_UP:

@@ -1,4 +1,4 @@
-"""What an order summary is laid out of: sections of rows, sentences and tables; how days and numbers are written."""
+"""The building blocks of an order summary (sections, rows, tables), and localized dates and numbers."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def day(at: datetime, time_zone: str) -> str:
     return formats.date_format(at.astimezone(ZoneInfo(time_zone)), _("j F Y"))
 
 
-def isolated(name: str) -> str:
+def isolate_direction(name: str) -> str:
     """The name so that a sentence around it keeps its order: names written right to left are set apart (UAX #9)."""
     return f"\u2068{name}\u2069" if _RIGHT_TO_LEFT.search(name) else name
 

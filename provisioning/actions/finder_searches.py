@@ -18,23 +18,25 @@ def search(*, order: Order, by: User, question: Question, more: bool = False) ->
     """Ask, so that the page that follows may show the answer; False where the order or the person may not ask now.
 
     The same question asked again is counted and recorded once. At most a few organizations are shown that nothing ties
-    the person to (``searches.AT_ONCE``), or with ``more`` as many as the order has left.
+    the person to (``searches.SHOWN_PER_QUESTION``), or with ``more`` as many as the order has left.
     """
-    standing = finder_questions.standing_of(order, by, [question])
+    standing = finder_questions.usage_of(order, by, [question])
     new = question.digest not in standing.asked
     if new:
         if standing.free_at:
             return False
         order = lock(order)
-        if not rate_limits.ask(finder_questions.key_of(order), question.digest, finder_questions.limits_of(order, by)):
+        if not rate_limits.ask(
+            finder_questions.rate_limit_key(order), question.digest, finder_questions.rate_limits_of(order, by)
+        ):
             return False
     seen_by = finder_questions.viewer(order, by, named=question.named, partner_of=finder_questions.partner_of(by))
     match = finder_questions.find(question, seen_by)
-    counted = finder_questions.counted_in(match)
+    counted = finder_questions.counted_organizations(match)
     shown = set(counted) & set(standing.shown)
-    at_once = rate_limits.ORGANIZATIONS if more else max(0, finder_questions.AT_ONCE - len(shown))
+    at_once = rate_limits.ORGANIZATIONS if more else max(0, finder_questions.SHOWN_PER_QUESTION - len(shown))
     if set(counted) - shown and at_once and not standing.is_full:
-        shown = rate_limits.disclose(finder_questions.key_of(order), counted, at_once=at_once)
+        shown = rate_limits.disclose(finder_questions.rate_limit_key(order), counted, at_once=at_once)
     if new:
         values = (question.domain,) if question.domain else (question.email, question.name, question.country)
         facts = {

@@ -15,7 +15,7 @@ from provisioning.actions.planning import Audience, Choice, Existing, NotAnAdmin
 from provisioning.models import Event, Part, User
 from provisioning.people import links
 from provisioning.people.access import UNMAPPED
-from provisioning.rules.order_mismatch import not_as_ordered
+from provisioning.rules.order_mismatch import order_mismatch_names
 from provisioning.rules.plan import DELEGATE, Plan, Right, Which
 from subscriptions.models import Order
 
@@ -50,18 +50,18 @@ def map_order(
     plan = plan_mapping(
         order=order, by=by, audience=audience, partner=partner, customer=customer, offered_to=offered_to
     ).confirmed(seal, chosen={DELEGATE} if delegate_to else ())
-    if delegate_to and not plan.who(Right.DELEGATE):
+    if delegate_to and not plan.holder_of(Right.DELEGATE):
         raise NotAnAdministrator
     order.audience = plan.audience
     order.partner = _organization(plan, "partner", origin="direct_order")
     customer_origin = "partner_order" if audience == "customer" else "direct_order"
     order.customer = _organization(plan, "customer", origin=customer_origin)
-    order.provisioning_administrator = bool(plan.who(Right.PROVISIONING))
+    order.provisioning_administrator = bool(plan.holder_of(Right.PROVISIONING))
     order.state = Order.State.MAPPED
     order.mapped_at = timezone.now()
-    order.delegated_to = plan.who(Right.DELEGATE)
+    order.delegated_to = plan.holder_of(Right.DELEGATE)
     if audience == "customer" and not order.customer_email:
-        order.customer_email = email_key(plan.who(Right.FULL, "customer"))
+        order.customer_email = email_key(plan.holder_of(Right.FULL, "customer"))
     order.save()
     end_requests(order)
     own_use = audience == "own" or is_own_company(order=order, by=by, partner=partner, customer=customer)
@@ -69,7 +69,7 @@ def map_order(
         carried = carrying_right(order=order, user=by, public_id=customer.public_id)
         contact_of(order, by).update(rests_on=carried)
     new = [each.which for each in plan.organizations if each.row is None]
-    named = not_as_ordered(order, plan)
+    named = order_mismatch_names(order, plan)
     history.record(
         order=order,
         kind=Event.Kind.MAPPED,
@@ -105,7 +105,7 @@ def _organization(plan: Plan, which: Which, *, origin: str) -> Organization | No
         name=planned.name,
         vertical=planned.vertical,
         country=planned.country,
-        administrator_email=plan.who(Right.FULL, which),
+        administrator_email=plan.holder_of(Right.FULL, which),
         is_partner=which == "partner",
         origin=origin,
     )

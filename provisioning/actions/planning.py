@@ -172,5 +172,5 @@ def _row(which: Which, row: Organization) -> PlannedOrganization:
 
 def _subscription(line: OrderLine, plans: Mapping[str, Any] | None = None) -> PlannedSubscription:
     plan = (plans or {}).get(line.service)
-    made = packs.of(line.service).planned(plan) if plan else None
+    made = packs.of(line.service).preview(plan) if plan else None
     return PlannedSubscription(line.service, line.product, line.licenses, line.term_months, made)

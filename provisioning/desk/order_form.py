@@ -17,7 +17,7 @@ from subscriptions import packs
 from subscriptions.actions import end_of_day
 from subscriptions.models import Order
 from subscriptions.rules import validation
-from subscriptions.rules.deadlines import may_be_date
+from subscriptions.rules.deadlines import is_valid_date
 from subscriptions.rules.validation import Line, Problem, Refused
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
@@ -91,7 +91,7 @@ class OrderForm(ModelFormOfOrder):
                     check(data[name] or "")
                 except Refused as refused:
                     self.add_error(name, refusals.sentence(refused))
-        if (day := data.get("set_up_by")) and not may_be_date(end_of_day(day), now=timezone.now()):
+        if (day := data.get("set_up_by")) and not is_valid_date(end_of_day(day), now=timezone.now()):
             self.add_error("set_up_by", refusals.sentence(Refused(Problem.SET_UP_BY)))
         if not self.errors:
             try:

@@ -14,7 +14,7 @@ from provisioning.models import Link, Mail
 from provisioning.templatetags.display import absolute
 from subscriptions import packs
 from subscriptions.models import Order
-from subscriptions.packs.base import in_order
+from subscriptions.packs import in_order
 from subscriptions.presentation import Section
 
 

@@ -10,8 +10,7 @@ from orgs.text.normalize import email_key
 from provisioning.emails.message import Message, email, order_facts, until
 from provisioning.models import Mail, Part
 from subscriptions.models import was_begun
-from subscriptions.summary import documents
-from subscriptions.summary.summary import mask
+from subscriptions.summary import documents, mask_email
 
 
 @email
@@ -47,7 +46,7 @@ def order_handed_over(mail: Mail, url: str) -> Message:
     """To the person who now completes the order."""
     number = mail.order.number
     giver = mail.link.part.given_by if mail.link else None
-    by = mask(giver.user.email) if giver else ""
+    by = mask_email(giver.user.email) if giver else ""
     return Message(
         subject=_("Provisioning information required for order %(number)s") % {"number": number},
         title=_("Order %(number)s was handed over to you") % {"number": number},
@@ -128,6 +127,6 @@ def set_up_confirmation(mail: Mail, url: str) -> Message:
         button=_("See the order summary") if has_part else "",
         url=f"{settings.PUBLIC_URL}{reverse('order', args=[number])}" if has_part else "",
         after=(_("You need to do nothing."),),
-        attachments=((f"order-summary-{number}.pdf", copy.keep(), "application/pdf"),),
+        attachments=((f"order-summary-{number}.pdf", copy.make_and_store(), "application/pdf"),),
         why=_("You get this email because you are named in order %(number)s.") % {"number": number},
     )

@@ -12,7 +12,7 @@ from procrastinate.contrib.django import app
 from provisioning.emails.events import EVENTS
 from provisioning.models import Link, Mail
 from subscriptions.models import Document, Order
-from subscriptions.summary.documents import RENDERS
+from subscriptions.summary.pdf_cache import RENDERS
 
 
 def queue(*, order: Order, event: str, to: str, link: Link | None = None, **facts: str) -> Mail:

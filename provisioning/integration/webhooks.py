@@ -30,7 +30,7 @@ from standardwebhooks import Webhook as Signer
 from provisioning.integration.http_client import Limits, NoAnswer, request
 from provisioning.models import Event, Webhook, WebhookReceiver
 from subscriptions.models import Order, Subscription
-from subscriptions.summary import summary
+from subscriptions.summary import build_summary
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ def _messages(event: Event, order: Order) -> Iterator[tuple[str, dict[str, objec
     if event.kind != Event.Kind.SET_UP:
         yield kind, data
         return
-    yield kind, data | {"summary": summary.build(order).as_dict()}
+    yield kind, data | {"summary": build_summary(order).as_dict()}
 
 
 def _term(order: Order, service: str) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""What an order asks the organization finder: the question, who asks it, and as much of the answer as was counted.
+"""A search of an order in the organization finder: the question, the viewer, and the candidates that may be shown.
 
-The one door to the finder. Asking anew is an act (``actions.search``), where a form was posted: it counts the
-question against the order and the person, and the organizations that it may show. A page only reads: it shows the
-answer to a question that was counted, as often as it is opened, and to no other.
+The only module of ``provisioning`` that calls the finder. A new search is a write (``actions.search``, in a POST): it
+counts against the rate limits of order and person, and the candidates that it shows count too. A page only reads: it
+shows the results of searches that were counted.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from orgs.text import normalize, pasted_text
 from provisioning.models import User
 from subscriptions.models import Order
 
-# Questions in an hour. Who makes a few mistakes asks five or six.
+# Searches in an hour. A person who makes a few mistakes needs five or six.
 PER_ORDER: Final = 60
 PER_PERSON: Final = 100
-# What one question may show of the ten that an order may: the others are for what is asked next.
-AT_ONCE: Final = 6
+# Candidates that one search may show, of the ten that an order may; the rest is left for later searches.
+SHOWN_PER_QUESTION: Final = 6
 
 
 class Kind(enum.StrEnum):
-    """What is asked."""
+    """The kinds of searches."""
 
     MATCH = "match"  # whose email address and company name is this?
     DOMAIN = "domain"  # who has verified this domain?
@@ -40,7 +40,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked for an order; ``named`` says that it is about the customer, whom the order may name."""
+    """A search of an order; ``named``: it is for the customer, whom the order may name."""
 
     kind: Kind
     partners: bool
@@ -52,7 +52,7 @@ class Question:
 
     @property
     def digest(self) -> str:
-        """What two questions have in common that are the same: asked again, it costs nothing."""
+        """A hash of the question. A repeated question is not counted again."""
         values = [self.kind, self.partners, normalize.email_key(self.email), self.name.strip(), self.domain]
         return hashlib.sha256(json.dumps([*values, self.country]).encode()).hexdigest()
 
@@ -79,11 +79,11 @@ def clean_domain(typed: str) -> str:
 
 
 def is_free_mail(domain: str) -> bool:
-    """Say whether anybody can have an address at this domain."""
+    """Return whether this is the domain of a free mail provider."""
     return is_shared(domain)
 
 
-def key_of(order: Order) -> str:
+def rate_limit_key(order: Order) -> str:
     """Return what an order's answers are counted under.
 
     Where the order desk corrects whom the order names, it is as if nothing had been asked.
@@ -93,15 +93,15 @@ def key_of(order: Order) -> str:
     return f"order:{order.number}:{mark}"
 
 
-def limits_of(order: Order, user: User) -> dict[str, int]:
-    """Return what a question is counted against, and how many there may be."""
+def rate_limits_of(order: Order, user: User) -> dict[str, int]:
+    """Return the rate limits of a search: searches an hour by key."""
     return {f"order:{order.number}": PER_ORDER, f"person:{user.pk}": PER_PERSON}
 
 
-def standing_of(order: Order, user: User, questions: Sequence[Question] = ()) -> rate_limits.Usage:
-    """Return what was asked and shown in this order so far, and whether this person may ask now."""
+def usage_of(order: Order, user: User, questions: Sequence[Question] = ()) -> rate_limits.Usage:
+    """Return the usage of an order: searches, shown organizations, and when the next search is allowed."""
     digests = [question.digest for question in questions]
-    return rate_limits.read(key_of(order), digests, limits_of(order, user))
+    return rate_limits.read(rate_limit_key(order), digests, rate_limits_of(order, user))
 
 
 def partner_of(user: User) -> frozenset[int]:
@@ -111,7 +111,7 @@ def partner_of(user: User) -> frozenset[int]:
 
 
 def viewer(order: Order, user: User, *, named: bool, partner_of: frozenset[int]) -> Viewer:
-    """Return who reads the answer: what the order itself names counts, what the person types doesn't."""
+    """Return the viewer of an answer. The customer that the order names is a tie; typed values are not."""
     return Viewer(
         proved_email=user.email,
         partner_of=partner_of,
@@ -122,7 +122,7 @@ def viewer(order: Order, user: User, *, named: bool, partner_of: frozenset[int])
 
 
 def find(question: Question, seen_by: Viewer) -> Match:
-    """Ask the finder. Nothing is counted here: ``counted`` candidates are for those who may be shown them."""
+    """Run the search without counting it; the caller removes candidates that may not be shown."""
     if question.kind is Kind.MATCH:
         return matching.find_candidates(
             email=question.email, company_name=question.name, partners=question.partners, viewer=seen_by
@@ -141,14 +141,14 @@ def find(question: Question, seen_by: Viewer) -> Match:
     return Match(Result.CANDIDATES if near else Result.NONE, near)
 
 
-def counted_in(match: Match) -> list[int]:
+def counted_organizations(match: Match) -> list[int]:
     """Return the organizations of an answer that count as shown, the best first."""
     return [each.organization.pk for each in match.candidates if each.counted]
 
 
 def answer(question: Question, seen_by: Viewer, shown: Sequence[int]) -> Answer:
-    """Return the answer to a question that was counted; of what counts, only what was ``shown``."""
-    if len(shown) >= rate_limits.ORGANIZATIONS:  # what can't be shown any more must not show in what is
+    """Return the answer to a counted question, with only those counted candidates that are in ``shown``."""
+    if len(shown) >= rate_limits.ORGANIZATIONS:  # withheld candidates must not influence the shown ones
         seen_by = replace(seen_by, only=frozenset(shown))
     match = find(question, seen_by)
     kept = disclosed(match.candidates, shown)
@@ -158,7 +158,7 @@ def answer(question: Question, seen_by: Viewer, shown: Sequence[int]) -> Answer:
     return Answer(Match(result, kept), withheld=len(kept) < len(match.candidates))
 
 
-def again(public_id: UUID, question: Question, seen_by: Viewer, shown: Sequence[int]) -> Candidate | None:
+def shown_candidate(public_id: UUID, question: Question, seen_by: Viewer, shown: Sequence[int]) -> Candidate | None:
     """Return the card of an organization that was chosen; None where it is gone, or was never shown."""
     card = matching.get_candidate(public_id=public_id, email=question.email, company_name=question.name, viewer=seen_by)
     return next(iter(disclosed([card], shown)), None) if card else None

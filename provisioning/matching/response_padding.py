@@ -1,7 +1,6 @@
-"""Makes the pages of the organization finder alike in size and time, whatever was found.
+"""Pads the size and the time of the finder's responses, so that they reveal no search result (a side channel).
 
-How long an answer is, and how long it takes, would tell somebody who watches the line, or a clock, what a page doesn't
-say: that an organization was found and kept back.
+Without padding, the length of a response and its duration would show that an organization was found but withheld.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _BEGIN, _END = b"\n<!-- ", b" -->\n"
 
 
 def pad_response(response: HttpResponseBase) -> HttpResponseBase:
-    """Fill a page up to a multiple of SIZE with what no compression makes shorter; other answers stay as they are."""
+    """Pad a rendered page to a multiple of SIZE bytes with incompressible text; leave other responses as they are."""
     if isinstance(response, SimpleTemplateResponse):
         response.render()
         length = len(response.content) + len(_BEGIN) + len(_END)
@@ -33,25 +32,25 @@ def pad_response(response: HttpResponseBase) -> HttpResponseBase:
 
 
 # Emailing an organization's administrators takes longer the more there are: a second is enough for a hundred.
-ASKING: Final = 20
+ADMINISTRATOR_REQUEST_STEPS: Final = 20
 
 
-def wait(since: float, times: int = 1) -> None:
+def pad_time(since: float, times: int = 1) -> None:
     """Wait until the time since then (``time.monotonic``) is a multiple of so many ``settings.RESPONSE_PADDING_MS``."""
     every = times * settings.RESPONSE_PADDING_MS / 1000
     if every:
         time.sleep(every - (time.monotonic() - since) % every)
 
 
-def evenly_timed[**P](view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let a view whose POST emails an organization's administrators take as long whoever they are, and if any."""
+def pad_post_time[**P](view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Decorate a view whose POST emails an organization's administrators: its time does not depend on how many."""
 
     @wraps(view)
     def answered(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         begun = time.monotonic()
         response = view(request, *args, **kwargs)
         if request.method == "POST":
-            wait(begun, ASKING)
+            pad_time(begun, ADMINISTRATOR_REQUEST_STEPS)
         return response
 
     return answered

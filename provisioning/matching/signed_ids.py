@@ -17,8 +17,8 @@ def sign(public_id: object, *, order: Order, user: User) -> str:
     return _signer(order, user).sign(str(public_id))
 
 
-def is_ours(value: str, *, order: Order, user: User) -> bool:
-    """Say whether this value was made for this order and this person."""
+def is_signed(value: str, *, order: Order, user: User) -> bool:
+    """Return whether this value was made for this order and this person."""
     try:
         _signer(order, user).unsign(value)
     except signing.BadSignature:

@@ -29,7 +29,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """An account: an address whose mailbox somebody proves with a code. Made when a link is issued."""
+    """An account: an address whose mailbox somebody proves with a code. SetUpFacts when a link is issued."""
 
     email = models.EmailField(unique=True)
     is_staff = models.BooleanField(_("order desk"), default=False)

@@ -35,7 +35,7 @@ def hand_back(request: HttpRequest, number: str) -> HttpResponse:
             except Refused:
                 pass  # the order closed since the line above
             return redirect("order", number=number)
-    return show(request, "pages/hand_back.html", access, to=access.former_delegate)
+    return show(request, "pages/delegation/hand_back.html", access, to=access.former_delegate)
 
 
 @page_with_form
@@ -73,7 +73,7 @@ def questions(request: HttpRequest, number: str) -> HttpResponse:
     asked = list(access.order.questions.select_related("asked_by", "closed_by").order_by("-pk"))
     return show(
         request,
-        "pages/questions.html",
+        "pages/delegation/questions.html",
         access,
         open=[question for question in asked if question.closed_at is None],
         closed=[question for question in asked if question.closed_at is not None],

@@ -24,7 +24,7 @@ from orgs import rate_limits
 from provisioning.pages.base import page
 from provisioning.people.access import May, access_to
 from subscriptions.models import Document
-from subscriptions.summary import documents
+from subscriptions.summary import documents, pdf_cache, verification_codes
 
 # A download waits so many seconds for the worker to make it, and is made here where a turn is free; otherwise a page
 # says that it is being made, and asks again after a while.
@@ -50,10 +50,10 @@ class VerifyForm(forms.Form):
 
     def clean_code(self) -> str:
         """As it is printed, however it was typed."""
-        code = documents.tidy(self.cleaned_data["code"])
+        code = verification_codes.normalize_code(self.cleaned_data["code"])
         if not code:
             raise forms.ValidationError(_EXPECTED)
-        return documents.shown(code)
+        return verification_codes.format_code(code)
 
 
 @page
@@ -62,7 +62,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     access = access_to(request.user, number)
     access.require(May.READ_SUMMARY)
     who: dict[str, str] = {"reader": access.user.email, "language": get_language() or settings.LANGUAGE_CODE}
-    copy = documents.known(access.order, **who) or documents.copy_for(access.order, **who)
+    copy = documents.find_unchanged(access.order, **who) or documents.copy_for(access.order, **who)
     etag = f'"{copy.key}"'
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
@@ -71,10 +71,10 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
     if content is None:
         try:
             content = documents.copy_for(access.order, **who).make(wait=0)
-        except documents.Busy:
+        except pdf_cache.TooManyRenders:
             # No error: it is on its way. Browsers without JavaScript know this header, programs the other one.
             page = render(
-                request, "pages/summary_being_made.html", {"order": access.order, "access": access}, status=202
+                request, "pages/documents/pdf_not_ready.html", {"order": access.order, "access": access}, status=202
             )
             page["Refresh"], page["Retry-After"] = str(AGAIN), str(AGAIN)
             return page
@@ -98,20 +98,20 @@ def verify(request: HttpRequest, code: str = "") -> HttpResponse:
     Nothing is written but how many unknown codes a network tried.
     """
     if not code and "code" not in request.GET:
-        return render(request, "pages/verify.html", {"form": VerifyForm()})
+        return render(request, "pages/documents/verify.html", {"form": VerifyForm()})
     key = f"verify:{_network(request)}"
     if rate_limits.is_spent(key, UNKNOWN_CODES, _AN_HOUR):
-        page = render(request, "pages/verify.html", {"too_many": True}, status=429)
+        page = render(request, "pages/documents/verify.html", {"too_many": True}, status=429)
         page["Retry-After"] = str(int(_AN_HOUR.total_seconds()))
         return page
     form = VerifyForm({"code": code or request.GET["code"]})
     if not form.is_valid():
-        return render(request, "pages/verify.html", {"form": form})
+        return render(request, "pages/documents/verify.html", {"form": form})
     standing = documents.verify(form.cleaned_data["code"])
-    if standing is documents.Standing.UNKNOWN:
+    if standing is documents.CodeStatus.UNKNOWN:
         rate_limits.spend({key: UNKNOWN_CODES}, _AN_HOUR)
     context = {"standing": standing.value, "code": form.cleaned_data["code"], "form": VerifyForm()}
-    return render(request, "pages/verify.html", context)
+    return render(request, "pages/documents/verify.html", context)
 
 
 def _network(request: HttpRequest) -> str:

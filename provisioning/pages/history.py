@@ -40,7 +40,7 @@ def export_history(request: HttpRequest, number: str, form: str) -> HttpResponse
 
 
 @page_with_form
-@response_padding.evenly_timed
+@response_padding.pad_post_time
 def send_again(request: HttpRequest, number: str) -> HttpResponse:
     """POST sends again what this person waits for, or says when it may be; GET leads back to the order."""
     access = access_to(request.user, number)

@@ -22,7 +22,7 @@ from provisioning.pages.base import reads_or_posts
 from provisioning.people import links, sign_in
 from provisioning.wizard import pending_posts
 from provisioning.wizard.forms.fields import EmailField
-from subscriptions.summary.summary import mask
+from subscriptions.summary import mask_email
 
 
 @never_cache
@@ -36,7 +36,12 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     state = links.state(found)
     # An approver's link leads to a request, and to nothing else of the order.
     request_for = found.part.access_request
-    context: dict[str, Any] = {"number": number, "recipient": mask(email), "state": state, "deciding": request_for}
+    context: dict[str, Any] = {
+        "number": number,
+        "recipient": mask_email(email),
+        "state": state,
+        "deciding": request_for,
+    }
     if state is links.State.ENDED:
         context["cancelled"] = found.order.state == found.order.State.CANCELLED
         return render(request, "links/ended.html", context)
@@ -123,7 +128,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
             with transaction.atomic():  # a code that is used up and a session that isn't signed in would be a dead end
                 response = cast(HttpResponse, super().post(request, *args, **kwargs))
                 if request.user.is_authenticated:
-                    pending_posts.give_back(request)
+                    pending_posts.restore(request)
                     request.session.save()
             return response
         sign_in.send_again(request, self._process)
@@ -160,7 +165,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
     def _shown_email(self) -> str:
         """In full where this browser typed it, masked where a link brought it here."""
         email: str = self._process.state["email"]
-        return email if self._process.state["typed"] else mask(email)
+        return email if self._process.state["typed"] else mask_email(email)
 
 
 confirm_code = ConfirmCodeView.as_view()

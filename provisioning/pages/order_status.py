@@ -11,7 +11,7 @@ from provisioning.actions import drafts
 from provisioning.models import AccessRequest, Part
 from provisioning.people.access import Access, May, Role
 from provisioning.templatetags.display import masked
-from provisioning.wizard.steps import SETUP, applicable, readable
+from provisioning.wizard.steps import SETUP, applicable_steps, loadable_answers
 from subscriptions.models import Order
 
 State = Order.State
@@ -55,10 +55,10 @@ def last_request(access: Access) -> AccessRequest | None:
 def subjects(order: Order) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return what can be asked about, by step: ("step", the whole step) and ("step.field", label) of each field."""
     entries = drafts.draft_of(order).steps.get("set_up", {})
-    kept = readable(SETUP, {name: entry["answer"] for name, entry in entries.items()})
+    kept = loadable_answers(SETUP, {name: entry["answer"] for name, entry in entries.items()})
     answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}, **kept}
     found = []
-    for step in applicable(SETUP, answers):
+    for step in applicable_steps(SETUP, answers):
         if step.name in {"subscription", "review"}:
             continue
         form = getattr(step.form, "form", step.form)  # rows of a form, or one
@@ -109,7 +109,7 @@ def chain(access: Access) -> list[dict[str, Any]]:
 def progress(order: Order) -> dict[str, int]:
     """Return how many steps of the set-up are answered, of how many."""
     entries = drafts.draft_of(order).steps.get("set_up", {})
-    kept = readable(SETUP, {name: entry["answer"] for name, entry in entries.items()})
+    kept = loadable_answers(SETUP, {name: entry["answer"] for name, entry in entries.items()})
     answers: dict[str, Any] = {"order": {"services": [line.service for line in order.lines.all()]}, **kept}
-    names = [step.name for step in applicable(SETUP, answers)]
+    names = [step.name for step in applicable_steps(SETUP, answers)]
     return {"done": sum(name in kept for name in names), "of": len(names)}

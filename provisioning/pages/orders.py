@@ -25,7 +25,7 @@ from provisioning.wizard import set_up_lookups
 from provisioning.wizard.forms.access_requests import Decision, asked_too_often
 from subscriptions.models import Order, was_begun
 from subscriptions.rules.validation import Refused
-from subscriptions.summary import documents, summary
+from subscriptions.summary import build_summary, documents, pdf_cache
 
 
 @require_safe
@@ -92,11 +92,11 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
         "may_take_back": access.may(May.TAKE_BACK),
         "chain": order_status.chain(access),
     }
-    return show(request, "pages/handed_over.html", access, **context)
+    return show(request, "pages/delegation/handed_over.html", access, **context)
 
 
 @page_with_form
-@response_padding.evenly_timed
+@response_padding.pad_post_time
 def held(request: HttpRequest, number: str) -> HttpResponse:
     """What happens while the administrators decide, what they decided, and what else one can do; POST asks again."""
     with transaction.atomic():
@@ -134,14 +134,16 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         "asked": asked,
         "state": asked.state.value,
         "stopped": stopped,
-        "organization": asked.organization.name if added or stopped else set_up_lookups.name_as_chosen(asked),
+        "organization": asked.organization.name
+        if added or stopped
+        else set_up_lookups.organization_name_for_requester(asked),
         "added": added,
         "continue_url": reverse("find", args=[number]),
         "change_url": reverse("find", args=[number, "customer"]),
         "right_url": reverse("find", args=[number, "administrator"]),
         "hand_over_url": reverse("find", args=[number, "intent"]),
     }
-    return show(request, "pages/held.html", access, **context)
+    return show(request, "pages/rights/waiting_for_administrator.html", access, **context)
 
 
 @page_with_form
@@ -169,9 +171,9 @@ def access_request(request: HttpRequest, number: str, request_id: UUID) -> HttpR
         "yours": asked.decided_by == access.user,
         "lasts": policies.PROVISIONING_LASTS.days,
         "case": asked.case if asked.case and asked.case.begun_at else None,
-        **set_up_lookups.who_asks(asked),
+        **set_up_lookups.requester_facts(asked),
     }
-    return show(request, "pages/access_request.html", access, **context)
+    return show(request, "pages/rights/access_request.html", access, **context)
 
 
 @page_with_form
@@ -195,7 +197,7 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
         "answered": order_status.answered(access.order),
         "open_questions": access.order.questions.filter(closed_at=None).count(),
     }
-    return show(request, "pages/delegated.html", access, **context)
+    return show(request, "pages/delegation/delegated.html", access, **context)
 
 
 @page
@@ -204,7 +206,7 @@ def taken_over(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if access.role is not Role.FORMER_DELEGATE or access.order.is_closed:
         return redirect("order", number=number)
-    return show(request, "pages/taken_over.html", access, since=access.part.ended_at)
+    return show(request, "pages/delegation/taken_over.html", access, since=access.part.ended_at)
 
 
 @page
@@ -240,6 +242,6 @@ def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if access.may(May.SEE_PROGRESS) or not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
-    documents.get_ready()  # the next request is likely the one for the PDF
-    seen = documents.seen_by(summary.build(access.order), access.user.email)
-    return show(request, "pages/summary.html", access, summary=seen, full_right=rights.full_right(access))
+    pdf_cache.warm_up()  # the next request is likely the one for the PDF
+    seen = documents.seen_by(build_summary(access.order), access.user.email)
+    return show(request, "pages/documents/summary.html", access, summary=seen, full_right=rights.full_right(access))

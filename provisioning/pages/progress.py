@@ -22,7 +22,7 @@ from provisioning.people.access import Access, May, access_to
 from provisioning.rules.refusals import sentence
 from subscriptions.presentation import Row, Table, number
 from subscriptions.rules.validation import Refused
-from subscriptions.summary import documents, summary
+from subscriptions.summary import OrderSummary, build_summary, documents
 from subscriptions.summary.facts import BoughtLine
 
 UNCHANGED = 204
@@ -98,7 +98,7 @@ def _states(access: Access) -> list[ServiceState]:
 def _parts(access: Access) -> Iterator[Part]:
     order, states = access.order, _states(access)
     access = replace(access, to_answer=any(state.is_to_answer for state in states))
-    seen = documents.seen_by(summary.build(order), access.user.email)
+    seen = documents.seen_by(build_summary(order), access.user.email)
     lines = {line.service: line for line in seen.lines}
     context: dict[str, Any] = {
         "order": order,
@@ -118,7 +118,7 @@ def _parts(access: Access) -> Iterator[Part]:
     yield Part("what-else", render_to_string("parts/set_up/what_else.html", context))
 
 
-def _asked_for(line: BoughtLine, seen: summary.OrderSummary) -> tuple[list[Row], list[Table]]:
+def _asked_for(line: BoughtLine, seen: OrderSummary) -> tuple[list[Row], list[Table]]:
     """Return what was bought and asked for, as rows, and tables of many things."""
     rows = [Row(_("Product"), line.product), Row(_("Licenses"), number(line.licenses), "number")]
     made = line.made or line.asked

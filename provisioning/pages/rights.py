@@ -47,7 +47,7 @@ def full_right(access: Access) -> dict[str, Any] | None:
 
 
 @page_with_form
-@response_padding.evenly_timed
+@response_padding.pad_post_time
 def ask_for_full_right(request: HttpRequest, number: str) -> HttpResponse:
     """Ask the customer's administrators for full rights, by POST; the summary page shows what became of it."""
     access = access_to(request.user, number)
@@ -67,7 +67,7 @@ def organizations(request: HttpRequest) -> HttpResponse:
     found = list(given_in_organizations_of(person(request)).order_by("name", "pk"))
     if len(found) == 1:
         return redirect("rights", found[0].public_id)
-    return render(request, "pages/rights_organizations.html", {"organizations": found})
+    return render(request, "pages/rights/organizations.html", {"organizations": found})
 
 
 @page
@@ -76,7 +76,7 @@ def rights(request: HttpRequest, organization: UUID) -> HttpResponse:
     found = organization_of(person(request), organization)
     given = _given().filter(organization=found).order_by("-decided_at", "-pk")
     context = {"organization": found, "given": given, "running": _running().filter(organization=found)}
-    return render(request, "pages/rights.html", context)
+    return render(request, "pages/rights/organization.html", context)
 
 
 @page_with_form
@@ -97,7 +97,7 @@ def right(request: HttpRequest, organization: UUID, request_id: UUID) -> HttpRes
             messages.error(request, _("This is your own right: another full administrator has to take it back."))
         return redirect("right", organization, request_id)
     context = {"organization": found, "given": given, "form": form if may else None, "own": own}
-    return render(request, "pages/right.html", context)
+    return render(request, "pages/rights/take_back.html", context)
 
 
 def _given() -> QuerySet[AccessRequest]:

@@ -1,1 +1,1 @@
-"""Plans and refusals that actions and pages share."""
+"""Rules that actions, wizard and desk share: ``plan``, ``order_mismatch``, ``refusals``. They write nothing."""

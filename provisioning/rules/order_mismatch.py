@@ -1,4 +1,4 @@
-"""Whom an order itself names: so that no other organization is taken without a word."""
+"""Compares the chosen organizations with the companies that the order names, to warn about a difference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from provisioning.rules.plan import Plan, Which
 from subscriptions.models import Order
 
 
-def named_instead(order: Order, *, audience: str, which: Which, name: str, other_names: Iterable[str] = ()) -> str:
+def order_mismatch_name(
+    order: Order, *, audience: str, which: Which, name: str, other_names: Iterable[str] = ()
+) -> str:
     """Return the company that the order names as ``which`` where an organization of these names isn't it; else "".
 
     The one who bought it is the partner of an order for a customer; the one it is for is the end customer where the
@@ -20,10 +22,12 @@ def named_instead(order: Order, *, audience: str, which: Which, name: str, other
     return "" if not named or is_same_company(named, name, other_names) else named
 
 
-def not_as_ordered(order: Order, plan: Plan) -> list[str]:
+def order_mismatch_names(order: Order, plan: Plan) -> list[str]:
     """Return the companies that the order names, instead of which this plan has others."""
     named = []
     for each in plan.organizations:
         others = [other.name for other in each.row.other_names.all()] if each.row else []
-        named.append(named_instead(order, audience=plan.audience, which=each.which, name=each.name, other_names=others))
+        named.append(
+            order_mismatch_name(order, audience=plan.audience, which=each.which, name=each.name, other_names=others)
+        )
     return [name for name in named if name]

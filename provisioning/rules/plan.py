@@ -1,7 +1,7 @@
-"""What confirming a reviewing page will do, in one shape: the page shows it, and the action does what it says.
+"""The plan: everything that confirming a review page does. The page shows it, and the action executes it.
 
-The page carries the plan's seal; the action makes the plan again under the lock and refuses another one than was shown
-(provisioning.actions.planning). So the rows, rights and emails of the deed are those of the page.
+The page contains the plan's seal. The action builds the plan again under the order's lock and refuses it if the seals
+differ (provisioning.actions.planning), so that what is written is what was shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from orgs.models import Organization
-from subscriptions.packs.base import Made
+from subscriptions.packs import SetUpFacts
 
 Which = Literal["partner", "customer"]
 
@@ -25,13 +25,13 @@ _SHORT = 12  # hexadecimal digits of a part's mark: enough to tell what is diffe
 
 
 class PlanChanged(Exception):
-    """What would be done now isn't what was confirmed; nothing was done."""
+    """The current plan differs from the confirmed one. Nothing was written."""
 
 
 class Right(enum.StrEnum):
-    """What a person has in an order or an organization once the plan is done."""
+    """A right of a person in the order or an organization after the plan."""
 
-    CONTACT = "contact"  # of the order, for good
+    CONTACT = "contact"  # of the order, permanently
     FULL = "full"  # first full administrator of a new organization
     PROVISIONING = "provisioning"  # Provisioning administrator of the customer, for this order
     DELEGATE = "delegate"  # sets up the services
@@ -56,12 +56,12 @@ class PlannedSubscription:
     product: str
     licenses: int
     term_months: int
-    made: Made | None = None
+    made: SetUpFacts | None = None
 
 
 @dataclass(frozen=True)
 class PlannedRight:
-    """Who has which right; ``choice`` names what has to be ticked for it."""
+    """A right and its holder; ``choice`` names the option that it depends on."""
 
     right: Right
     email: str
@@ -71,7 +71,7 @@ class PlannedRight:
 
 @dataclass(frozen=True)
 class PlannedEmail:
-    """An email that goes out; ``choice`` names what has to be ticked for it."""
+    """An email to send; ``choice`` names the option that it depends on."""
 
     event: str
     to: str
@@ -93,7 +93,7 @@ class Plan:
         """Return the partner or the customer of this plan."""
         return next((each for each in self.organizations if each.which == which), None)
 
-    def who(self, right: Right, of: Which | None = None) -> str:
+    def holder_of(self, right: Right, of: Which | None = None) -> str:
         """Return the address that gets this right, or ""."""
         return next((each.email for each in self.rights if each.right is right and of in {None, each.of}), "")
 
@@ -113,21 +113,21 @@ class Plan:
 
     @property
     def seal(self) -> str:
-        """The mark that travels with a confirmation: of the whole, then of each part; facts can't be read from it."""
+        """The keyed hash of the plan, followed by one of each part, separated by dots."""
         parts = self.parts()
         return ".".join([_mark("", parts), *(_mark(name, facts)[:_SHORT] for name, facts in parts.items())])
 
-    def different_from(self, seal: str) -> frozenset[str]:
-        """Return the parts that a seal from before didn't have like this."""
+    def changed_since(self, seal: str) -> frozenset[str]:
+        """Return the names of the parts that differ from an earlier seal."""
         before = set(seal.split("."))
         return frozenset(name for name, facts in self.parts().items() if _mark(name, facts)[:_SHORT] not in before)
 
-    def has_lost(self, seal: str) -> bool:
-        """Say whether the plan of that seal had more parts."""
+    def has_fewer_parts_than(self, seal: str) -> bool:
+        """Return whether the plan of an earlier seal had more parts."""
         return seal.count(".") > len(self.parts())
 
     def confirmed(self, seal: str | None, chosen: Iterable[str] = ()) -> Plan:
-        """Return what is to be done: this plan, of what was offered only what was chosen.
+        """Return this plan with only the chosen options.
 
         ``seal`` is the one of the page, or None where nobody saw a page. Raises PlanChanged where it is another plan's.
         """
@@ -142,6 +142,6 @@ class Plan:
 
 
 def _mark(name: str, facts: Any) -> str:
-    """A keyed hash of facts in canonical JSON: whoever holds it can't try out which facts it stands for."""
+    """Return an HMAC of facts in canonical JSON; without the key, facts cannot be guessed from it."""
     text = json.dumps([name, facts], sort_keys=True, separators=(",", ":"), default=str)
     return salted_hmac("provisioning.plan", text, algorithm="sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What the order desk and the command say when an order can't be so: one sentence for each code of the rules."""
+"""The error message for each code of the order rules, for the order desk and the commands."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def _form_problems(form: forms.BaseForm) -> Iterator[Problem]:
 
 
 def _search_problems(form: Any) -> Iterator[Problem]:
-    """What is wrong with a search beside the form: its page is opened anew, so the form itself is not bound."""
+    """Yield the error of the search by domain, whose form is not bound."""
     if problem := getattr(form, "domain_problem", ""):
         yield "search_domain", str(problem)
 
@@ -71,7 +71,7 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def rail_steps(rail: list[dict[str, Any]]) -> SafeString:
-    """The parts of the journey with their steps as lists, which a page has twice (parts/rail.html)."""
+    """The parts of the journey with their steps as lists, which a page has twice (parts/progress_rail.html)."""
     done = format_html('<span class="visually-hidden">{}</span>', _("(done)"))
     return format_html_join(
         "",
@@ -150,7 +150,7 @@ def moment(at: dt.datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def set_up_by(order: Any) -> SafeString | str:
-    """Until when an open order has to be set up, to stand beside its number; to the minute in the last week."""
+    """The set-up-by date of an open order, beside its number; with the time in the last week."""
     if not getattr(order, "is_open", False):
         return ""
     at: dt.datetime = order.closes_at
@@ -175,5 +175,5 @@ def full_moment(at: dt.datetime | None) -> SafeString | str:
 
 @register.filter
 def service_label(service: str) -> str:
-    """Return what a service is called, in the active language; ``service`` is its code, such as "meetings"."""
+    """Return the name of a service in the active language; ``service`` is its code, such as "meetings"."""
     return packs.label_of(service)

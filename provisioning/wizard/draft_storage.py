@@ -1,4 +1,4 @@
-"""Where a wizard's answers are kept: the order's draft in Postgres, behind formtools' storage interface."""
+"""formtools' storage interface on the order's draft in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class DraftStorage(BaseStorage):  # type: ignore[misc]
     # what formtools asks for
 
     def init_data(self) -> None:
-        """Nothing to make: a draft is a row, made with its first answer."""
+        """Do nothing: the draft's row is created with its first answer."""
 
     def reset(self) -> None:
-        """Keep the answers: they are the order's, and a second confirm must find them."""
+        """Do nothing: the answers belong to the order, and a second confirm needs them."""
 
     def _get_current_step(self) -> str | None:
         return self._current_step
@@ -91,7 +91,7 @@ class DraftStorage(BaseStorage):  # type: ignore[misc]
         return changed
 
     def reopen(self, steps: Iterable[str]) -> None:
-        """Turn answers that rest on a changed one back into typed text: nothing is lost, they are asked again."""
+        """Turn answers that depend on a changed one back into typed input, so that their steps are asked again."""
         kept = self.draft.steps.get(self.flow, {})
         for step in steps:
             entry = kept.pop(step, None)
@@ -102,7 +102,7 @@ class DraftStorage(BaseStorage):  # type: ignore[misc]
     # what was typed but isn't an answer (yet)
 
     def typed(self, step: str) -> MultiValueDict[str, str] | None:
-        """Return what this person typed into this step and didn't get accepted."""
+        """Return this person's input for this step that was not accepted."""
         data = self._typed().get(self._key(step))
         return None if data is None else MultiValueDict(data)
 

@@ -1,8 +1,8 @@
-"""What moves an order through a table of steps: formtools' SessionWizardView, the only file that imports its views.
+"""The base view of both wizards. It extends formtools' SessionWizardView; no other file imports formtools' views.
 
-What our class changes, and why: answers belong to the order, not to a session (two orders in one browser, a
-second device, a second person); each step has an address, a GET changes nothing, every POST redirects; whoever comes
-later is told what changed; what was typed is kept whatever happens.
+Differences from formtools: answers belong to the order and not to a session, so that a second device or person sees
+them; each step has a URL; a GET changes nothing; every POST redirects; a person whose page is out of date sees what
+changed; input that was not accepted is saved.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from provisioning.wizard import pending_posts, progress_rail, steps
 from provisioning.wizard.draft_storage import DraftStorage
 from provisioning.wizard.packs.base import Step
 from subscriptions.rules.validation import Problem, Refused
-from subscriptions.summary.summary import mask
+from subscriptions.summary import mask_email
 
-PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # in the address: what the page is shown for
+PROBLEM, CHANGED, KEPT, PLAN = "problem", "changed", "kept", "plan"  # query parameters: why the page is shown
 
 
-def display(form: Any) -> list[list[str]]:
-    """What a form's answer is shown as again: rows of a label and what was answered."""
+def summary_rows(form: Any) -> list[list[str]]:
+    """Return the answer of a valid form as rows of [label, value]."""
     return [[str(label), str(value)] for label, value in form.summary()]
 
 
 @method_decorator(never_cache, name="dispatch")
 class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
-    """One order's way through the steps of one table."""
+    """The wizard of one order for one table of steps."""
 
     http_method_names: ClassVar[list[str]] = ["get", "head", "post"]
     storage_name = "provisioning.wizard.draft_storage.DraftStorage"
     flow: str  # the name of the table in the draft and of the address
     table: tuple[Step, ...]
     capability: May
-    done_states: frozenset[str]  # confirmed already: a second confirm shows the result
+    done_states: frozenset[str]  # states after confirming: a second confirm shows the result
     access: Access
     storage: DraftStorage
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Ask who may, lock the order where something may be written, and send on who has nothing to do here."""
+        """Check permissions, lock the order for a POST, and redirect people without permission."""
         writing, at = request.method == "POST", kwargs.get("at", "")
         if not request.user.is_authenticated:
             if writing and at in self.form_list:
@@ -76,7 +76,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             try:
                 response = self.dispatch_step(request, *args, **kwargs)
             except Refused as refused:
-                # The date passed since the line above; the answers are kept, and nothing else was done.
+                # The order closed after the check above. Only the typed input is saved.
                 if refused.problem is not Problem.CLOSED:
                     raise
                 self.keep_for_later(request, at)
@@ -92,14 +92,14 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         return response
 
     def keep_for_later(self, request: HttpRequest, at: str) -> None:
-        """Keep what was sent when the order had just closed, for when it is extended, and say so."""
+        """Save the input of an order that has just closed, for when it gets more time, and add a message."""
         if at in self.form_list and keepable(request.POST):
             storage = DraftStorage(self.get_prefix(request), request, draft=draft_of(self.order))
             storage.keep_typed(at, request.POST)
         messages.warning(request, _("The order closed before you sent this. What you typed is kept."))
 
     def is_done(self) -> bool:
-        """Say whether what this wizard is for has been done, so that a second confirm just shows the result."""
+        """Return whether this wizard was confirmed already; then a second confirm shows the result."""
         return self.access.part.ended_at is None and self.order.state in self.done_states
 
     def get_prefix(self, request: HttpRequest, *args: Any, **kwargs: Any) -> str:
@@ -111,7 +111,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     @cached_property
     def kept(self) -> dict[str, Any]:
         """The answers in the draft that can be read, whether their steps apply or not."""
-        return steps.readable(self.table, self.storage.answers())
+        return steps.loadable_answers(self.table, self.storage.answers())
 
     @cached_property
     def answers(self) -> dict[str, Any]:
@@ -123,36 +123,36 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                 answers[step.name] = kept[step.name]
         return answers
 
-    def expected(self) -> dict[str, Any]:
-        """Return the answers, with what is likely where nothing is answered yet: for showing what is to come."""
+    def expected_answers(self) -> dict[str, Any]:
+        """Return the answers, completed by likely ones: they decide which later steps the rail shows."""
         return self.answers
 
     def order_facts(self) -> dict[str, Any]:
-        """Return what the conditions have to know of the order itself."""
+        """Return the facts of the order that the conditions of the steps use."""
         return {"services": [line.service for line in self.order.lines.all()], "administrator": False}
 
     @cached_property
     def applicable(self) -> dict[str, Any]:
         """The form classes of the steps that apply, by name, in order."""
-        return {step.name: step.form for step in steps.applicable(self.table, self.answers)}
+        return {step.name: step.form for step in steps.applicable_steps(self.table, self.answers)}
 
     def get_form_list(self) -> dict[str, Any]:
         """Return the form classes of the steps that apply, by name, in order."""
         return self.applicable
 
-    def read_anew(self) -> None:
-        """Forget what was read from the draft, which has changed."""
+    def clear_cached_answers(self) -> None:
+        """Clear the cached properties that were computed from the draft."""
         for name in ("kept", "answers", "applicable", "frontier"):
             self.__dict__.pop(name, None)
 
     @cached_property
     def frontier(self) -> str:
-        """The first step that isn't answered: as far as somebody may go."""
+        """The first step without an answer: the last one that may be opened."""
         names = list(self.get_form_list())
         return next((name for name in names if name not in self.answers), names[-1])
 
-    def reachable(self, step: str) -> bool:
-        """Say whether this step applies and everything before it is answered."""
+    def is_reachable(self, step: str) -> bool:
+        """Return whether this step applies and everything before it is answered."""
         names = list(self.get_form_list())
         return step in names and names.index(step) <= names.index(self.frontier)
 
@@ -163,30 +163,30 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     # A page is shown
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Show a step; a step that isn't due yet leads to the one that is."""
+        """Show a step; redirect from a step that cannot be opened yet to the first open one."""
         at = kwargs.get("at")
         if at is None:
             return redirect(self.url(self.frontier))
         if at not in self.form_list:
             raise Http404
-        if not self.reachable(at):
+        if not self.is_reachable(at):
             return redirect(self.url(self.frontier))
         self.storage.current_step = at
         typed = None if KEPT in request.GET else self.storage.typed(at)
         data = typed if typed is not None else self.storage.get_step_data(at)
         form = self.get_form(at, data=data)
         if data is not None and (typed is None or PROBLEM not in request.GET) and not form.refused:
-            form.quiet()
+            form.hide_errors()
         response: HttpResponseBase = self.render(form)
         return response
 
     def get_form_kwargs(self, step: str | None = None) -> dict[str, Any]:
-        """Give the form values, never the request: the order, the earlier answers, and the facts of this step."""
+        """Return the form's arguments: the order, the earlier answers and the step's facts; never the request."""
         step = step or self.steps.current
         return {"order": self.order, "answers": self.answers, **self.step_facts(step)}
 
     def step_facts(self, step: str) -> dict[str, Any]:
-        """Return what the wizard looks up for the form of a step."""
+        """Return the facts that the form of a step needs from the database."""
         raise NotImplementedError
 
     def get_template_names(self) -> list[str]:
@@ -196,8 +196,8 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
     def get_context_data(self, form: Any, **kwargs: Any) -> dict[str, Any]:
         """Return what the page shows besides the form."""
         at = self.steps.current
-        expected = self.expected()
-        names = [step.name for step in steps.applicable(self.table, expected)]
+        expected = self.expected_answers()
+        names = [step.name for step in steps.applicable_steps(self.table, expected)]
         return {
             "form": form,
             "step": {"name": at, "title": form.title, "lead": form.lead, "button": form.button},
@@ -205,7 +205,7 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             "access": self.access,
             "revision": self.revision(at),
             "back": names.index(at) > 0,
-            "changed": self.changed(at) if CHANGED in self.request.GET else None,
+            "changed": self.change_by_another(at) if CHANGED in self.request.GET else None,
             "shown_again": PLAN in self.request.GET,
             "rail": progress_rail.rail(
                 order=self.order,
@@ -220,64 +220,64 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         }
 
     def page_facts(self, step: str, form: Any) -> dict[str, Any]:
-        """Return what the page of a step shows besides what every step shows."""
+        """Return additional template context for a step."""
         return {}
 
     def revision(self, step: str) -> str:
-        """Return the mark that the page carries: what it was made from."""
-        return self.storage.revision(step, self._rests_on(step))
+        """Return the revision of the answers that the page is made from."""
+        return self.storage.revision(step, self._depends_on(step))
 
-    def _rests_on(self, step: str) -> tuple[str, ...]:
-        return next(each.rests_on for each in self.table if each.name == step)
+    def _depends_on(self, step: str) -> tuple[str, ...]:
+        return next(each.depends_on for each in self.table if each.name == step)
 
-    def changed(self, step: str) -> dict[str, Any] | None:
-        """Return who changed this step, or one that it rests on, and to what."""
-        entries = [(name, self.storage.entry(name)) for name in (step, *self._rests_on(step))]
+    def change_by_another(self, step: str) -> dict[str, Any] | None:
+        """Return who changed this step or one that it depends on, when, and the new answer; None for no change."""
+        entries = [(name, self.storage.entry(name)) for name in (step, *self._depends_on(step))]
         found = [(name, entry) for name, entry in entries if entry]
         if not found:
             return None
         own = self.storage.entry(step)
         name, entry = (step, own) if own else max(found, key=lambda each: changed_at(each[1]))
         return {
-            "by": mask(entry["by"]),
+            "by": mask_email(entry["by"]),
             "yourself": entry["by"] == self.access.user.email,
             "at": changed_at(entry),
             "step": next(each.label for each in self.table if each.name == name),
             "same_step": name == step,
-            "answers": self.shown(name),
+            "answers": self.display_rows(name),
         }
 
-    def shown(self, step: str) -> list[list[str]]:
-        """Return a kept answer as rows: as its writer saw it, or in the reader's language where that is another."""
+    def display_rows(self, step: str) -> list[list[str]]:
+        """Return a saved answer as rows of [label, value] in the reader's language."""
         entry = self.storage.entry(step) or {"display": []}
         if entry.get("language") not in (None, get_language()):
             form = self.get_form(step, data=self.storage.get_step_data(step))
             if form.is_valid():
-                return display(form)
+                return summary_rows(form)
         return list(entry["display"])
 
     # Something is posted
 
     def post(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Take an answer, or a row more or less, or just keep what was typed; always redirect."""
+        """Handle every button of a step: Next, Back, search, and those that edit the form. Always redirect."""
         request, at = self.request, self.kwargs.get("at")
         if at is None:
             return redirect(self.url(self.frontier))
         if at not in self.form_list:
             raise Http404
-        if not self.reachable(at):
+        if not self.is_reachable(at):
             if keepable(request.POST):
                 self.storage.keep_typed(at, request.POST)
             messages.info(request, _("This step isn’t due: an earlier answer changed. Go on from here."))
             return redirect(self.url(self.frontier))
         self.storage.current_step = at
-        if "search" in request.POST and (searched := self.searched(at)):
+        if "search" in request.POST and (searched := self.handle_search(at)):
             return searched
         if "back" in request.POST:
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(self.get_prev_step(at) or at))
         form = self.get_form(at, data=request.POST)
-        if (edited := form.edited(request.POST)) is not None:
+        if (edited := form.handle_button(request.POST)) is not None:
             fields, place = edited
             self.storage.keep_typed(at, fields)
             return redirect(f"{self.url(at)}#{place}")
@@ -288,51 +288,51 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         if self.is_stale(at, answer):
             self.storage.keep_typed(at, request.POST)
             return redirect(self.url(at, CHANGED))
-        if elsewhere := self.instead(at, answer):
+        if elsewhere := self.redirect_for_answer(at, answer):
             self.storage.forget_typed(at)
             return elsewhere
         return self._accept(at, form, answer)
 
     def _accept(self, at: str, form: Any, answer: Any) -> HttpResponseBase:
-        if self.storage.keep(at, self.request.POST, answer, display(form), by=self.access.user.email):
-            self.storage.reopen(steps.resting_on(self.table, at))
+        if self.storage.keep(at, self.request.POST, answer, summary_rows(form), by=self.access.user.email):
+            self.storage.reopen(steps.dependent_steps(self.table, at))
             self.answer_changed(at)
-        self.read_anew()
+        self.clear_cached_answers()
         names = list(self.get_form_list())
         if at == names[-1]:
             if (frontier := self.frontier) != at or at not in self.answers:
-                return self.lead_to(frontier)
+                return self.redirect_to_step(frontier)
             response: HttpResponseBase = self.render_done(form)
             return response
-        return self.lead_to(names[names.index(at) + 1])
+        return self.redirect_to_step(names[names.index(at) + 1])
 
-    def lead_to(self, step: str) -> HttpResponseBase:
-        """Go on to a step after an answer; what its page has to look up is asked here, where something is posted."""
+    def redirect_to_step(self, step: str) -> HttpResponseBase:
+        """Redirect to a step after an answer. A subclass runs the finder search of that page here, in the POST."""
         return redirect(self.url(step))
 
-    def searched(self, step: str) -> HttpResponseBase | None:
-        """Return where a search that was posted beside the step's form leads; None where the step has none."""
+    def handle_search(self, step: str) -> HttpResponseBase | None:
+        """Run the search that was posted and return its redirect; None for a step without a search."""
         return None
 
     def is_stale(self, step: str, answer: Any) -> bool:
-        """Say whether the page was made from answers that have changed since, so that taking it would undo them."""
+        """Return whether the page shows outdated answers, so that accepting it would overwrite newer ones."""
         own, _dot, basis = self.request.POST.get("revision", "").partition(".")
         entry = self.storage.entry(step)
-        if basis != self.storage.mark(self._rests_on(step)) and (basis or entry):
+        if basis != self.storage.mark(self._depends_on(step)) and (basis or entry):
             return True
         return entry is not None and entry["answer"] != answer and own != str(entry["revision"])
 
-    def instead(self, step: str, answer: Any) -> HttpResponseBase | None:
-        """Return where an answer leads that isn't kept (handing over, setting up later); else None."""
+    def redirect_for_answer(self, step: str, answer: Any) -> HttpResponseBase | None:
+        """Return the redirect of an answer that is an action of its own (hand over, set up later); else None."""
         return None
 
     def answer_changed(self, step: str) -> None:
-        """Do what a changed answer asks for besides being kept."""
+        """Handle side effects of a changed answer."""
 
     # The last step is answered
 
     def render_revalidation_failure(self, step: str, form: Any, **kwargs: Any) -> HttpResponseBase:
-        """An earlier answer no longer holds (a name was taken meanwhile): back to it, with the reason."""
+        """Redirect to the earlier step whose answer is no longer valid, for example a taken name."""
         self.storage.keep_typed(step, form.data)
         return redirect(self.url(step, PROBLEM))
 
@@ -341,18 +341,18 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         """The seal of the plan that the person confirms."""
         return str(self.request.POST.get("plan", ""))
 
-    def seal_before(self, step: str) -> str:
-        """Return the seal of the plan that the person saw last, where the page is shown again as another; or ""."""
+    def previous_seal(self, step: str) -> str:
+        """Return the seal of the plan that the person saw last, if the plan changed since; else ""."""
         shown_again = {PLAN, CHANGED} & self.request.GET.keys()
         typed = self.storage.typed(step) if shown_again else None
         return str(typed.get("plan", "")) if typed else ""
 
-    def show_again(self, step: str) -> HttpResponseBase:
-        """Show a review again, which is no longer what it was when it was confirmed; nothing was done."""
+    def redirect_to_changed_plan(self, step: str) -> HttpResponseBase:
+        """Redirect to the review, because its plan changed before it was confirmed. Nothing was written."""
         self.storage.keep_typed(step, self.request.POST)
         return redirect(self.url(step, PLAN))
 
-    def refuse(self, step: str, sentence: str) -> HttpResponseBase:
-        """Go back to a step with a sentence that says why."""
+    def redirect_with_error(self, step: str, sentence: str) -> HttpResponseBase:
+        """Redirect to a step with an error message."""
         messages.error(self.request, sentence)
         return redirect(self.url(step))

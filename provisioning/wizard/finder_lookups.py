@@ -1,4 +1,4 @@
-"""What the first part looks up for its forms and pages, for one person and order: it asks, and writes nothing."""
+"""Read-only lookups of the first part (find the organizations) for its forms and pages."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from provisioning.matching import finder_questions, signed_ids
 from provisioning.matching.finder_questions import Kind, Question
 from provisioning.people.access import Access
 from provisioning.people.order_people import provisioner_of
-from provisioning.rules.order_mismatch import named_instead
+from provisioning.rules.order_mismatch import order_mismatch_name
 from provisioning.rules.plan import Plan, Right, Which
 from provisioning.wizard import review_rows
-from provisioning.wizard.steps import chosen
+from provisioning.wizard.steps import chosen_organization
 
 Answers = Mapping[str, Any]
 
 
 class FinderLookups:
-    """What the first part looks up, for one person and order."""
+    """The lookups of the first part for one person and one order."""
 
     def __init__(self, *, access: Access, query: Mapping[str, Any]) -> None:
         self.access, self.order, self.email = access, access.order, access.user.email
@@ -49,12 +49,12 @@ class FinderLookups:
         self._shown_again: dict[tuple[Question, UUID], Candidate | None] = {}
 
     def is_administrator(self, choice: Mapping[str, Any] | None) -> bool:
-        """Say whether this person is an administrator of the organization chosen, as of now."""
+        """Return whether this person is an administrator of the organization chosen, as of now."""
         if not choice or choice["organization"] == "new":
             return False
         return administers(order=self.order, user=self.access.user, public_id=choice["organization"])
 
-    def of_step(self, step: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+    def form_facts(self, step: str, answers: Answers, remembered: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
         """Return the facts that this step's form needs; ``remembered`` are its fields as typed or kept."""
         if step == "intent":
             return {"handed_over_too_often": partial(is_handed_over_too_often, self.order)}
@@ -63,32 +63,35 @@ class FinderLookups:
         if step in {"partner-check", "customer-check"}:
             return self._duplicates(step.removesuffix("-check"), answers)
         if step == "administrator":
-            return {"refusal": self._refusal(answers), "customer": (chosen(answers, "customer") or {}).get("name", "")}
+            return {
+                "refusal": self._refusal(answers),
+                "customer": (chosen_organization(answers, "customer") or {}).get("name", ""),
+            }
         if step == "review":
             return {"delegate_problem": self._delegate_problem(answers)}
         return {}
 
-    def of_page(self, step: str, answers: Answers, before: str) -> dict[str, Any]:
+    def page_facts(self, step: str, answers: Answers, before: str) -> dict[str, Any]:
         """Return what the review shows: the organizations and the plan; ``before`` is the seal seen last, or ""."""
         if step != "review":
             return {}
         own = answers["intent"]["audience"] == "own"
         which: tuple[Which, ...] = ("customer",) if own else ("partner", "customer")
-        organizations: dict[str, Any] = {each: self._shown(each, answers) for each in which}
+        organizations: dict[str, Any] = {each: self._review_organization(each, answers) for each in which}
         names = {each: organization["name"] for each, organization in organizations.items() if organization}
         plan = self.plan(answers)
-        different = plan.different_from(before) if plan and before else frozenset()
+        different = plan.changed_since(before) if plan and before else frozenset()
         facts = {
             "own": own,
-            "provisioning_administrator": bool(plan and plan.who(Right.PROVISIONING)),
+            "provisioning_administrator": bool(plan and plan.holder_of(Right.PROVISIONING)),
             "customer_email": self._asked_for("customer", answers)[0],
             "seal": plan.seal if plan else "",
             "different": {each: each in different for each in names},
             "plan_rows": tuple(review_rows.mapping(plan, names=names, seen=str, you=self.email, different=different))
             if plan
             else (),
-            "named_instead": {each: self._named_instead(each, answers) for each in which if organizations[each]},
-            "lost": bool(plan and before and plan.has_lost(before)),
+            "order_mismatch_name": {each: self._order_mismatch(each, answers) for each in which if organizations[each]},
+            "lost": bool(plan and before and plan.has_fewer_parts_than(before)),
         }
         return {**facts, **organizations}
 
@@ -112,10 +115,10 @@ class FinderLookups:
             "audience": audience,
             "partner": self._choice("partner", answers, self.email) if audience == "customer" else None,
             "customer": self._choice("customer", answers, customer_email),
-            "offered_to": customer_email if audience == "customer" and self._may_tell_who(answers) else "",
+            "offered_to": customer_email if audience == "customer" and self._may_reveal_administrator(answers) else "",
         }
 
-    # Who is looked for, and who looks
+    # The search and its viewer
 
     def _asked_for(self, which: str, answers: Answers) -> tuple[str, str]:
         """Return the administrator's email and the company name that are matched."""
@@ -125,11 +128,11 @@ class FinderLookups:
         return details.get("administrator_email", ""), details.get("company_name", "")
 
     def _names_customer(self, which: str, answers: Answers) -> bool:
-        """Say whether it is the customer who is looked for: the order itself may name them."""
+        """Return whether the search is for the customer, whom the order itself may name."""
         return which == "customer" and answers["intent"]["audience"] == "customer"
 
     def question(self, step: str, answers: Answers) -> Question | None:
-        """Return what the page of this step shows the answer to; None where it shows none."""
+        """Return the search whose result the page of this step shows; None for a step without one."""
         which = step.removesuffix("-check")
         if which not in {"partner", "customer"} or not (which == "partner" or self._is_known(answers)):
             return None
@@ -141,7 +144,7 @@ class FinderLookups:
         return replace(asked, kind=Kind.DUPLICATES, name=new.get("name", ""), country=new.get("country", ""))
 
     def question_by_domain(self, step: str, answers: Answers, typed: str) -> Question | None:
-        """Return the question who has this domain; None where it is none, or one that everybody has addresses at."""
+        """Return the search by this domain; None for an invalid domain or one of a free mail provider."""
         asked, domain = self.question(step, answers), finder_questions.clean_domain(typed)
         if asked is None or asked.kind is not Kind.MATCH or not domain or finder_questions.is_free_mail(domain):
             return None
@@ -156,9 +159,9 @@ class FinderLookups:
 
     @cached_property
     def _shown_so_far(self) -> Sequence[int]:
-        return finder_questions.standing_of(self.order, self.access.user).shown
+        return finder_questions.usage_of(self.order, self.access.user).shown
 
-    def _seen_by(self, question: Question) -> Viewer:
+    def _viewer(self, question: Question) -> Viewer:
         return finder_questions.viewer(self.order, self.access.user, named=question.named, partner_of=self._partner_of)
 
     def _candidates(
@@ -190,11 +193,11 @@ class FinderLookups:
         said of those that were not: ``unasked``, ``free_at`` (nothing can be asked before), ``withheld``, ``is_full``.
         """
         asked = [question for question in questions if question]
-        standing = finder_questions.standing_of(self.order, self.access.user, asked)
+        standing = finder_questions.usage_of(self.order, self.access.user, asked)
         found = []
         for question in questions:
             if question and question.digest in standing.asked:
-                found.append(finder_questions.answer(question, self._seen_by(question), standing.shown))
+                found.append(finder_questions.answer(question, self._viewer(question), standing.shown))
             else:
                 found.append(finder_questions.NOTHING)
         unasked = [question.kind for question in asked if question.digest not in standing.asked]
@@ -207,13 +210,13 @@ class FinderLookups:
             "withheld": any(one.withheld for one in found) and not standing.is_full,
             "help_contact": settings.HELP_CONTACT,
             "sign": partial(signed_ids.sign, order=self.order, user=self.access.user),
-            "is_ours": partial(signed_ids.is_ours, order=self.order, user=self.access.user),
+            "is_signed": partial(signed_ids.is_signed, order=self.order, user=self.access.user),
         }
 
-    # What was chosen
+    # The chosen organizations
 
     def _choice(self, which: str, answers: Answers, administrator_email: str) -> Choice:
-        choice = chosen(answers, which) or {}
+        choice = chosen_organization(answers, which) or {}
         if choice["organization"] != "new":
             return Existing(UUID(choice["organization"]))
         return New(
@@ -223,9 +226,9 @@ class FinderLookups:
             administrator_email=administrator_email,
         )
 
-    def _shown(self, which: str, answers: Answers) -> dict[str, Any] | None:
+    def _review_organization(self, which: str, answers: Answers) -> dict[str, Any] | None:
         """Return an organization chosen as the review shows it: name, new or not, and its rows."""
-        choice = chosen(answers, which)
+        choice = chosen_organization(answers, which)
         if choice is None:
             return None
         url = reverse("find", args=[self.order.number, which])
@@ -233,7 +236,7 @@ class FinderLookups:
             country, vertical = str(countries.name(choice["country"])), dict(VERTICALS).get(choice["vertical"], "")
             rows = [(_("Business vertical"), vertical), (_("Country or region"), country)]
             return {"new": True, "name": choice["name"], "url": url, "rows": rows}
-        candidate = self._again(which, answers, UUID(choice["organization"]))
+        candidate = self._shown_candidate(which, answers, UUID(choice["organization"]))
         if candidate is None:
             return {"new": False, "name": choice["name"], "url": url}
         return {
@@ -249,29 +252,29 @@ class FinderLookups:
             ],
         }
 
-    def _named_instead(self, which: Which, answers: Answers) -> str:
+    def _order_mismatch(self, which: Which, answers: Answers) -> str:
         """Return whom the order names where the organization chosen, as this person may see it, isn't that; else ""."""
-        choice, names = chosen(answers, which) or {}, []
+        choice, names = chosen_organization(answers, which) or {}, []
         if choice["organization"] != "new":
-            candidate = self._again(which, answers, UUID(choice["organization"]))
+            candidate = self._shown_candidate(which, answers, UUID(choice["organization"]))
             if candidate and not candidate.masked:
                 names = [candidate.organization.name, *(o.name for o in candidate.organization.other_names.all())]
         name, *others = names or [choice["name"]]
-        return named_instead(
+        return order_mismatch_name(
             self.order, audience=answers["intent"]["audience"], which=which, name=name, other_names=others
         )
 
-    def _again(self, which: str, answers: Answers, public_id: UUID) -> Candidate | None:
+    def _shown_candidate(self, which: str, answers: Answers, public_id: UUID) -> Candidate | None:
         asked = self.question(which, answers)
         if asked is None:
             return None
         if (asked, public_id) not in self._shown_again:
-            candidate = finder_questions.again(public_id, asked, self._seen_by(asked), self._shown_so_far)
+            candidate = finder_questions.shown_candidate(public_id, asked, self._viewer(asked), self._shown_so_far)
             self._shown_again[asked, public_id] = candidate
         return self._shown_again[asked, public_id]
 
     def _refusal(self, answers: Answers) -> policies.Refusal | None:
-        customer = chosen(answers, "customer") or {}
+        customer = chosen_organization(answers, "customer") or {}
         return policies.may_provision(
             provisioner=provisioner_of(self.order, answers["intent"]["audience"]),
             audience=answers["intent"]["audience"],
@@ -279,23 +282,23 @@ class FinderLookups:
             is_administrator=bool(answers["order"]["administrator"]),
         )
 
-    def _may_tell_who(self, answers: Answers) -> bool:
-        """Say whether this person may be told if the address entered is an administrator of the customer.
+    def _may_reveal_administrator(self, answers: Answers) -> bool:
+        """Return whether this person may learn if the entered address is an administrator of the customer.
 
-        Of an organization that nothing ties them to, nobody is told who administers it: neither yes nor no.
+        For an organization without a tie to the person, the answer is the same in both cases.
         """
-        customer = chosen(answers, "customer") or {}
+        customer = chosen_organization(answers, "customer") or {}
         email = self._asked_for("customer", answers)[0]
         if customer.get("organization") == "new" or email == normalize.email_key(self.order.customer_email):
             return True
-        candidate = self._again("customer", answers, UUID(customer["organization"]))
+        candidate = self._shown_candidate("customer", answers, UUID(customer["organization"]))
         return candidate is not None and not candidate.masked
 
     def _delegate_problem(self, answers: Answers) -> str:
         """Return why this address can't be given the set-up, or ""."""
-        customer = chosen(answers, "customer") or {}
+        customer = chosen_organization(answers, "customer") or {}
         email = self._asked_for("customer", answers)[0]
-        if not self._may_tell_who(answers):
+        if not self._may_reveal_administrator(answers):
             return _(
                 "Nothing shows yet that %(email)s is an administrator of this customer. Leave this unticked and set up "
                 "the services yourself, or ask the order desk to name the customer’s administrator in the order: "
@@ -314,5 +317,5 @@ class FinderLookups:
             "unticked, or enter an administrator’s email address under Customer details."
         ) % {
             "email": self._asked_for("customer", answers)[0],
-            "organization": (chosen(answers, "customer") or {}).get("name", ""),
+            "organization": (chosen_organization(answers, "customer") or {}).get("name", ""),
         }

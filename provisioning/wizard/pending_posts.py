@@ -1,7 +1,7 @@
-"""What was sent from a page whose session had ended: kept for whoever signs in next in that browser, if it is theirs.
+"""Saves a POST whose session had expired until the person signs in again.
 
-Nobody is proven at that moment, so nothing is written to the order: the fields wait in the browser's new session. Who
-then proves an address with a part in the order finds them in the step's form, as typed and not sent yet.
+The sender is not authenticated, so the fields are stored in the new session and not in the order. After signing in, a
+person with access to the order finds them in the step's form, as typed and not yet submitted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CAPABILITIES: Final = {"find": May.FIND, "set_up": May.SET_UP}
 
 
 def keep(request: HttpRequest, *, number: str, flow: str, step: str) -> None:
-    """Keep what somebody who isn't signed in sent to a step (``flow`` is "find" or "set_up"), and say so."""
+    """Save the POST of a person who isn't signed in (``flow`` is "find" or "set_up"), and add a message."""
     fields = keepable(request.POST)
     if not fields or len(json.dumps(fields)) > LONGEST:
         return
@@ -34,8 +34,8 @@ def keep(request: HttpRequest, *, number: str, flow: str, step: str) -> None:
     messages.info(request, _("You were signed out meanwhile. What you typed is kept: sign in, and go on from there."))
 
 
-def give_back(request: HttpRequest) -> None:
-    """Put what was kept into the form of who has just signed in, unless the order isn't theirs."""
+def restore(request: HttpRequest) -> None:
+    """Put the saved fields into the draft of the person who just signed in, if they may edit the order."""
     found = request.session.pop(KEY, None)
     if not found or found["flow"] not in CAPABILITIES:
         return

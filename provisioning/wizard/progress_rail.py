@@ -1,4 +1,4 @@
-"""The journey as a page shows it: two parts, their steps, and where one stands."""
+"""The progress rail: both parts of the wizard with their steps and the current position."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from provisioning.wizard.packs.base import Step
-from provisioning.wizard.steps import FINDER, SETUP, applicable
+from provisioning.wizard.steps import FINDER, SETUP, applicable_steps
 from subscriptions.models import Order
 
 
@@ -24,11 +24,11 @@ def rail(
 ) -> list[dict[str, Any]]:
     """Return both parts with their steps: title, state (done, current, todo), and the address of those one may open.
 
-    ``expected`` are the answers with what is likely where there is none yet: it decides which steps are shown.
+    ``expected`` are the answers completed by likely ones; they decide which steps are shown.
     """
 
     def part(table: tuple[Step, ...]) -> list[dict[str, Any]]:
-        shown = applicable(table, expected)
+        shown = applicable_steps(table, expected)
         reach = [step.name for step in shown].index(frontier)
         rows = []
         for index, step in enumerate(shown):
@@ -43,7 +43,7 @@ def rail(
         return [{"title": step.label, "url": None, "state": state} for step in steps]
 
     found = [step for step in FINDER if step.name in {"intent", "customer", "review"}]
-    to_come = applicable(SETUP, {"order": answers["order"]})
+    to_come = applicable_steps(SETUP, {"order": answers["order"]})
     finding = flow == "find"
     return [
         {"title": _("Find the organizations"), "steps": part(FINDER) if finding else closed(found, "done")},
@@ -52,5 +52,5 @@ def rail(
 
 
 def position(names: list[str], current: str) -> str:
-    """Return where one stands, such as "Step 3 of 6"."""
+    """Return the position, such as "Step 3 of 6"."""
     return _("Step %(step)d of %(steps)d") % {"step": names.index(current) + 1, "steps": len(names)}

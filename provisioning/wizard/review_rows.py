@@ -1,4 +1,4 @@
-"""A plan in words: what the two reviewing pages show of it, and what is different from the plan they showed before."""
+"""The rows of a plan on the two review pages, with the rows that changed since the plan was last shown."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def services(
     now: datetime,
     time_zone: str,
 ) -> Iterator[Service]:
-    """Yield each service with all that will be made for it; ``links`` are by service."""
+    """Yield each service with everything that confirming creates for it; ``links`` are by service."""
     planned = {line.service: line for line in plan.subscriptions} if plan else {}
     for service, own in links.items():
         line = planned.get(service)
@@ -72,7 +72,7 @@ def _bought(line: PlannedSubscription, different: frozenset[str], now: datetime,
 def mapping(
     plan: Plan, *, names: Mapping[str, str], seen: Callable[[str], str], you: str, different: frozenset[str]
 ) -> Iterator[Row]:
-    """Yield who gets which right and which email when the organizations are confirmed, and what is for good.
+    """Yield the rights, emails and irreversible effects of confirming the organizations.
 
     ``names`` are the organizations' as this reader may see them, ``seen`` shows an address to them, ``you`` is theirs.
     """
@@ -93,7 +93,7 @@ def mapping(
     if len(given) == 1:
         given.append(_("Nobody gets new rights."))
     yield Row(_("Rights"), tuple(given), "rights" in different)
-    # The same whether the administrator that was named is one: only who gives the set-up to them is told.
+    # The same text whether or not the named address is an administrator, so that it reveals nothing.
     customers = plan.audience == "customer"
     emails = _("None, unless your customer sets up their own services.") if customers else _("None for now.")
     yield Row(_("Emails"), (emails,), "emails" in different)
@@ -114,12 +114,12 @@ def _ordered(line: PlannedSubscription) -> str:
 
 
 def set_up(
-    plan: Plan, *, seen: Callable[[str], str], for_good: Iterable[str], different: frozenset[str]
+    plan: Plan, *, seen: Callable[[str], str], irreversible: Iterable[str], different: frozenset[str]
 ) -> Iterator[Row]:
-    """Yield for whom it is set up, who gets which right and which email, and what is for good."""
+    """Yield the customer, rights, emails and irreversible effects of confirming the set-up."""
     customer = plan.organization("customer")
     yield Row(_("Set up for"), (customer.name if customer else "",), "customer" in different)
     yield Row(_("Rights"), (_("Nobody gets new rights."),))
     told = [seen(each.to) for each in plan.emails]
     yield Row(_("Confirmation by email to"), tuple(told), "emails" in different)
-    yield Row(_("Can’t be undone"), (_("The subscriptions begin when you confirm."), *for_good))
+    yield Row(_("Can’t be undone"), (_("The subscriptions begin when you confirm."), *irreversible))

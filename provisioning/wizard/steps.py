@@ -1,8 +1,8 @@
-"""THE FLOW: two tables, FINDER and SETUP. To know what comes next, read this file and nothing else.
+"""The flow of the wizard in two tables, FINDER and SETUP. This file alone decides which step comes next.
 
 A condition is a pure function of the answers: a plain dict of the answers given so far by step name, and under
-``"order"`` the facts that come with the order (``services``, ``administrator``: is the person who provisions a full
-administrator of the organization that was chosen).
+``"order"`` facts of the order: ``services`` (codes), and ``administrator`` (whether the person is a full administrator
+of the chosen organization).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms import finder, subscription
+from provisioning.wizard.forms import finder, organizations, subscription
 from provisioning.wizard.packs.base import Answers, Step, installed
 
-# What the answers say
+# Conditions
 
 
 def for_customer(answers: Answers) -> bool:
@@ -29,22 +29,22 @@ def for_own_company(answers: Answers) -> bool:
     return bool(answers.get("intent", {}).get("audience") == "own")
 
 
-def for_somebody(answers: Answers) -> bool:
-    """The order isn't handed over to somebody else."""
+def not_handed_over(answers: Answers) -> bool:
+    """The contact completes the order, and does not hand it over."""
     return for_customer(answers) or for_own_company(answers)
 
 
-def new_partner(answers: Answers) -> bool:
-    """The partner organization is to be made."""
+def creates_partner(answers: Answers) -> bool:
+    """A new partner organization is created."""
     return for_customer(answers) and answers.get("partner", {}).get("organization") == "new"
 
 
-def new_customer(answers: Answers) -> bool:
-    """The customer organization is to be made."""
-    return for_somebody(answers) and answers.get("customer", {}).get("organization") == "new"
+def creates_customer(answers: Answers) -> bool:
+    """A new customer organization is created."""
+    return not_handed_over(answers) and answers.get("customer", {}).get("organization") == "new"
 
 
-def chosen(answers: Answers, which: str) -> dict[str, Any] | None:
+def chosen_organization(answers: Answers, which: str) -> dict[str, Any] | None:
     """Return the organization chosen for ``which`` ("partner" or "customer").
 
     ``{"organization": public id, "name": …}`` for one that exists, ``{"organization": "new", "name": …, "vertical": …,
@@ -64,61 +64,76 @@ def chosen(answers: Answers, which: str) -> dict[str, Any] | None:
 
 def existing_customer(answers: Answers) -> bool:
     """The customer organization is one that exists."""
-    customer = chosen(answers, "customer")
+    customer = chosen_organization(answers, "customer")
     return customer is not None and customer["organization"] != "new"
 
 
-def must_ask(answers: Answers) -> bool:
-    """The order is for the own company, and an administrator there has to add this person first."""
+def needs_approval(answers: Answers) -> bool:
+    """The order is for the own company, where an administrator has to give this person a right first."""
     return for_own_company(answers) and existing_customer(answers) and not answers["order"]["administrator"]
 
 
-def may_review(answers: Answers) -> bool:
-    """Nothing stands between the choice and the mapping."""
-    return for_somebody(answers) and not must_ask(answers)
+def can_review(answers: Answers) -> bool:
+    """The organizations can be reviewed and confirmed."""
+    return not_handed_over(answers) and not needs_approval(answers)
 
 
-def bought(service: str, step: Step) -> Step:
-    """Return the step of a pack as the flow has it: for orders with a line of its service only."""
+def step_of_service(service: str, step: Step) -> Step:
+    """Return a pack's step, limited to orders with a line of its service."""
     return replace(step, applies=lambda answers: service in answers["order"]["services"] and step.applies(answers))
 
 
+_CUSTOMER_DETAILS = ("intent", "customer-details")
 _PARTNER = ("intent", "partner", "partner-new", "partner-check")
 _CUSTOMER = ("customer-details", "customer", "customer-new", "customer-check")
 
 FINDER: tuple[Step, ...] = (
     Step("intent", _("Who it is for"), finder.Intent),
-    Step("partner", _("Partner organization"), finder.PartnerChoice, for_customer, ("intent",)),
-    Step("partner-new", _("New partner organization"), finder.NewPartner, new_partner, ("intent",)),
-    Step("partner-check", _("Check the new partner"), finder.PartnerCheck, new_partner, ("partner-new",)),
+    Step("partner", _("Partner organization"), organizations.PartnerChoice, for_customer, ("intent",)),
+    Step("partner-new", _("New partner organization"), organizations.NewPartner, creates_partner, ("intent",)),
+    Step("partner-check", _("Check the new partner"), organizations.PartnerCheck, creates_partner, ("partner-new",)),
     Step("customer-details", _("Customer details"), finder.CustomerDetails, for_customer),
-    Step("customer", _("Customer organization"), finder.CustomerChoice, for_somebody, ("intent", "customer-details")),
-    Step("customer-new", _("New organization"), finder.NewCustomer, new_customer, ("intent", "customer-details")),
-    Step("customer-check", _("Check the new organization"), finder.CustomerCheck, new_customer, ("customer-new",)),
-    Step("administrator", _("Ask an administrator"), finder.AskAdministrator, must_ask, ("intent", *_CUSTOMER)),
-    Step("review", _("Review the organizations"), finder.Review, may_review, (*_PARTNER, *_CUSTOMER)),
+    Step(
+        "customer",
+        _("Customer organization"),
+        organizations.CustomerChoice,
+        not_handed_over,
+        _CUSTOMER_DETAILS,
+    ),
+    Step("customer-new", _("New organization"), organizations.NewCustomer, creates_customer, _CUSTOMER_DETAILS),
+    Step(
+        "customer-check",
+        _("Check the new organization"),
+        organizations.CustomerCheck,
+        creates_customer,
+        ("customer-new",),
+    ),
+    Step("administrator", _("Ask an administrator"), finder.AskAdministrator, needs_approval, ("intent", *_CUSTOMER)),
+    Step("review", _("Review the organizations"), finder.Review, can_review, (*_PARTNER, *_CUSTOMER)),
 )
 
-# The steps of each service are its pack's: provisioning/packs.
-_PACKS: tuple[Step, ...] = tuple(bought(service, step) for service, pack in installed().items() for step in pack.steps)
+# Each pack defines its own steps: provisioning/wizard/packs.
+_PACKS: tuple[Step, ...] = tuple(
+    step_of_service(service, step) for service, pack in installed().items() for step in pack.steps
+)
 
 SETUP: tuple[Step, ...] = (
     Step("subscription", _("Review your subscription"), subscription.SubscriptionReview),
     *_PACKS,
-    Step("review", _("Review the set-up"), subscription.SetupReview, rests_on=tuple(step.name for step in _PACKS)),
+    Step("review", _("Review the set-up"), subscription.SetupReview, depends_on=tuple(step.name for step in _PACKS)),
 )
 
 
-def readable(flow: tuple[Step, ...], kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the kept answers of these steps that have the shape their forms give them today."""
-    return {step.name: kept[step.name] for step in flow if step.name in kept and step.form.fits(kept[step.name])}
+def loadable_answers(flow: tuple[Step, ...], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the saved answers of these steps that the current forms can load."""
+    return {step.name: kept[step.name] for step in flow if step.name in kept and step.form.can_load(kept[step.name])}
 
 
-def applicable(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
-    """Return the steps that this order has, in order, under these answers."""
+def applicable_steps(flow: tuple[Step, ...], answers: Answers) -> list[Step]:
+    """Return the steps that apply with these answers, in order."""
     return [step for step in flow if step.applies(answers)]
 
 
-def resting_on(flow: tuple[Step, ...], name: str) -> list[str]:
-    """Return the steps that have to be asked again when this step's answer changes."""
-    return [step.name for step in flow if name in step.rests_on]
+def dependent_steps(flow: tuple[Step, ...], name: str) -> list[str]:
+    """Return the names of the steps to ask again when the answer of this step changes."""
+    return [step.name for step in flow if name in step.depends_on]

@@ -87,7 +87,7 @@ def _waits_for_pdf(pk: int, patience: timedelta) -> bool:
     mail = young.select_related("order").first()
     if mail is None:
         return False
-    return documents.copy_for(mail.order, reader=mail.to, language=settings.LANGUAGE_CODE).kept() is None
+    return documents.copy_for(mail.order, reader=mail.to, language=settings.LANGUAGE_CODE).stored() is None
 
 
 def _compose_mail(mail: Mail) -> EmailMultiAlternatives:

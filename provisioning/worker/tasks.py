@@ -29,7 +29,7 @@ from provisioning.worker import mail_sending
 from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
 from subscriptions.models import Document
-from subscriptions.summary import documents
+from subscriptions.summary import documents, pdf_cache
 
 # At most so many threads of a process call the vendor's systems at a time: the others send emails and codes.
 _senders = threading.BoundedSemaphore(2)
@@ -143,7 +143,7 @@ def make_pdf(pk: int, reader: str, language: str) -> None:
     """Make and keep the PDF of a document for its first reader, in their language, and wake its emails."""
     document = Document.objects.select_related("order").filter(pk=pk, made_at=None).first()
     if document is not None:
-        documents.copy_for(document.order, reader=reader, language=language).keep()
+        documents.copy_for(document.order, reader=reader, language=language).make_and_store()
         _wake_mails(document)
 
 
@@ -162,7 +162,7 @@ def make_pdfs(pk: int) -> None:
             *emailed,
             *((reader, code) for code, _name in settings.LANGUAGES for reader in readers),
         ]:
-            documents.copy_for(document.order, reader=reader, language=language).keep()
+            documents.copy_for(document.order, reader=reader, language=language).make_and_store()
         document.made_at = timezone.now()
         document.save(update_fields=["made_at"])
         _wake_mails(document)
@@ -178,9 +178,9 @@ def _wake_mails(document: Document) -> None:
 @_one_at_a_time
 def sweep_pdfs(timestamp: int) -> None:
     """Make the PDFs that a killed worker left, and delete old ones."""
-    for document in documents.to_be_made():
+    for document in pdf_cache.documents_without_pdf():
         emails.wake_for_pdfs("make_pdfs", document)
-    documents.drop_old()
+    pdf_cache.delete_old_pdfs()
 
 
 @app.periodic(cron="* * * * * */20")
@@ -188,7 +188,7 @@ def sweep_pdfs(timestamp: int) -> None:
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
     """Remind of dates and say what is late, send what waits, forget codes and sessions that are over."""
-    documents.get_ready()
+    pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
     mail_sending.send_waiting()

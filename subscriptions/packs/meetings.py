@@ -12,15 +12,25 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from subscriptions.models import Order, Site, Subscription
-from subscriptions.packs.base import Made, Pack
+from subscriptions.packs.base import Pack, SetUpFacts
 from subscriptions.packs.site_reservations import free_site_names, reserve_site_names
 from subscriptions.presentation import Row, Section, Table, language, number
 from subscriptions.rules import sites, time_zones, validation
-from subscriptions.rules.validation import SitePlan
+from subscriptions.rules.validation import Problem, Refused
 
 
 @dataclass(frozen=True)
-class MadeSite:
+class SitePlan:
+    """A meetings site as it will be made: licenses are its share of what the line has."""
+
+    name: str
+    time_zone: str
+    early_release: bool
+    licenses: int
+
+
+@dataclass(frozen=True)
+class SiteFacts:
     """A meetings site, with its full address."""
 
     name: str
@@ -39,10 +49,10 @@ class WantedNames:
 
 
 @dataclass(frozen=True)
-class MadeSites(Made):
+class MeetingsFacts(SetUpFacts):
     """The sites of a subscription, the first one first."""
 
-    sites: tuple[MadeSite, ...]
+    sites: tuple[SiteFacts, ...]
 
     @property
     def time_zone(self) -> str:
@@ -74,7 +84,7 @@ class MadeSites(Made):
         )
         yield Section("sites", _("Sites"), table=table)
 
-    def next(self) -> Iterator[str]:
+    def next_steps(self) -> Iterator[str]:
         """Where to start, and what can't be changed."""
         yield ngettext(
             "Open %(url)s and sign in with the administrator email to start with Meetings.",
@@ -90,8 +100,8 @@ class Meetings(Pack):
     service = "meetings"
     label = gettext_lazy("Meetings")
     product = "Meetings"
-    many = ("sites",)
-    nothing = {"sites": []}
+    to_many = ("sites",)
+    facts_without = {"sites": []}
     schema = {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "type": "object",
@@ -125,9 +135,9 @@ class Meetings(Pack):
 
     def check(self, plan: Sequence[SitePlan] | None, licenses: int) -> None:
         """Sites that can be made, with shares that add up."""
-        validation.check_sites(plan or (), licenses)
+        check_sites(plan or (), licenses)
 
-    def planned(self, plan: Sequence[SitePlan]) -> MadeSites:
+    def preview(self, plan: Sequence[SitePlan]) -> MeetingsFacts:
         """The sites that will be made."""
         return _made(plan)
 
@@ -135,11 +145,11 @@ class Meetings(Pack):
         """Reserve the names. Raises SiteNameTaken where another order has one of those just answered."""
         reserve_site_names(order=order, names=wanted.names, others=wanted.others)
 
-    def free(self, order: Order) -> None:
+    def release(self, order: Order) -> None:
         """Give the names back."""
         free_site_names(order=order)
 
-    def hold(self, order: Order, plan: Sequence[SitePlan]) -> None:
+    def reserve_plan(self, order: Order, plan: Sequence[SitePlan]) -> None:
         """Reserve the names. Raises SiteNameTaken where another order has one of them."""
         reserve_site_names(order=order, names=[site.name for site in plan])
 
@@ -152,7 +162,7 @@ class Meetings(Pack):
         names = [field.name for field in fields(SitePlan)]
         return [SitePlan(**{name: site[name] for name in names}) for site in parameters["sites"]]
 
-    def make(self, subscription: Subscription, plan: Sequence[SitePlan]) -> None:
+    def create_rows(self, subscription: Subscription, plan: Sequence[SitePlan]) -> None:
         """Make the sites."""
         Site.objects.bulk_create(
             Site(
@@ -166,9 +176,30 @@ class Meetings(Pack):
             for position, site in enumerate(plan, start=1)
         )
 
-    def read(self, subscription: Subscription) -> MadeSites:
+    def read(self, subscription: Subscription) -> MeetingsFacts:
         """Return the sites as they are stored."""
         return _made(subscription.sites.all())
+
+
+def check_sites(plan: Sequence[SitePlan], licenses: int) -> None:
+    """Raise Refused unless the sites can be made and their shares add up to ``licenses``."""
+    if not plan:
+        raise Refused(Problem.SITES_MISSING)
+    if len(plan) > sites.MAX_SITES:
+        raise Refused(Problem.TOO_MANY_SITES)
+    seen: set[str] = set()
+    for at, site in enumerate(plan):
+        if sites.problem(site.name) is not None:
+            raise Refused(Problem.SITE_NAME, at)
+        if site.name in seen:
+            raise Refused(Problem.SITE_NAME_TWICE, at)
+        seen.add(site.name)
+        validation.check_time_zone(site.time_zone, at)
+        # No license at a site is allowed: an order of one license may have two sites.
+        if not validation.is_whole_number(site.licenses, 0, validation.MAX_LICENSES):
+            raise Refused(Problem.SHARES, at)
+    if sum(site.licenses for site in plan) != licenses:
+        raise Refused(Problem.SHARES)
 
 
 def site_url(name: str) -> str:
@@ -176,10 +207,10 @@ def site_url(name: str) -> str:
     return f"https://{name}.{settings.MEETINGS_BASE_DOMAIN}"
 
 
-def _made(sites: Iterable[Site | SitePlan]) -> MadeSites:
-    return MadeSites(
+def _made(sites: Iterable[Site | SitePlan]) -> MeetingsFacts:
+    return MeetingsFacts(
         tuple(
-            MadeSite(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
+            SiteFacts(site.name, site_url(site.name), site.time_zone, site.early_release, site.licenses)
             for site in sites
         )
     )

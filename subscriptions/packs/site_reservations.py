@@ -1,4 +1,4 @@
-"""Site names: who has which, reserving them for an order, and giving them back. One table knows them all.
+"""Site names: which are taken, and reserving and releasing them for an order, in one table.
 
 A name is reserved for an order from the answer on until the order closes or is cancelled, and stays for good once it is
 a site's. Nobody else can have it then, and no other organization one that looks like it (``sites.shape``): the database

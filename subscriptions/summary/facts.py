@@ -9,7 +9,7 @@ from typing import Any, Self
 from django.conf import settings
 
 from subscriptions import packs
-from subscriptions.packs.base import Made
+from subscriptions.packs import SetUpFacts
 
 # Where people print on Letter: CLDR, supplemental data, paperSize "US-Letter".
 _LETTER = frozenset("BZ CA CL CO CR GT MX NI PA PH PR SV US VE".split())
@@ -34,8 +34,8 @@ class BoughtLine:
     term_months: int
     starts_at: datetime | None
     ends_at: datetime | None
-    made: Made | None = None
-    asked: Made | None = None  # what was asked for, while it isn't set up
+    made: SetUpFacts | None = None
+    asked: SetUpFacts | None = None  # what was asked for, while it isn't set up
     state: str = ""  # of its provisioning request: waiting, in_progress, succeeded, refused, failed; "" before it
     state_since: datetime | None = None
     description: str = ""  # the other side's words while it isn't set up
@@ -43,7 +43,7 @@ class BoughtLine:
 
 @dataclass(frozen=True)
 class OrderFacts:
-    """Every fact of an order; times are aware. Made by ``build``, worded by ``sections``."""
+    """Every fact of an order; times are aware. SetUpFacts by ``build``, worded by ``sections``."""
 
     number: str
     state: str
@@ -79,7 +79,7 @@ class OrderFacts:
         return next((place.country for place in places if place and place.country), "")
 
     @property
-    def _places(self) -> list[Made]:
+    def _places(self) -> list[SetUpFacts]:
         """What was made, or is asked for, places on the map first."""
         found = [made for line in self.lines if (made := line.made or line.asked)]
         return sorted(found, key=lambda made: not made.country)
@@ -93,7 +93,7 @@ class OrderFacts:
         """The same with the addresses of other people than the reader (an email address) masked."""
 
         def seen(email: str) -> str:
-            return email if email == reader.strip().lower() else mask(email)
+            return email if email == reader.strip().lower() else mask_email(email)
 
         return replace(
             self,
@@ -114,7 +114,7 @@ class OrderFacts:
 
         facts: dict[str, Any] = {}
         for each in packs.installed().values():
-            facts |= each.nothing
+            facts |= each.facts_without
         for line in self.lines:
             facts |= line.made.facts() if line.made else {}
         facts |= asdict(self)
@@ -127,7 +127,7 @@ class OrderFacts:
         return {name: plain(value) for name, value in facts.items()}
 
 
-def mask(email: str) -> str:
+def mask_email(email: str) -> str:
     """An address that its owner recognises and nobody else learns: "m•••@contoso.com"."""
     name, at, domain = email.rpartition("@")
     return f"{name[:1]}•••{at}{domain}" if at else email

@@ -27,7 +27,7 @@ from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherRespons
 
 from subscriptions.presentation import Section
 from subscriptions.summary import pdf_standards
-from subscriptions.summary.summary import OrderSummary
+from subscriptions.summary.order_summary import OrderSummary
 
 _ACCENT = "#0b5d6e"  # the light accent of static/css/app.css
 _MARK = "favicon.svg"
@@ -89,7 +89,7 @@ def render(summary: OrderSummary, language: str | None = None, *, code: str = ""
         return content
 
 
-def get_ready() -> None:
+def warm_up() -> None:
     """Read the fonts and parse the styles that the first PDF would have to wait for."""
     style = _style("A4", "", settings.BRAND_ACCENT or _ACCENT, settings.BRAND_FONT, _("Page %(page)s of %(pages)s"))
     html = "<html lang=en><title>A</title><h1>A</h1><p><b>A</b> <i>a</i><table><tr><th>A<td>1</table>"

@@ -1,6 +1,6 @@
-"""The facts of an order summary in words. Page and PDF (and email) show these, so that they can't differ.
+"""The sections of an order summary in the active language. Page, PDF and email show the same sections.
 
-Words are those of the active language; those of a service are its pack's.
+Each pack adds the rows and sections of its service.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django_countries import countries
 
 from subscriptions import packs
 from subscriptions.models import Order, ProvisioningRequest
-from subscriptions.presentation import Row, Section, day, isolated, language, moment, number
+from subscriptions.presentation import Row, Section, day, isolate_direction, language, moment, number
 from subscriptions.summary.facts import BoughtLine, Company, OrderFacts
 
 State = ProvisioningRequest.State
@@ -47,7 +47,7 @@ def lead(summary: OrderFacts) -> str:
     """The summary in a sentence: what is set up, and for whom."""
     names = [str(packs.of(line.service).label) for line in summary.lines]
     services = _together(names)
-    who = isolated(summary.customer.name if summary.customer else summary.customer_name or summary.sold_to)
+    who = isolate_direction(summary.customer.name if summary.customer else summary.customer_name or summary.sold_to)
     facts = {"services": services, "customer": who}
     if summary.set_up_at:
         one, many = _("%(services)s is set up for %(customer)s."), _("%(services)s are set up for %(customer)s.")
@@ -118,15 +118,15 @@ def _service(summary: OrderFacts, line: BoughtLine) -> Section:
 
 
 def _next(summary: OrderFacts) -> Iterator[str]:
-    partner = isolated(summary.partner.name) if summary.partner else ""
-    customer = isolated(summary.customer.name) if summary.customer else ""
+    partner = isolate_direction(summary.partner.name) if summary.partner else ""
+    customer = isolate_direction(summary.customer.name) if summary.customer else ""
     if summary.state == Order.State.SETTING_UP:
         yield _("What is not set up yet is shown with its state. You get an email when everything is set up.")
     elif not summary.set_up_at:
         yield _("Nothing is set up yet: open the order again to set up its services.")
     for line in summary.lines:
         if line.made:
-            yield from line.made.next()
+            yield from line.made.next_steps()
     if summary.provisioning_administrator and partner:
         yield _(
             "%(partner)s is Provisioning administrator of %(customer)s. "

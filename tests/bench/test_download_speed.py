@@ -22,7 +22,8 @@ from provisioning.people import links
 from provisioning.urls import urlpatterns as own_urls
 from provisioning.worker import tasks
 from subscriptions.models import Document
-from subscriptions.rules.validation import LocationPlan, SitePlan
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
 from tests.factories import a_mapped_order, signed_in
 
 pytestmark = pytest.mark.django_db

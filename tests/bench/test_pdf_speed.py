@@ -13,8 +13,7 @@ from collections.abc import Callable
 from django.utils.translation import override
 from weasyprint import HTML
 
-from subscriptions.summary import pdf
-from subscriptions.summary.summary import OrderSummary
+from subscriptions.summary import OrderSummary, pdf
 from tests.integration.test_pdf import PROVED
 from tests.unit.test_summary import a_summary
 

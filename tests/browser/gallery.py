@@ -22,7 +22,8 @@ from provisioning.fulfillment.outcomes import Failed, Refused, Running, Unreacha
 from provisioning.models import AccessRequest, Link, Mail
 from provisioning.people import links
 from subscriptions.models import Order, ProvisioningRequest
-from subscriptions.rules.validation import Line, SitePlan
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.rules.validation import Line
 from subscriptions.summary import documents
 from tests import mailbox, scripted
 from tests.driver import Wizard

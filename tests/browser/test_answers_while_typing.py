@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from provisioning import actions
 from provisioning.people import links
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.browser.person import Person
 from tests.factories import a_mapped_order, an_organization
 

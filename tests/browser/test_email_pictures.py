@@ -26,7 +26,7 @@ from provisioning.fulfillment.outcomes import Refused, Running
 from provisioning.models import Mail, Part, SignInCode
 from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests import scripted
 from tests.browser.test_pages import STICKS_OUT
 from tests.factories import a_mapped_order, an_order, an_organization

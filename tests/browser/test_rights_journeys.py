@@ -14,7 +14,7 @@ from provisioning import actions
 from provisioning.models import AccessRequest, User
 from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.browser.person import Person
 from tests.factories import a_delegated_order, an_order, an_organization, an_own_order
 

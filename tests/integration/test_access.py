@@ -26,7 +26,7 @@ from provisioning.models import AccessRequest, User
 from provisioning.people import links
 from provisioning.urls import urlpatterns
 from subscriptions.models import Order
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests import scripted
 from tests.driver import Wizard, form_fields
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in

@@ -19,7 +19,8 @@ from provisioning.local.demo.broker import EVERY_ORDER, Broker, Store
 from provisioning.people import links
 from subscriptions import packs
 from subscriptions.models import AbandonedInstance, DriverHealth, Order, ProvisioningRequest
-from subscriptions.rules.validation import LocationPlan, SitePlan
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
 from tests.counting_broker import CountingBroker
 from tests.driver import Wizard
 from tests.factories import a_mapped_order, signed_in

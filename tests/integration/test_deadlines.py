@@ -25,7 +25,8 @@ from provisioning.people import links
 from provisioning.wizard.set_up_lookups import SetUpLookups
 from provisioning.worker import tasks
 from subscriptions.models import Order, Site
-from subscriptions.rules.validation import Line, Problem, Refused, SitePlan
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.rules.validation import Line, Problem, Refused
 from tests.driver import Wizard, form_fields
 from tests.factories import (
     a_delegated_order,

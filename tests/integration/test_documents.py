@@ -33,10 +33,9 @@ from provisioning.pages.documents import UNKNOWN_CODES
 from provisioning.people import links
 from provisioning.worker import tasks
 from subscriptions.models import Document, KeptPdf, Location, Order, OrderLine, Site, Subscription
-from subscriptions.rules.validation import SitePlan
-from subscriptions.summary import documents, pdf
-from subscriptions.summary.documents import Standing, verify
-from subscriptions.summary.summary import build
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.summary import build_summary, documents, pdf, pdf_cache, verification_codes
+from subscriptions.summary.documents import CodeStatus, verify
 from tests.factories import a_delegated_order, a_mapped_order, an_organization, signed_in
 from tests.integration.test_pdf import packed, shown, text_of
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS
@@ -82,8 +81,8 @@ def test_document_is_genuine_and_current_until_something_changes() -> None:
     # The next download is of today's facts, and has a code of its own; the old one is still known.
     newer = code_in(download(order).content)
     assert newer != code
-    assert verify(newer) is Standing.CURRENT
-    assert verify(code) is Standing.CHANGED
+    assert verify(newer) is CodeStatus.CURRENT
+    assert verify(code) is CodeStatus.CHANGED
 
 
 def test_page_says_nothing_of_the_order() -> None:
@@ -117,7 +116,7 @@ def test_qr_code_leads_to_the_page(settings: Settings) -> None:
     settings.PUBLIC_URL = "https://setup.example.com"
     order = set_up(a_mapped_order(contact=KIM))
     _document, _summary, code = documents.issue(order)
-    url = documents.verify_url(code)
+    url = verification_codes.verify_url(code)
     assert url == f"https://setup.example.com/verify/{code}/"
     assert "genuine and current" in Client().get(urlsplit(url).path).text
     content = download(order).content
@@ -147,7 +146,7 @@ def test_code_can_not_be_made_without_the_key_and_outlives_it(settings: Settings
     assert documents.issue(order)[2] == code  # while the old key is known, the same bytes
     settings.SECRET_KEY_FALLBACKS = []
     assert documents.issue(order)[2] != code
-    assert verify(code) is Standing.CURRENT
+    assert verify(code) is CodeStatus.CURRENT
     assert Document.objects.filter(order=order).count() == 2
 
 
@@ -196,12 +195,12 @@ def test_who_sees_masked_addresses_has_the_same_code_on_other_bytes() -> None:
 
 def test_sweeper_finds_what_a_killed_worker_left() -> None:
     set_up(a_mapped_order(contact=KIM))
-    assert documents.to_be_made() == []  # a worker may be at it
+    assert pdf_cache.documents_without_pdf() == []  # a worker may be at it
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
-        [document] = documents.to_be_made()
+        [document] = pdf_cache.documents_without_pdf()
         tasks.sweep_pdfs.func(timestamp=0)
         tasks.make_pdfs.func(pk=document.pk)
-        assert documents.to_be_made() == []
+        assert pdf_cache.documents_without_pdf() == []
 
 
 def test_old_pdfs_are_dropped_and_their_documents_stay() -> None:
@@ -209,18 +208,18 @@ def test_old_pdfs_are_dropped_and_their_documents_stay() -> None:
     code = documents.issue(order)[2]
     tasks.make_pdfs.func(pk=Document.objects.get().pk)
     with time_machine.travel(timezone.now() + timedelta(days=8)):
-        assert documents.drop_old() == 0
+        assert pdf_cache.delete_old_pdfs() == 0
         Organization.objects.update(name="Contoso Holding")
         documents.issue(order)
-        assert documents.drop_old() == 2
-        assert verify(code) is Standing.CHANGED
+        assert pdf_cache.delete_old_pdfs() == 2
+        assert verify(code) is CodeStatus.CHANGED
     assert download(order).status_code == 200
 
 
 SCRIPT = """
 import sys, time, threading, django
 django.setup()
-from subscriptions import documents, pdf
+from subscriptions.summary import documents, pdf
 from subscriptions.models import Order
 order = Order.objects.get()
 real = pdf.render
@@ -252,7 +251,7 @@ def test_never_more_than_two_are_made_at_once_by_all_processes_together(tmp_path
     for _at, change in edges:
         now += change
         most = max(most, now)
-    assert most == documents.RENDERS
+    assert most == pdf_cache.RENDERS
 
 
 @pytest.mark.django_db(transaction=True)
@@ -333,9 +332,9 @@ def test_confirmation_goes_out_once_its_pdf_is_made_and_keeps_nothing_waiting() 
 
 
 def test_process_that_is_ready_has_parsed_the_styles_of_the_first_pdf() -> None:
-    pdf.get_ready()
+    pdf.warm_up()
     before = pdf._style.cache_info()
-    pdf.stylesheet(build(set_up(a_mapped_order(contact=KIM))))
+    pdf.stylesheet(build_summary(set_up(a_mapped_order(contact=KIM))))
     after = pdf._style.cache_info()
     assert (after.hits, after.misses) == (before.hits + 1, before.misses)
 
@@ -358,7 +357,7 @@ def test_change_of_any_fact_is_noticed_by_the_next_download(table: str) -> None:
     change[table]()
     after = download(order)
     assert code_in(after.content) != code_in(before.content)
-    assert verify(code_in(before.content)) is Standing.CHANGED
+    assert verify(code_in(before.content)) is CodeStatus.CHANGED
 
 
 def test_page_pdf_email_and_webhook_say_the_same_fact_by_fact(settings: Settings) -> None:
@@ -369,7 +368,7 @@ def test_page_pdf_email_and_webhook_say_the_same_fact_by_fact(settings: Settings
         "calling": HEADQUARTERS,
     }
     actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
-    summary = build(order)
+    summary = build_summary(order)
     [letter] = [message for message in deliver() if "is set up" in message.subject]
     content = download(order).content
     texts = {

@@ -110,7 +110,7 @@ def test_ten_thousand_names_and_domains_show_an_order_ten_organizations(director
             for question in questions:
                 if actions.search(order=order, by=eve, question=question, more=True):
                     counted += 1
-                    shown = finder_questions.standing_of(order, eve).shown
+                    shown = finder_questions.usage_of(order, eve).shown
                     answer = finder_questions.answer(question, seen_by, shown)
                     learned |= {each.organization.pk for each in answer.candidates}
     assert 0 < len(learned) <= MOST
@@ -249,7 +249,7 @@ def test_once_ten_were_shown_a_hit_changes_nothing_about_the_cards_that_stay(
     rebuild()
     order = an_order(contact=EVE, customer=customer, customer_email="")
     wizard = attacker(order)
-    rate_limits.disclose(finder_questions.key_of(order), [known.pk, *(each.pk for each in directory[1:10])])
+    rate_limits.disclose(finder_questions.rate_limit_key(order), [known.pk, *(each.pk for each in directory[1:10])])
     for name in ("Eve Kravex Networks", "Kravex", "Contoso Beverages"):
         hit, miss = (_pages(wizard, name, f"x@{domain}") for domain in ("company51.example", "company9999.example"))
         assert [plain(page, "company51.example") for page in hit] == [
@@ -373,10 +373,10 @@ def test_more_organizations_than_a_page_shows_at_once_are_shown_by_a_button() ->
         an_organization(f"Company {_word(number)}", domains=["group.example"])
     wizard = attacker(an_order(contact=EVE, customer="", customer_email=""))
     page = ask(wizard, "Something Else", "x@group.example")
-    assert len(on(page)) == finder_questions.AT_ONCE
+    assert len(on(page)) == finder_questions.SHOWN_PER_QUESTION
     assert "More organizations match." in page
     names = set(re.findall(r"An organization at group.example \([A-J]\)", page))
-    assert len(names) == finder_questions.AT_ONCE
+    assert len(names) == finder_questions.SHOWN_PER_QUESTION
     wizard.page = wizard.client.post(wizard.url("customer"), {"search": "1"}, follow=True)
     assert len(on(wizard.html)) == 9
     assert "More organizations match." not in wizard.html
@@ -483,7 +483,7 @@ def test_signed_id_is_worth_nothing_to_who_gets_the_order_to_who_lost_it_and_onc
 
 def test_time_of_asking_says_nothing_of_how_many_administrators_there_are(settings: Settings) -> None:
     settings.RESPONSE_PADDING_MS = 10
-    step = 0.01 * response_padding.ASKING
+    step = 0.01 * response_padding.ADMINISTRATOR_REQUEST_STEPS
     for number in (0, 3):
         bosses = [f"boss{each}@asked{number}.example" for each in range(number)]
         organization = an_organization(f"Asked {number}", domains=[f"asked{number}.example"], administrators=bosses)

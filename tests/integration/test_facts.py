@@ -29,9 +29,11 @@ from provisioning import actions
 from provisioning.models import Webhook
 from provisioning.people import links
 from subscriptions.models import Order
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
 from subscriptions.rules.sites import split_evenly
-from subscriptions.rules.validation import Line, LocationPlan, SitePlan
-from subscriptions.summary.summary import build
+from subscriptions.rules.validation import Line
+from subscriptions.summary import build_summary
 from tests.factories import an_order, an_organization, signed_in
 from tests.german import in_german
 from tests.integration.test_pdf import packed, text_of
@@ -162,7 +164,7 @@ def test_every_fact_of_the_json_is_read_on_page_pdf_and_email(
     content = browser.get(f"/orders/{order.number}/summary.pdf").content
     facts = json.loads(pypdf.PdfReader(io.BytesIO(content)).attachments[f"order-{order.number}.json"][0])
     [told] = Webhook.objects.filter(order=order, type="order.set_up")
-    assert json.loads(told.body)["data"]["summary"] == facts == build(order).as_dict()
+    assert json.loads(told.body)["data"]["summary"] == facts == build_summary(order).as_dict()
     letters = [each for each in deliver() if each.to == [SAM] and order.number in str(each.subject)]
     letter = next(each for each in letters if each.attachments)
     page = browser.get(f"/orders/{order.number}/summary/").content.decode()
@@ -171,7 +173,7 @@ def test_every_fact_of_the_json_is_read_on_page_pdf_and_email(
         "pdf": text_of(content),
         "email": packed(str(letter.body)),
     }
-    zone = ZoneInfo(build(order).time_zone)
+    zone = ZoneInfo(build_summary(order).time_zone)
     for where, text in texts.items():
         missing = []
         for path, value in leaves(facts):

@@ -13,7 +13,7 @@ from provisioning.models import AccessRequest
 from provisioning.pages.task_list import Entry
 from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.driver import Wizard
 from tests.factories import a_delegated_order, an_order, an_organization, an_own_order, signed_in
 

@@ -26,7 +26,7 @@ from provisioning.fulfillment.drivers import osb
 from provisioning.integration.http_client import Limits
 from provisioning.people import links
 from subscriptions.models import AbandonedInstance, DriverHealth, Order, ProvisioningRequest, Subscription
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.factories import a_mapped_order
 from tests.scripted_broker import PASSWORD, USER, Reply, ScriptedBroker, catalog
 

@@ -19,7 +19,7 @@ from subscriptions import packs
 from subscriptions.models import Order, OrderLine, Subscription
 from subscriptions.rules import validation
 from subscriptions.rules.validation import Line
-from subscriptions.summary import summary as summaries
+from subscriptions.summary import build_summary
 from tests.driver import Wizard
 from tests.factories import a_mapped_order, an_organization, signed_in
 from tests.webcast.models import Channel
@@ -91,7 +91,7 @@ def test_order_of_a_pack_from_elsewhere_ends_in_every_form_of_the_summary() -> N
 
 def test_services_stand_in_the_order_of_the_packs_whatever_the_order_of_the_lines() -> None:
     order = a_webcast_order(Line("calling", 5), Line("meetings", 10))
-    assert [line.service for line in summaries.build(order).lines] == ["meetings", "calling", "webcast"]
+    assert [line.service for line in build_summary(order).lines] == ["meetings", "calling", "webcast"]
     steps = list(dict.fromkeys(re.findall(r"Meeting setup|Main headquarters|Webcast channel", rail_of(order))))
     assert steps == ["Meeting setup", "Main headquarters", "Webcast channel"]
 
@@ -156,5 +156,5 @@ def test_order_of_a_service_that_is_no_longer_sold_can_still_be_read(settings: A
 
 def test_orders_of_our_own_services_say_nothing_of_it() -> None:
     order = a_mapped_order(contact=KIM, meetings=10, calling=5)
-    assert "channel" not in summaries.build(order).as_dict()
+    assert "channel" not in build_summary(order).as_dict()
     assert "Webcast channel" not in rail_of(order)

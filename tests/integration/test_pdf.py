@@ -21,10 +21,9 @@ from django.core.management import CommandError, call_command
 from django.utils.translation import override
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
-from subscriptions.packs.meetings import MadeSites
-from subscriptions.summary import pdf
-from subscriptions.summary.summary import Company, OrderSummary, build
+from subscriptions.packs.calling import CallingFacts, LocationFacts
+from subscriptions.packs.meetings import MeetingsFacts
+from subscriptions.summary import Company, OrderSummary, build_summary, pdf
 from tests.factories import set_up_order
 from tests.integration.test_subscriptions_orders import place
 from tests.integration.test_subscriptions_set_up import HEADQUARTERS, mapped_order, plans, site
@@ -99,7 +98,7 @@ def test_long_names_take_their_room_and_nothing_is_lost() -> None:
 @pytest.mark.parametrize("script", NAMES)
 def test_names_in_many_scripts_are_shown_with_fonts_that_have_them(script: str) -> None:
     name, country = NAMES[script]
-    location = MadeLocation(name, country, (("city", name),), "UTC", "en", "en", "")
+    location = LocationFacts(name, country, (("city", name),), "UTC", "en", "en", "")
     content = pdf.render(a_summary(1, sold_to=name, customer=Company("c", name, country), location=location), "en")
     # Readers differ in how they put right-to-left text in order: each character is there, though.
     assert set(packed(name)) - set(text_of(content)) <= {"\u0e33"}
@@ -121,7 +120,7 @@ def test_same_summary_gives_the_same_bytes_also_in_another_process(tmp_path: Pat
         "import os, sys, django\n"
         "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'tests.settings')\n"
         "django.setup()\n"
-        "from subscriptions import pdf\n"
+        "from subscriptions.summary import pdf\n"
         "from tests.unit.test_summary import a_summary\n"
         f"sys.stdout.buffer.write(pdf.render(a_summary(3), 'en', **{PROVED}))\n"
     )
@@ -257,14 +256,14 @@ def test_summary_of_an_order_is_read_in_three_queries_however_large(
     large = set_up_order(order=mapped_order("V-2"), plans=plans(fifty, replace(HEADQUARTERS, name="Branch office")))
     for order, count in ((small, 1), (large, 50)):
         with django_assert_num_queries(3):
-            summary = build(order)
+            summary = build_summary(order)
         with django_assert_num_queries(0):
             assert summary.sections
         sites, headquarters = (line.made for line in summary.lines)
-        assert isinstance(sites, MadeSites)
+        assert isinstance(sites, MeetingsFacts)
         assert len(sites.sites) == count
         assert sites.sites[0].url == f"https://contoso-{'main' if count == 1 else '00'}.meet.example.com"
-    assert isinstance(headquarters, MadeHeadquarters)
+    assert isinstance(headquarters, CallingFacts)
     assert dict(headquarters.location.address) == HEADQUARTERS.address
     assert summary.administrator_email == "anna@contoso.com"
 
@@ -284,7 +283,7 @@ def test_command_writes_the_file_and_says_what_to_do_otherwise(tmp_path: Path) -
 @pytest.mark.django_db
 def test_order_just_placed_has_a_summary_too() -> None:
     order, _ = place()
-    assert "V-1" in text_of(pdf.render(build(order), "en"))
+    assert "V-1" in text_of(pdf.render(build_summary(order), "en"))
 
 
 def test_verification_is_at_the_end_of_the_last_page_and_never_on_one_of_its_own() -> None:

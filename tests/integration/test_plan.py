@@ -15,8 +15,10 @@ from provisioning.models import Mail, Part
 from provisioning.people import links
 from provisioning.rules.plan import DELEGATE, Plan, PlanChanged, Right
 from subscriptions.models import Order, Site, Subscription
-from subscriptions.rules.validation import Line, LocationPlan, Refused, SitePlan
-from subscriptions.summary import summary
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.rules.validation import Line, Refused
+from subscriptions.summary import build_summary, mask_email
 from tests.driver import Wizard
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 from tests.webcast.models import Channel
@@ -135,9 +137,9 @@ def test_mapping_does_what_its_page_planned(start: Callable[[], Wizard], who: st
     assert given == full
     for _organization, email, _role in full:
         assert ("You become" if email == who else f"{email} becomes") + " the first full administrator" in page
-    assert order.provisioning_administrator == bool(plan.who(Right.PROVISIONING))
+    assert order.provisioning_administrator == bool(plan.holder_of(Right.PROVISIONING))
     assert order.provisioning_administrator == ("You are Provisioning administrator of Contoso" in page)
-    assert order.delegated_to == plan.who(Right.DELEGATE)
+    assert order.delegated_to == plan.holder_of(Right.DELEGATE)
     parts = Part.objects.filter(order=order, ended_at=None)
     assert set(parts.values_list("role", "user__email")) == {
         (str(right.right), right.email) for right in plan.rights if right.right in {Right.CONTACT, Right.DELEGATE}
@@ -210,7 +212,7 @@ def test_set_up_does_what_its_page_planned(make: Callable[[], Order], who: str) 
     members = set(Member.objects.values_list("organization", "email", "role"))
     wizard.fill("review")
 
-    built = summary.build(order)
+    built = build_summary(order)
     assert built.set_up_at
     facts = [(line.service, line.product, line.licenses, line.term_months, line.made) for line in built.lines]
     assert facts == [
@@ -225,7 +227,7 @@ def test_set_up_does_what_its_page_planned(make: Callable[[], Order], who: str) 
     sent = list(Mail.objects.order_by("pk").values_list("event", "to")[mails:])
     assert sent == [(email.event, email.to) for email in plan.emails]
     told = dict.fromkeys(re.findall(r"[\w•]+@[\w.]+", page[page.index("Confirmation by email to") :]))
-    own_view = {to if who in {to, order.contact_email} else summary.mask(to) for _event, to in sent}
+    own_view = {to if who in {to, order.contact_email} else mask_email(to) for _event, to in sent}
     assert own_view <= set(told)
     assert set(Member.objects.values_list("organization", "email", "role")) == members
 
@@ -340,7 +342,7 @@ def test_seal_stands_for_every_part_and_tells_none() -> None:
     plan = actions.plan_set_up(order=order, by=by, plans={"meetings": [SitePlan("contoso", "UTC", False, 100)]})
     again = actions.plan_set_up(order=order, by=by, plans={"meetings": [SitePlan("contoso", "UTC", True, 100)]})
     assert plan.seal != again.seal
-    assert again.different_from(plan.seal) == {"meetings.made"}
+    assert again.changed_since(plan.seal) == {"meetings.made"}
     assert "contoso" not in plan.seal
     with pytest.raises(PlanChanged):
         again.confirmed(plan.seal)

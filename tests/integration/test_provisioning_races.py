@@ -23,7 +23,9 @@ from provisioning.history import verification
 from provisioning.models import Event
 from provisioning.people import links
 from subscriptions.models import AbandonedInstance, DriverHealth, Order, OrderLine, ProvisioningRequest, Subscription
-from subscriptions.rules.validation import LocationPlan, Refused, SitePlan
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.rules.validation import Refused
 from tests.broker import Broker
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_organization, signed_in

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from provisioning import actions
 from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.driver import Wizard, form_fields
 from tests.factories import (
     a_delegated_order,

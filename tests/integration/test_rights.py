@@ -18,7 +18,7 @@ from provisioning import actions
 from provisioning.models import AccessRequest, Event, Mail, Part
 from provisioning.people import links
 from subscriptions.models import Order
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.driver import Wizard
 from tests.factories import an_order, an_organization, an_own_order, signed_in
 from tests.integration.test_asking import BOSS, CHIEF, KIM, asks, contoso, decides, page_of

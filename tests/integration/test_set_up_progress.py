@@ -23,7 +23,7 @@ from provisioning.people import links
 from provisioning.templatetags.display import problems
 from provisioning.worker import tasks
 from subscriptions.models import Location, Order, ProvisioningRequest, Site, SiteName, Subscription
-from subscriptions.summary import documents, summary
+from subscriptions.summary import build_summary, documents
 from tests.driver import Wizard
 from tests.factories import a_delegated_order, a_mapped_order, signed_in
 from tests.integration.test_query_counts import asked
@@ -237,7 +237,7 @@ def test_pdf_says_the_state_of_each_line_and_verification_tells_the_old_from_the
     assert "Order summary, while the order is being set up" in first
     assert "Meetings and Calling are being set up for Contoso." in first
     assert first.count("State Waiting") == 2
-    assert documents.verify(first_code) is documents.Standing.CURRENT
+    assert documents.verify(first_code) is documents.CodeStatus.CURRENT
     assert (first, first_code) == download(order)
     script("meetings", Refused("/sites/0/name", TAKEN))
     work()
@@ -245,8 +245,8 @@ def test_pdf_says_the_state_of_each_line_and_verification_tells_the_old_from_the
     assert "Set up for Contoso: Calling. Not set up yet: Meetings." in second
     assert "State There is a problem" in second
     assert "State Set up" in second
-    assert documents.verify(first_code) is documents.Standing.CHANGED
-    assert documents.verify(second_code) is documents.Standing.CURRENT
+    assert documents.verify(first_code) is documents.CodeStatus.CHANGED
+    assert documents.verify(second_code) is documents.CodeStatus.CURRENT
     wizard.open()
     wizard.fill("meetings", site_name="contoso-europe")
     wizard.fill("review")
@@ -258,7 +258,7 @@ def test_pdf_says_the_state_of_each_line_and_verification_tells_the_old_from_the
     assert "Meetings and Calling are set up for Contoso." in last
     assert "State Set up" not in last
     known = [documents.verify(code) for code in (first_code, second_code, third_code, last_code)]
-    assert known == [documents.Standing.CHANGED] * 3 + [documents.Standing.CURRENT]
+    assert known == [documents.CodeStatus.CHANGED] * 3 + [documents.CodeStatus.CURRENT]
 
 
 def test_two_documents_that_ask_for_different_things_have_different_codes() -> None:
@@ -272,7 +272,7 @@ def test_two_documents_that_ask_for_different_things_have_different_codes() -> N
     text, after = download(order)
     assert "State Waiting" in text
     assert after != before
-    assert documents.verify(before) is documents.Standing.CHANGED
+    assert documents.verify(before) is documents.CodeStatus.CHANGED
 
 
 def test_technical_words_of_a_failure_are_read_by_the_desk_only() -> None:
@@ -286,7 +286,7 @@ def test_technical_words_of_a_failure_are_read_by_the_desk_only() -> None:
         assert words not in page
         assert "the order desk" in page
     assert words not in download(order)[0]
-    assert words not in str(summary.build(order).as_dict())
+    assert words not in str(build_summary(order).as_dict())
 
 
 # Emails

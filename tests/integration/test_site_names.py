@@ -13,7 +13,7 @@ from orgs.models import Organization
 from provisioning import actions
 from provisioning.people import links
 from subscriptions.models import Order, SiteName
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_organization, signed_in
 

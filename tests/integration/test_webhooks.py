@@ -34,8 +34,9 @@ from provisioning.models import User, Webhook, WebhookReceiver
 from provisioning.people import links
 from provisioning.worker import tasks
 from subscriptions.models import Order, Subscription
-from subscriptions.rules.validation import LocationPlan, SitePlan
-from subscriptions.summary.summary import build
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.packs.meetings import SitePlan
+from subscriptions.summary import build_summary
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +119,7 @@ def test_set_up_is_told_with_the_facts_of_the_summary_and_each_subscription(rece
     )
     send_all()
     [summary] = [got.body["data"]["summary"] for got in sink.got if got.type == "order.set_up"]
-    assert summary == json.loads(json.dumps(build(order).as_dict()))
+    assert summary == json.loads(json.dumps(build_summary(order).as_dict()))
     told = [got.body["data"] for got in sink.got if got.type == "subscription.provisioned"]
     assert [(each["service"], each["licenses"]) for each in told] == [("meetings", 250), ("calling", 40)]
     for each, row in zip(told, Subscription.objects.order_by("pk"), strict=True):

@@ -29,4 +29,4 @@ def test_earliest_of_the_lines_counts(lines: list[tuple[str, str]], days: int) -
 
 @pytest.mark.parametrize(("away", "possible"), [(-1, False), (0, False), (1, True), (731, True), (732, False)])
 def test_date_lies_ahead_and_not_absurdly_far(away: int, possible: bool) -> None:
-    assert deadlines.may_be_date(NOW + timedelta(days=away), now=NOW) is possible
+    assert deadlines.is_valid_date(NOW + timedelta(days=away), now=NOW) is possible

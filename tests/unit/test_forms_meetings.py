@@ -9,17 +9,12 @@ from django.utils.datastructures import MultiValueDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioning.wizard.forms.meetings import (
-    AdditionalSites,
-    LicenseDistribution,
-    MeetingSetup,
-    planned_sites,
-    wants_additional_sites,
-)
+from provisioning.wizard.forms.licenses import LicenseDistribution
+from provisioning.wizard.forms.meetings import AdditionalSites, MeetingSetup, planned_sites, wants_additional_sites
 from provisioning.wizard.forms.site_names import SiteNameField
 from subscriptions.models import Order
+from subscriptions.packs.meetings import SitePlan, check_sites
 from subscriptions.rules.sites import SiteNameProblem
-from subscriptions.rules.validation import SitePlan, check_sites
 
 TAKEN = {"acme": SiteNameProblem.TAKEN, "bcme": SiteNameProblem.TAKEN, "acrne": SiteNameProblem.LOOK_ALIKE}
 FACTS: dict[str, Any] = {
@@ -105,14 +100,14 @@ def test_a_name_that_looks_like_a_taken_one_is_refused_with_the_reason() -> None
 
 def test_an_alternative_is_taken_by_its_button_and_nothing_else_can_be_filled_in_by_it() -> None:
     form = setup(site_name="acme")
-    edited = form.edited({**form.data, "use": "meetings-site_name:acme-de"})
+    edited = form.handle_button({**form.data, "use": "meetings-site_name:acme-de"})
     assert edited is not None
     assert edited[0]["meetings-site_name"] == "acme-de"
     assert edited[0]["meetings-time_zone"] == "Europe/Berlin"
     assert edited[1] == "id_meetings-site_name"
-    assert form.edited({**form.data, "use": "meetings-time_zone:acme-de"}) is None
+    assert form.handle_button({**form.data, "use": "meetings-time_zone:acme-de"}) is None
     rows = additional(["site-a", "acme"])
-    edited = rows.edited({**rows.data, "use": "additional-1-name:acme-de"})
+    edited = rows.handle_button({**rows.data, "use": "additional-1-name:acme-de"})
     assert edited is not None
     assert [edited[0][f"additional-{row}-name"] for row in (0, 1)] == ["site-a", "acme-de"]
 
@@ -126,7 +121,7 @@ def test_early_release_has_to_be_confirmed_and_its_opposite_has_not() -> None:
     assert setup(early_release="no").is_valid()
     rows = additional(["site-a"])
     unconfirmed = AdditionalSites(
-        {**rows.data, "additional-0-early_release_confirmed": ""}, order=Order(), answers=rows.earlier, **FACTS
+        {**rows.data, "additional-0-early_release_confirmed": ""}, order=Order(), answers=rows.earlier_answers, **FACTS
     )
     assert list(unconfirmed.errors[0]) == ["early_release_confirmed"]
 
@@ -188,16 +183,16 @@ def test_fifty_additional_sites_are_taken_and_fifty_one_are_not() -> None:
 
 def test_add_another_and_remove_keep_the_other_rows() -> None:
     form = additional(["site-a", "site-b"])
-    more = form.edited({**form.data, "add": "1"})
+    more = form.handle_button({**form.data, "add": "1"})
     assert more is not None
     assert more[0]["additional-2-time_zone"] == "Europe/Berlin"
     assert more[1] == "row_3"  # where the page goes on: at the new row
-    fewer = form.edited({**form.data, "remove": "0"})
+    fewer = form.handle_button({**form.data, "remove": "0"})
     assert fewer is not None
     assert fewer[0]["additional-0-name"] == "site-b"
     assert fewer[0]["additional-TOTAL_FORMS"] == "1"
     assert fewer[1] == "row_1"
-    assert form.edited(form.data) is None
+    assert form.handle_button(form.data) is None
 
 
 @settings(max_examples=40)
@@ -205,7 +200,7 @@ def test_add_another_and_remove_keep_the_other_rows() -> None:
 def test_every_order_can_be_distributed_by_split_evenly(count: int, total: int) -> None:
     answers = several(count)
     page = LicenseDistribution(prefix="licenses", order=Order(), answers=answers, total_licenses=total)
-    split = page.edited({"split": "1"})
+    split = page.handle_button({"split": "1"})
     assert split is not None
     form = LicenseDistribution(split[0], prefix="licenses", order=Order(), answers=answers, total_licenses=total)
     assert form.is_valid(), form.errors

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from django.utils.translation import override
 
-from subscriptions.packs.calling import MadeHeadquarters, MadeLocation
-from subscriptions.packs.meetings import MadeSite, MadeSites
+from subscriptions.packs.calling import CallingFacts, LocationFacts
+from subscriptions.packs.meetings import MeetingsFacts, SiteFacts
 from subscriptions.presentation import Section
-from subscriptions.summary.summary import BoughtLine, Company, OrderSummary, mask
+from subscriptions.summary import BoughtLine, Company, OrderSummary, mask_email
 
 SET_UP_AT = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
 
 
-BERLIN = MadeLocation(
+BERLIN = LocationFacts(
     name="Head office",
     country="DE",
     address=(("city", "Berlin"), ("postal_code", "10117"), ("street_address", "Unter den Linden 1")),
@@ -30,13 +30,13 @@ BERLIN = MadeLocation(
 
 
 def a_summary(
-    sites: int = 3, calling: bool = True, made: bool = True, location: MadeLocation = BERLIN, **changes: Any
+    sites: int = 3, calling: bool = True, made: bool = True, location: LocationFacts = BERLIN, **changes: Any
 ) -> OrderSummary:
     """A finished order of Fabrikam for Contoso, of 250 Meetings licenses (where it has sites) and 40 Calling ones."""
     zones = ["Europe/Berlin", "America/New_York", "Asia/Tokyo"]
-    made_sites = MadeSites(
+    made_sites = MeetingsFacts(
         tuple(
-            MadeSite(
+            SiteFacts(
                 name=f"contoso-{at}",
                 url=f"https://contoso-{at}.meet.example.com",
                 time_zone=zones[at % 3],
@@ -49,7 +49,7 @@ def a_summary(
     ends_at = datetime(2027, 11, 21, 13, 5, tzinfo=UTC)
     lines = [BoughtLine("meetings", "Meetings Suite", 250, 12, SET_UP_AT, ends_at, made_sites if made else None)]
     if calling:
-        ends_at, headquarters = datetime(2029, 11, 21, 13, 5, tzinfo=UTC), MadeHeadquarters(location)
+        ends_at, headquarters = datetime(2029, 11, 21, 13, 5, tzinfo=UTC), CallingFacts(location)
         lines.append(BoughtLine("calling", "Calling Professional", 40, 36, SET_UP_AT, ends_at, headquarters))
     facts: dict[str, Any] = {
         "number": "PO-100001",
@@ -103,8 +103,8 @@ def test_times_are_told_in_the_zone_of_the_headquarters() -> None:
 def test_zone_without_a_short_name_is_told_by_its_offset() -> None:
     summary = a_summary(1, calling=False)
     line = summary.lines[0]
-    assert isinstance(line.made, MadeSites)
-    made = MadeSites((replace(line.made.sites[0], time_zone="Asia/Kathmandu"),))
+    assert isinstance(line.made, MeetingsFacts)
+    made = MeetingsFacts((replace(line.made.sites[0], time_zone="Asia/Kathmandu"),))
     summary = replace(summary, lines=(replace(line, made=made),))
     assert rows(summary, "order")["Set up"] == "21 November 2026, 18:50 UTC+05:45"
 
@@ -181,7 +181,7 @@ def test_addresses_of_others_are_masked_and_the_readers_own_is_not() -> None:
         "Administrator email": "a•••@contoso.com",
         "Set-up given to": "a•••@contoso.com",
     }
-    assert mask("") == ""
+    assert mask_email("") == ""
 
 
 def test_names_written_right_to_left_keep_a_sentence_in_order() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from subscriptions.models import Order, Subscription
-from subscriptions.packs.base import Made, Pack
+from subscriptions.packs import Pack, SetUpFacts
 from subscriptions.presentation import Row, number
 from subscriptions.rules.validation import Refused
 from tests.webcast.models import Channel
@@ -25,7 +25,7 @@ class ChannelPlan:
 
 
 @dataclass(frozen=True)
-class MadeChannel(Made):
+class ChannelFacts(SetUpFacts):
     """The channel of a subscription."""
 
     name: str
@@ -40,7 +40,7 @@ class MadeChannel(Made):
         yield Row("Channel", self.name)
         yield Row("Viewers at once", number(self.most_viewers), "number")
 
-    def next(self) -> Iterator[str]:
+    def next_steps(self) -> Iterator[str]:
         """What to do first."""
         yield f"Open the channel {self.name} and invite your first viewers."
 
@@ -50,18 +50,18 @@ class Webcast(Pack):
 
     service = "webcast"
     label = product = "Webcast"
-    one = ("channel",)
+    to_one = ("channel",)
 
     def check(self, plan: ChannelPlan | None, licenses: int) -> None:
         """One channel, for no more viewers than were bought."""
         if plan is None or not plan.name or not 1 <= plan.most_viewers <= licenses:
             raise Refused("channel")
 
-    def planned(self, plan: ChannelPlan) -> MadeChannel:
+    def preview(self, plan: ChannelPlan) -> ChannelFacts:
         """The channel that will be made."""
-        return MadeChannel(plan.name, plan.most_viewers)
+        return ChannelFacts(plan.name, plan.most_viewers)
 
-    def hold(self, order: Order, plan: ChannelPlan) -> None:
+    def reserve_plan(self, order: Order, plan: ChannelPlan) -> None:
         """Refuse a name that another channel has."""
         if Channel.objects.filter(name=plan.name).exists():
             raise Refused("channel_taken")
@@ -74,7 +74,7 @@ class Webcast(Pack):
         """The channel again."""
         return ChannelPlan(**parameters)
 
-    def make(self, subscription: Subscription, plan: ChannelPlan) -> None:
+    def create_rows(self, subscription: Subscription, plan: ChannelPlan) -> None:
         """Make the channel."""
         try:
             with transaction.atomic():
@@ -82,10 +82,10 @@ class Webcast(Pack):
         except IntegrityError as error:
             raise Refused("channel_taken") from error
 
-    def read(self, subscription: Subscription) -> MadeChannel:
+    def read(self, subscription: Subscription) -> ChannelFacts:
         """Return the channel as it is stored."""
         channel: Channel = subscription.channel
-        return MadeChannel(channel.name, channel.most_viewers)
+        return ChannelFacts(channel.name, channel.most_viewers)
 
 
 PACK = Webcast()

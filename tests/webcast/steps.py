@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from provisioning.wizard.forms.base import StepForm, TextField, WholeNumberField
+from provisioning.wizard.forms.base import StepForm
+from provisioning.wizard.forms.fields import TextField, WholeNumberField
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Order, OrderLine
 from subscriptions.rules.validation import Refused
@@ -56,7 +57,7 @@ class WebcastSteps(PackSteps):
         """The channel."""
         return ChannelPlan(**answers["channel"])
 
-    def step_of(self, refused: Refused, answers: Answers) -> str:
+    def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """A name that was taken meanwhile is chosen anew."""
         return "channel" if refused.problem == "channel_taken" else ""
 

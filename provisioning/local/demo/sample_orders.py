@@ -137,7 +137,7 @@ def _answer(order: Order, by: User, step: str, **fields: str) -> None:
     data = QueryDict(mutable=True)
     data.update({f"{step}-{name}": value for name, value in fields.items()})
     earlier = {"order": {"services": [line.service for line in order.lines.all()]}, **storage.answers()}
-    form = form_class(data, prefix=step, order=order, answers=earlier, **SetUpLookups(order=order).of_step(step))
+    form = form_class(data, prefix=step, order=order, answers=earlier, **SetUpLookups(order=order).form_facts(step))
     if not form.is_valid():
         raise ValueError(f"{step} of {order.number}: {form.errors.as_json()}")
     display = [[str(label), str(value)] for label, value in form.summary()]

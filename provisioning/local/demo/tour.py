@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from orgs.finder.matching import Result
 from provisioning.local.demo import sample_orders
 from provisioning.models import Draft
-from provisioning.wizard.forms.finder import RESULT_SENTENCES
+from provisioning.wizard.forms.organizations import RESULT_SENTENCES
 from subscriptions.models import Order
 
 Words = str | Promise

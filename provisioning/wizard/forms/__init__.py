@@ -1,1 +1,5 @@
-"""One form a step of the wizard, one module a part."""
+"""The forms of the steps and of the pages around the wizard.
+
+``base`` has StepForm and StepFormSet, ``fields`` and ``choice_fields`` the form fields; each other module has the forms
+of one subject. Forms get values, never a request, and never write.
+"""

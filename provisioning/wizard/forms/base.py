@@ -1,13 +1,12 @@
-"""What every step of the wizard is made of: a form, or rows of one form.
+"""The base classes of a step: a form, or a formset.
 
 A step gets values, never a request: the order, the answers of the earlier steps by step name, and the facts that the
-wizard looked up. It answers with ``is_valid()``, ``answers()`` (JSON-able) and ``summary()`` (what to show again).
+lookups return. It offers ``is_valid()``, ``answers()`` (JSON-able) and ``summary()`` (what to show again).
 """
 
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import UUID
@@ -15,28 +14,14 @@ from uuid import UUID
 from django import forms
 from django.forms.formsets import BaseFormSet
 from django.forms.utils import ErrorDict, ErrorList
-from django.utils.datastructures import MultiValueDict
 from django.utils.text import get_text_list
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.wizard.forms.fields import (
-    YES_NO,
-    ChoiceField,
-    CountryField,
-    EmailField,
-    FixedChoices,
-    PhoneField,
-    RadioField,
-    Select,
-    TextField,
-    TickField,
-    WholeNumberField,
-    Words,
-    YesNoField,
-    ZoneField,
-    storable,
+    StrOrPromise,
 )
+from provisioning.wizard.forms.posted_rows import MAX_ROWS, row_count, with_row_count
 from subscriptions.models import Order
 
 if TYPE_CHECKING:
@@ -44,35 +29,7 @@ if TYPE_CHECKING:
 else:
     Rows = BaseFormSet
 
-# A part's module finds all that it builds with here.
-__all__ = [
-    "YES_NO",
-    "ChoiceField",
-    "CountryField",
-    "EmailField",
-    "FieldsForm",
-    "FixedChoices",
-    "PhoneField",
-    "RadioField",
-    "Select",
-    "StepForm",
-    "StepFormSet",
-    "Summary",
-    "TextField",
-    "TickField",
-    "WholeNumberField",
-    "Words",
-    "YesNoField",
-    "ZoneField",
-    "has_values",
-    "jsonable",
-    "row_count",
-    "storable",
-    "with_row_added",
-    "with_row_removed",
-]
-
-Summary = list[tuple[Words, str]]
+Summary = list[tuple[StrOrPromise, str]]
 
 
 def jsonable(value: Any) -> Any:
@@ -91,7 +48,7 @@ def jsonable(value: Any) -> Any:
 
 
 def has_values(answer: Any, fields: Mapping[str, forms.Field]) -> bool:
-    """Say whether a kept answer has a value of the right kind for each of these fields."""
+    """Return whether a kept answer has a value of the right kind for each of these fields."""
     return isinstance(answer, dict) and all(
         name in answer and isinstance(answer[name], _kind(field)) for name, field in fields.items()
     )
@@ -102,11 +59,11 @@ def _kind(field: forms.Field) -> type:
 
 
 class FieldsForm(forms.Form):
-    """A form in this product's manner: no browser bubbles, no colon after a label, no error in a list of its own."""
+    """A form without browser validation and without a colon after labels."""
 
     use_required_attribute = False
     # Shorter labels for the check-your-answers list, by field name.
-    summary_labels: ClassVar[dict[str, Words]] = {}
+    summary_labels: ClassVar[dict[str, StrOrPromise]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["label_suffix"] = ""
@@ -123,14 +80,14 @@ class FieldsForm(forms.Form):
             return get_text_list([str(one) for one in value], gettext("and"))
         return "" if value is None else str(value)
 
-    def label_again(self, field: forms.BoundField) -> Words:
+    def summary_label(self, field: forms.BoundField) -> StrOrPromise:
         """Return the label of a field where its answer is shown again."""
         return self.summary_labels.get(field.name, field.label or "")
 
     def summary(self) -> Summary:
-        """Return (label, what was answered) of each visible field that has an answer, in order."""
+        """Return (label, answer) of each visible field that has an answer, in order."""
         fields = self.visible_fields()
-        rows = [(self.label_again(field), self.display(field.name)) for field in fields]
+        rows = [(self.summary_label(field), self.display(field.name)) for field in fields]
         return [(label, value) for label, value in rows if value]
 
 
@@ -144,37 +101,38 @@ def _chosen(choices: Iterable[Any], value: Any) -> str:
     return ""
 
 
-class Step:
-    """What the wizard reads of a step's class, be it a form or rows of forms."""
+class StepBase:
+    """The interface of a step that the wizard uses, for forms and formsets."""
 
     # The step's name in the address and in the draft. (Not `name`: that is a field of several forms.)
     step: ClassVar[str] = ""
     # A form may set these three for itself, from what was answered before.
-    title: Words = ""
-    lead: Words = ""
-    button: Words = _("Next")
+    title: StrOrPromise = ""
+    lead: StrOrPromise = ""
+    button: StrOrPromise = _("Next")
     template: ClassVar[str] = ""
 
     order: Order
-    earlier: dict[str, Any]
+    earlier_answers: dict[str, Any]
     facts: dict[str, Any]
 
     @property
     def refused(self) -> dict[str, Any] | None:
-        """What the other side refused of this step's answer: "control", "sentence", and the "answer" that it refused.
+        """What the provisioning system refused of this step's answer: "control", "sentence", and the "answer" that it
+        refused.
 
-        The same answer again is refused in the same words, without asking; another one is another question.
+        The same answer is refused again without a new request; a different answer is accepted.
         """
         found: dict[str, Any] | None = self.facts.get("refused")
         return found
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
-        """Return the posted fields as a button other than Next changes them, and the id to go on at; else None."""
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
+        """Return the fields as changed by a button other than Next, and the HTML id to scroll to; None for Next."""
         return None
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
-        """Say whether this has the shape that ``answers()`` gives: a draft may be older than this version."""
+    def can_load(cls, answer: Any) -> bool:
+        """Return whether a saved answer has the shape of ``answers()``; a draft may be of an older version."""
         raise NotImplementedError
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -183,7 +141,7 @@ class Step:
             cls.template = f"wizard/steps/{cls.step}.html"
 
 
-class StepForm(Step, FieldsForm):
+class StepForm(StepBase, FieldsForm):
     """A step that is one form.
 
     ``answers`` are the valid answers of the earlier steps by step name; ``facts`` what the wizard looked up for forms.
@@ -201,7 +159,7 @@ class StepForm(Step, FieldsForm):
         answers: dict[str, Any] | None = None,
         **facts: Any,
     ) -> None:
-        self.order, self.earlier, self.facts = order, dict(answers or {}), facts
+        self.order, self.earlier_answers, self.facts = order, dict(answers or {}), facts
         super().__init__(data, prefix=prefix, initial=dict(initial or {}))
         self.prepare()
 
@@ -209,101 +167,35 @@ class StepForm(Step, FieldsForm):
         """Set choices, initial values and extra fields from the earlier answers and the facts."""
 
     def full_clean(self) -> None:
-        """Clean the fields, and refuse an answer that the other side has refused."""
+        """Clean the fields, and refuse an answer that the provisioning system refused."""
         super().full_clean()
         refused = self.refused
         if refused and self.is_bound and not self._errors and self.answers() == refused["answer"]:
             self.add_error(refused["control"] if refused["control"] in self.fields else None, refused["sentence"])
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
-        """Say whether there is a value of the right kind for each field."""
+    def can_load(cls, answer: Any) -> bool:
+        """Return whether there is a value of the right kind for each field."""
         return has_values(answer, cls.base_fields)
 
     def answers(self) -> Any:
         """Return the valid answer as JSON can keep it; call after ``is_valid()``."""
         return jsonable(self.cleaned_data)
 
-    def quiet(self) -> Self:
-        """Show what was typed without saying yet what is wrong with it; for a page that nobody has submitted."""
+    def hide_errors(self) -> Self:
+        """Remove the errors, for a page that shows saved input and was not submitted."""
         self._errors = ErrorDict()
         return self
 
 
-def row_count(data: Mapping[str, Any], prefix: str) -> int:
-    """Return how many rows were posted: by TOTAL_FORMS, or by the fields' names where that is no small number."""
-    total = data.get(f"{prefix}-TOTAL_FORMS")
-    if re.fullmatch(r"[0-9]{1,3}", str(total)):
-        return int(str(total))
-    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,3}})-")
-    return max((int(match[1]) + 1 for name in data if (match := pattern.match(name))), default=0)
-
-
-def with_row_count(data: Any, prefix: str, count: int) -> Any:
-    """Return a copy of the posted data (a QueryDict or dict) that says it has so many rows."""
-    copied = data.copy()
-    copied[f"{prefix}-TOTAL_FORMS"], copied[f"{prefix}-INITIAL_FORMS"] = str(count), "0"
-    return copied
-
-
-def with_row_added(
-    data: Any, prefix: str, *, defaults: Mapping[str, str] | None = None, most: int = 50
-) -> MultiValueDict[str, str]:
-    """Return a copy of the posted data with one more row, unless there are ``most`` already.
-
-    ``defaults`` are the new row's values by field name.
-    """
-    rows = _rows(data, prefix)
-    if len(rows) < most:
-        rows.append({name: [value] for name, value in (defaults or {}).items()})
-    return _with_rows(data, prefix, rows)
-
-
-def with_row_removed(data: Any, prefix: str, index: Any) -> MultiValueDict[str, str]:
-    """Return a copy of the posted data without the row of this index (a number or its digits), the others moved up.
-
-    The last row is emptied rather than removed. An index of no row changes nothing.
-    """
-    rows = _rows(data, prefix)
-    if re.fullmatch(r"[0-9]{1,3}", str(index)) and int(str(index)) < len(rows):
-        del rows[int(str(index))]
-    return _with_rows(data, prefix, rows or [{}])
-
-
-def _values(data: Any) -> dict[str, list[Any]]:
-    if isinstance(data, MultiValueDict):
-        return dict(data.lists())
-    return {name: value if isinstance(value, list) else [value] for name, value in data.items()}
-
-
-def _rows(data: Any, prefix: str) -> list[dict[str, list[Any]]]:
-    rows: list[dict[str, list[Any]]] = [{} for _row in range(min(row_count(data, prefix), StepFormSet.absolute_max))]
-    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,3}})-(.+)", re.DOTALL)
-    for name, values in _values(data).items():
-        match = pattern.fullmatch(name)
-        if match and int(match[1]) < len(rows):
-            rows[int(match[1])][match[2]] = values
-    return rows
-
-
-def _with_rows(data: Any, prefix: str, rows: list[dict[str, list[Any]]]) -> MultiValueDict[str, str]:
-    pattern = re.compile(rf"{re.escape(prefix)}-[0-9]+-")
-    kept = MultiValueDict({name: values for name, values in _values(data).items() if not pattern.match(name)})
-    for index, row in enumerate(rows):
-        for name, values in row.items():
-            kept.setlist(f"{prefix}-{index}-{name}", values)
-    kept[f"{prefix}-TOTAL_FORMS"], kept[f"{prefix}-INITIAL_FORMS"] = str(len(rows)), "0"
-    return kept
-
-
-class StepFormSet(Step, Rows):
+class StepFormSet(StepBase, Rows):
     """A step that is rows of one form, between ``min_num`` and ``max_num`` of them, each filled in."""
 
     form: type[FieldsForm]
     extra = 0
     min_num = 1
     max_num = 50
-    absolute_max = 100
+    absolute_max = MAX_ROWS
     validate_min = validate_max = True
     can_order = can_delete = can_delete_extra = edit_only = False
 
@@ -325,7 +217,7 @@ class StepFormSet(Step, Rows):
         answers: dict[str, Any] | None = None,
         **facts: Any,
     ) -> None:
-        self.order, self.earlier, self.facts = order, dict(answers or {}), facts
+        self.order, self.earlier_answers, self.facts = order, dict(answers or {}), facts
         prefix = prefix or self.step
         if data is not None:
             data = with_row_count(data, prefix, max(1, row_count(data, prefix)))
@@ -335,8 +227,8 @@ class StepFormSet(Step, Rows):
         """Every row that is shown must be filled in (or removed)."""
         return {**super().get_form_kwargs(index), "empty_permitted": False, "use_required_attribute": False}
 
-    def quiet(self) -> Self:
-        """Show what was typed without saying yet what is wrong with it; for a page that nobody has submitted."""
+    def hide_errors(self) -> Self:
+        """Remove the errors, for a page that shows saved input and was not submitted."""
         for form in self.forms:
             form._errors = ErrorDict()
         self._errors: list[Any] = [form._errors for form in self.forms]
@@ -344,7 +236,7 @@ class StepFormSet(Step, Rows):
         return self
 
     def full_clean(self) -> None:
-        """Clean the rows, and refuse an answer that the other side has refused."""
+        """Clean the rows, and refuse an answer that the provisioning system refused."""
         super().full_clean()
         refused = self.refused
         if not refused or not self.is_bound or any(self._errors) or self._non_form_errors:
@@ -359,8 +251,8 @@ class StepFormSet(Step, Rows):
             self._non_form_errors.append(refused["sentence"])
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
-        """Say whether these are rows with a value of the right kind for each field."""
+    def can_load(cls, answer: Any) -> bool:
+        """Return whether these are rows with a value of the right kind for each field."""
         return isinstance(answer, list) and all(has_values(row, cls.form.base_fields) for row in answer)
 
     def answers(self) -> Any:
@@ -368,5 +260,5 @@ class StepFormSet(Step, Rows):
         return [jsonable(form.cleaned_data) for form in self.forms]
 
     def summary(self) -> Summary:
-        """Return (label, what was answered) of every row, one after the other."""
+        """Return (label, answer) of every row, one after the other."""
         return [row for form in self.forms for row in form.summary()]

@@ -1,4 +1,4 @@
-"""The forms of the Calling pack: where the main headquarters is, in the words of its country."""
+"""The forms of the Calling pack: the main headquarters, with the address format of its country."""
 
 from __future__ import annotations
 
@@ -16,20 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 from provisioning.wizard.forms.addresses import AddressFields
-from provisioning.wizard.forms.base import (
-    ChoiceField,
-    CountryField,
-    FixedChoices,
-    PhoneField,
-    RadioField,
-    StepForm,
-    Summary,
-    TextField,
-    Words,
-    ZoneField,
-    has_values,
-    jsonable,
-)
+from provisioning.wizard.forms.base import StepForm, Summary, has_values, jsonable
+from provisioning.wizard.forms.choice_fields import ChoiceField, CountryField, FixedChoices, RadioField, ZoneField
+from provisioning.wizard.forms.fields import PhoneField, StrOrPromise, TextField
 from subscriptions.rules import addresses, languages, time_zones
 
 SAME, OTHER = "same", "other"
@@ -49,7 +38,7 @@ class LocationStart(StepForm):
     title = _("Where is your main headquarters?")
     lead = _("Calling starts with one location. You can change it or add more after the set-up.")
 
-    summary_labels: ClassVar[dict[str, Words]] = {"country": _("Country or region")}
+    summary_labels: ClassVar[dict[str, StrOrPromise]] = {"country": _("Country or region")}
 
     name = TextField(
         label=_("Location name"),
@@ -85,7 +74,7 @@ class LocationAddress(StepForm):
     step = "address"
     title = _("What is the address of your main headquarters?")
 
-    summary_labels: ClassVar[dict[str, Words]] = {"main_number": _("Main number")}
+    summary_labels: ClassVar[dict[str, StrOrPromise]] = {"main_number": _("Main number")}
 
     time_zone = ZoneField()
     language = ChoiceField(
@@ -105,7 +94,7 @@ class LocationAddress(StepForm):
         max_length=40,
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
     )
-    # The country that the page asked about: what was likely there needn't be where the country is now.
+    # The country for which the page was made; the likely values of another country differ.
     asked_for = forms.CharField(required=False, widget=forms.HiddenInput)
     emergency = RadioField(
         label=_("Emergency address"),
@@ -116,14 +105,14 @@ class LocationAddress(StepForm):
 
     def prepare(self) -> None:
         """Put the country's own fields first."""
-        self.country: str = (self.earlier.get("location") or {}).get("country", "")
+        self.country: str = (self.earlier_answers.get("location") or {}).get("country", "")
         self._follow_country()
         self.main = AddressFields(self, self.country)
         self.other = AddressFields(self, self.country, name=EMERGENCY, optional=True)
         self.order_fields(self.main.names)
         zone = self.fields["time_zone"]
         if isinstance(zone, ZoneField):
-            zone.offer(self.country)
+            zone.set_country(self.country)
         likely = languages.likely_language(self.country)
         for name in ("language", "announcement_language"):
             select = self.fields[name]
@@ -133,7 +122,7 @@ class LocationAddress(StepForm):
         self.fields["main_number"].help_text = gettext("For example %(number)s.") % {"number": self._example_number()}
 
     def _follow_country(self) -> None:
-        """Replace what was only likely in the country that was asked for before; what was chosen otherwise stays."""
+        """Replace values that were defaults of the former country; keep values that the person chose."""
         name = self.add_prefix("asked_for")
         before = str(self.data.get(name) or "") if self.is_bound else ""
         self.fields["asked_for"].initial = self.country
@@ -156,7 +145,7 @@ class LocationAddress(StepForm):
         """The chosen country or region in the reader's language."""
         return str(countries.name(self.country))
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return the fields as they are: shown again, they offer the sub-divisions of what is selected now."""
         shown = str(posted.get("show", ""))
         address = self.other if shown.startswith(EMERGENCY) else self.main
@@ -180,7 +169,7 @@ class LocationAddress(StepForm):
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what the country's addresses can't have, at its field; keep the rest as the country writes it."""
+        """Validate both addresses by the rules of the country, and normalize them."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         self.address, self.emergency_address = self.main.clean(cleaned), {}
         if cleaned.get("emergency") == OTHER:
@@ -196,8 +185,8 @@ class LocationAddress(StepForm):
         return national_number(number, self.country) if number else ""
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
-        """Say whether there is an address of texts, and the rest beside it."""
+    def can_load(cls, answer: Any) -> bool:
+        """Return whether there is an address of texts, and the rest beside it."""
         return (
             has_values(answer, {name: field for name, field in cls.base_fields.items() if name not in _NOT_KEPT})
             and all(isinstance(answer.get(name), dict) for name in ("address", "emergency_address"))
@@ -214,7 +203,7 @@ class LocationAddress(StepForm):
     def summary(self) -> Summary:
         """Return each address as one row of several lines, and the rest between them."""
         names = {*_NOT_KEPT, *self.main.names, *self.other.names}
-        rest = [(self.label_again(field), self.display(field.name)) for field in self if field.name not in names]
+        rest = [(self.summary_label(field), self.display(field.name)) for field in self if field.name not in names]
         emergency = self._lines(self.emergency_address) if self.emergency_address else gettext("The same address")
         return [
             (_("Address"), self._lines(self.address)),

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import ValidationError
-from django.utils.datastructures import MultiValueDict
-from django.utils.formats import number_format
-from django.utils.translation import gettext, ngettext, ngettext_lazy
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms.base import (
-    FieldsForm,
-    StepForm,
-    StepFormSet,
-    Summary,
-    TickField,
-    WholeNumberField,
-    Words,
-    YesNoField,
-    ZoneField,
-    has_values,
-    row_count,
-    with_row_added,
-    with_row_removed,
-)
-from provisioning.wizard.forms.site_names import USED_TWICE, SiteNameField, used
+from provisioning.wizard.forms.base import FieldsForm, StepForm, StepFormSet, Summary, has_values
+from provisioning.wizard.forms.choice_fields import YesNoField, ZoneField
+from provisioning.wizard.forms.fields import StrOrPromise, TickField
+from provisioning.wizard.forms.posted_rows import row_count, with_row_added, with_row_removed
+from provisioning.wizard.forms.site_names import USED_TWICE, SiteNameField, apply_alternative
 from subscriptions.rules import sites
 
 MAX_ADDITIONAL = sites.MAX_SITES - 1
 
-_SUMMARY_LABELS: dict[str, Words] = {
+_SUMMARY_LABELS: dict[str, StrOrPromise] = {
     "early_release": _("Early release schedule"),
     "additional_urls": _("Additional URLs"),
 }
@@ -60,7 +45,7 @@ def _early_release_confirmed() -> TickField:
 
 
 class _WithEarlyRelease(FieldsForm):
-    """A site's form: a yes to the early release schedule, which is for good, has to be confirmed beside it."""
+    """A form of a site. *Yes* to the early release schedule is permanent and has to be confirmed."""
 
     def clean(self) -> dict[str, Any]:
         """Refuse a yes that isn't confirmed; the tick itself is no answer to keep."""
@@ -91,16 +76,16 @@ class MeetingSetup(_WithEarlyRelease, StepForm):
 
     def prepare(self) -> None:
         """Show the zones of the customer's country first."""
-        _site_name(self, "site_name").knows(self.facts)
-        _zone(self).offer(self.facts.get("country", ""))
+        _site_name(self, "site_name").configure(self.facts)
+        _zone(self).set_country(self.facts.get("country", ""))
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return the fields with the alternative name whose button was pressed."""
-        return used(posted, re.escape(self.add_prefix("site_name")))
+        return apply_alternative(posted, re.escape(self.add_prefix("site_name")))
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
-        """Say whether there is a value of the right kind for each field that is kept."""
+    def can_load(cls, answer: Any) -> bool:
+        """Return whether there is a value of the right kind for each field that is kept."""
         return has_values(answer, _kept(cls.base_fields))
 
     @property
@@ -126,9 +111,9 @@ class SiteRow(_WithEarlyRelease):
 
     def __init__(self, *args: Any, facts: Mapping[str, Any], first: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _site_name(self, "name").knows(facts, own={str(first.get("site_name", ""))})
+        _site_name(self, "name").configure(facts, own={str(first.get("site_name", ""))})
         zone = _zone(self)
-        zone.offer(facts.get("country", ""))
+        zone.set_country(facts.get("country", ""))
         zone.initial = first.get("time_zone") or zone.initial
 
     @property
@@ -150,7 +135,7 @@ class AdditionalSites(StepFormSet):
     }
 
     def full_clean(self) -> None:
-        """Look the names of all rows up at once: what is known is remembered, and no row has to ask for itself."""
+        """Look up the names of all rows in one query; the rows use the cached result."""
         if self.is_bound and "site_name_problems" in self.facts:
             domain = self.facts.get("base_domain", "")
             rows = range(self.total_form_count())
@@ -159,19 +144,19 @@ class AdditionalSites(StepFormSet):
         super().full_clean()
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        """Each row knows what the step knows."""
-        first = self.earlier.get("meetings") or {}
+        """Each row gets the facts of the step."""
+        first = self.earlier_answers.get("meetings") or {}
         return {**super().get_form_kwargs(index), "facts": self.facts, "first": first}
 
     def row_defaults(self) -> dict[str, str]:
-        """Return what a row that is added starts with: the first site's time zone."""
-        return {"time_zone": (self.earlier.get("meetings") or {}).get("time_zone", "")}
+        """Return the initial values of an added row: the first site's time zone."""
+        return {"time_zone": (self.earlier_answers.get("meetings") or {}).get("time_zone", "")}
 
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
+    def handle_button(self, posted: Any) -> tuple[Any, str] | None:
         """Return the rows with one more, or without the one whose *Remove* was pressed."""
         prefix = str(self.prefix)
         if "use" in posted:
-            return used(posted, rf"{re.escape(prefix)}-[0-9]{{1,2}}-name")
+            return apply_alternative(posted, rf"{re.escape(prefix)}-[0-9]{{1,2}}-name")
         if "add" in posted:
             rows = with_row_added(posted, prefix, defaults=self.row_defaults(), most=self.max_num)
             return rows, f"row_{row_count(rows, prefix)}"
@@ -181,8 +166,8 @@ class AdditionalSites(StepFormSet):
         return None
 
     @classmethod
-    def fits(cls, answer: Any) -> bool:
-        """Say whether these are rows with a value of the right kind for each field that is kept."""
+    def can_load(cls, answer: Any) -> bool:
+        """Return whether these are rows with a value of the right kind for each field that is kept."""
         return isinstance(answer, list) and all(has_values(row, _kept(cls.form.base_fields)) for row in answer)
 
     def clean(self) -> None:
@@ -205,87 +190,8 @@ class AdditionalSites(StepFormSet):
         return rows
 
 
-class LicenseDistribution(StepForm):
-    """How many of the licenses each site gets; together exactly those that were bought."""
-
-    step = "licenses"
-    title = _("Distribute the licenses")
-    lead = _("Together they must be exactly the licenses that were bought. A site can start with none.")
-
-    def prepare(self) -> None:
-        """Make a field for each site; it goes by the site's name, so that a share stays with its site."""
-        self.site_names = site_names(self.earlier)
-        self.total: int = self.facts.get("total_licenses", 0)
-        domain = self.facts.get("base_domain", "")
-        for name in self.site_names:
-            self.fields[_share(name)] = WholeNumberField(
-                label=f"{name}.{domain}" if domain else name,
-                expected=gettext("Enter how many licenses %(site)s gets, a number from 0 to %(most)s")
-                % {"site": name, "most": _number(self.total)},
-                min_value=0,
-                max_value=self.total,
-            )
-
-    def edited(self, posted: Any) -> tuple[Any, str] | None:
-        """Return equal shares where *Split evenly* was pressed."""
-        if "split" not in posted:
-            return None
-        return with_even_split(posted, str(self.prefix), self.site_names, self.total), "remainder"
-
-    @property
-    def remainder(self) -> int:
-        """How many licenses are left to distribute of what is typed now; negative where it is too many."""
-        typed = 0
-        for name in self.site_names:
-            with contextlib.suppress(ValidationError):
-                typed += self.fields[_share(name)].to_python(self[_share(name)].value()) or 0
-        return self.total - typed
-
-    @property
-    def remainder_text(self) -> str:
-        """The remainder in words."""
-        return remainder_sentence(self.remainder, self.total)
-
-    def clean(self) -> dict[str, Any]:
-        """Refuse shares that are not together what was bought."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if not self.errors and (left := self.total - sum(cleaned.values())):
-            raise ValidationError(remainder_sentence(left, self.total), code="sum")
-        return cleaned
-
-    @classmethod
-    def fits(cls, answer: Any) -> bool:
-        """Say whether these are numbers by site name."""
-        return isinstance(answer, dict) and all(type(share) is int for share in answer.values())
-
-    def answers(self) -> dict[str, int]:
-        """Return the licenses by site name."""
-        return {name: self.cleaned_data[_share(name)] for name in self.site_names}
-
-
-def remainder_sentence(left: int, total: int) -> str:
-    """Say how many of the licenses are left to distribute, or how many are too many (``left`` below 0)."""
-    if left < 0:
-        words = ngettext(
-            "%(more)s more than the %(total)s license bought", "%(more)s more than the %(total)s licenses bought", total
-        )
-        return words % {"more": _number(-left), "total": _number(total)}
-    if left == 0:
-        return gettext("All %(total)s are distributed") % {"total": _number(total)}
-    return gettext("%(left)s of %(total)s left to distribute") % {"left": _number(left), "total": _number(total)}
-
-
-def with_even_split(posted: Any, prefix: str, names: list[str], total: int) -> MultiValueDict[str, str]:
-    """Return a copy of the posted data with the licenses split evenly between the sites."""
-    lists = posted.lists() if isinstance(posted, MultiValueDict) else ((name, [one]) for name, one in posted.items())
-    copied: MultiValueDict[str, str] = MultiValueDict(dict(lists))
-    for name, share in zip(names, sites.split_evenly(total, len(names)), strict=True):
-        copied[f"{prefix}-{_share(name)}"] = str(share)
-    return copied
-
-
 def wants_additional_sites(answers: Mapping[str, Any]) -> bool:
-    """Say whether the step of additional sites applies."""
+    """Return whether the step of additional sites applies."""
     return bool((answers.get("meetings") or {}).get("additional_urls"))
 
 
@@ -321,16 +227,8 @@ def _kept(fields: Mapping[str, forms.Field]) -> dict[str, forms.Field]:
     return {name: field for name, field in fields.items() if name not in _NOT_KEPT}
 
 
-def _number(number: int) -> str:
-    return number_format(number, force_grouping=True)
-
-
 def _row(index: str) -> int:
     return int(index) if index.isascii() and index.isdigit() and len(index) < 4 else 0
-
-
-def _share(name: str) -> str:
-    return f"site_{name}"
 
 
 def _site_name(form: forms.Form, name: str) -> SiteNameField:

@@ -8,7 +8,9 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms.base import ChoiceField, FieldsForm, TextField
+from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.choice_fields import ChoiceField
+from provisioning.wizard.forms.fields import TextField
 
 Subjects = Sequence[tuple[str, Sequence[tuple[str, str]]]]
 

@@ -1,4 +1,4 @@
-"""How forms become HTML: by templates, except for plain inputs, which are the most frequent and need none."""
+"""The form renderer: templates, except for plain inputs, which it writes without one for speed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPTIONS: Final = frozenset(f"{_WIDGETS}{name}.html" for name in ("checkbox_opti
 
 
 class Renderer(TemplatesSetting):
-    """Renders forms with the project's templates, and inputs without one: each has cost two includes."""
+    """Renders forms with the project's templates, and inputs directly: a template for each costs two includes."""
 
     def render(self, template_name: str, context: dict[str, Any], request: HttpRequest | None = None) -> str:
         """Return the same HTML as the template of this name gives."""

@@ -1,4 +1,4 @@
-"""The name of a meetings site: the one field that answers on the page, as one types, and when the step is submitted."""
+"""The field for a meetings site's name, used by the step and by the check while typing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms.base import FieldsForm, TextField, Words
+from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.fields import StrOrPromise, TextField
 from subscriptions.rules import sites
 from subscriptions.rules.sites import SiteNameProblem
 
 Problems = Callable[[Sequence[str]], Mapping[str, SiteNameProblem]]
 
 USED_TWICE = _("Enter another site name: this order has a site of this name already")
-_SENTENCES: dict[SiteNameProblem, Words] = {
+_SENTENCES: dict[SiteNameProblem, StrOrPromise] = {
     SiteNameProblem.MISSING: _("Enter a site name"),
     SiteNameProblem.CHARACTERS: _("Enter a site name of 4 to 63 letters (a to z), numbers and single hyphens"),
     SiteNameProblem.OTHER_SCRIPT: _("Enter a site name of 4 to 63 letters (a to z), numbers and single hyphens"),
@@ -37,7 +38,7 @@ _SUCH_AS = _("Use letters from a to z, numbers and single hyphens, such as %(exa
 
 
 class SiteNameField(TextField):
-    """A site's name, which becomes the first part of its URL; ``knows`` is given what can't be known from the text."""
+    """A site's name, which becomes the first part of its URL; ``configure`` gives it the names that are taken."""
 
     base_domain = ""
     country = ""
@@ -55,7 +56,7 @@ class SiteNameField(TextField):
             **kwargs,
         )
 
-    def knows(self, facts: Mapping[str, Any], own: Collection[str] = ()) -> None:
+    def configure(self, facts: Mapping[str, Any], own: Collection[str] = ()) -> None:
         """Take from the facts ``base_domain``, ``country`` and ``site_name_problems`` (of several names, why which
         can't be had); ``own`` are the names of the order's other sites.
         """
@@ -83,7 +84,7 @@ class SiteNameField(TextField):
 
 
 class SiteNameCheck(FieldsForm):
-    """One site's name on its own, as it stands in the form of a step: for the answer while it is typed."""
+    """A form with one site name of a step, for the check while typing."""
 
     def __init__(
         self, data: Mapping[str, str], *, control: str, facts: Mapping[str, Any], own: Collection[str]
@@ -91,7 +92,7 @@ class SiteNameCheck(FieldsForm):
         prefix, _hyphen, self.name = control.rpartition("-")
         super().__init__(data, prefix=prefix)
         self.site_name = self.fields[self.name] = SiteNameField()
-        self.site_name.knows(facts, own)
+        self.site_name.configure(facts, own)
 
     @property
     def field(self) -> forms.BoundField:
@@ -105,7 +106,7 @@ class SiteNameCheck(FieldsForm):
         return ".".join(filter(None, (self.cleaned_data[self.name], domain))) if self.is_valid() else ""
 
 
-def used(posted: Any, control: str) -> tuple[Any, str] | None:
+def apply_alternative(posted: Any, control: str) -> tuple[Any, str] | None:
     """Return the posted fields with the alternative whose button was pressed, and its field's id; None for none.
 
     ``control`` is a pattern of the names of the fields that may be filled in.

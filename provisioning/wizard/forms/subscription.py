@@ -5,14 +5,15 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms.base import ChoiceField, StepForm, Summary
+from provisioning.wizard.forms.base import StepForm, Summary
+from provisioning.wizard.forms.choice_fields import ChoiceField
 
 NOW = "now"
 LATER = "later"
 
 
 class SubscriptionReview(StepForm):
-    """What was bought, and two buttons; the pressed one is the answer."""
+    """The bought services, and two buttons; the pressed one is the answer."""
 
     step = "subscription"
     title = _("Review your subscription")

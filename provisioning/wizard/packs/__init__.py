@@ -1,1 +1,4 @@
-"""The packs that come with the product, as far as they ask: one module a service, with its table of steps."""
+"""The wizard's half of the built-in product packs: one module for each service, with its steps.
+
+Import ``PackSteps``, ``Step`` and ``installed`` from ``base``.
+"""

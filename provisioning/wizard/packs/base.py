@@ -1,7 +1,7 @@
-"""The half of a pack that asks: the steps of one service, what their forms need to know, and the plan that they make.
+"""The wizard's half of a product pack: the steps of one service, their lookups, and the plan made of the answers.
 
-What was bought, and what is made of a plan, is the other half's: subscriptions.packs. The README's *Adding a product*
-says what a new one needs.
+The other half, ``subscriptions.packs``, checks the plan and creates its rows. subscriptions/packs/README.md says how to
+add a pack.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.functional import Promise
 
 from subscriptions.models import Order, OrderLine
-from subscriptions.packs.base import OURS
+from subscriptions.packs.base import BUILT_IN
 from subscriptions.rules.validation import Refused
 
 Answers = Mapping[str, Any]
@@ -31,15 +31,15 @@ def always(answers: Answers) -> bool:
 class Step:
     """One page of a wizard.
 
-    ``applies`` says whether this order has the step; ``rests_on`` names the steps whose change makes this one be
-    asked again, with what was answered still filled in.
+    ``applies`` says whether this order has the step; ``depends_on`` names the steps whose change makes this
+    one be asked again, with the former answer filled in.
     """
 
     name: str
     label: str | Promise
     form: type[Any]
     applies: Callable[[Answers], bool] = always
-    rests_on: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
 
 
 class PackSteps:
@@ -52,22 +52,22 @@ class PackSteps:
     steps: tuple[Step, ...] = ()
 
     def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
-        """Return what the forms of these steps need to know."""
+        """Return the facts that the forms of these steps get."""
         return {}
 
-    def wanted(self, step: str, answers: Answers) -> Any:
-        """Return what is to be reserved once this step is answered, in the shape that the other half takes, or None."""
+    def reservation(self, step: str, answers: Answers) -> Any:
+        """Return what ``Pack.reserve`` reserves once this step is answered, or None."""
         return None
 
     def plan(self, answers: Answers, line: OrderLine) -> Any:
-        """Return what the answers ask for, in the shape that the other half makes rows of."""
+        """Return the plan made of the answers, in the type that the pack defines."""
         raise NotImplementedError
 
-    def for_good(self, plan: Any) -> Iterator[str]:
-        """Yield a sentence for each thing in this plan that can't be changed once it is made."""
+    def irreversible_effects(self, plan: Any) -> Iterator[str]:
+        """Yield a sentence for each part of the plan that cannot be changed after the set-up."""
         yield from ()
 
-    def place_of(self, field: str, answers: Answers) -> tuple[str, str]:
+    def locate_field(self, field: str, answers: Answers) -> tuple[str, str]:
         """Return the step and its control where what a JSON pointer into the parameters names was answered.
 
         The control is a field's name, of a row "2-name" (from 0), or "" for the step as a whole. A pointer that names
@@ -75,7 +75,7 @@ class PackSteps:
         """
         return self.steps[0].name if self.steps else "", ""
 
-    def step_of(self, refused: Refused, answers: Answers) -> str:
+    def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """Return the step that has to be answered anew after this refusal, or "" where it is not about these."""
         return ""
 
@@ -92,5 +92,7 @@ def _load(names: tuple[str, ...]) -> dict[str, PackSteps]:
 
 def _packs(names: tuple[str, ...]) -> Iterator[PackSteps]:
     for name in names:
-        pack: PackSteps = import_module(f"provisioning.wizard.packs.{name}" if name in OURS else f"{name}.steps").STEPS
+        pack: PackSteps = import_module(
+            f"provisioning.wizard.packs.{name}" if name in BUILT_IN else f"{name}.steps"
+        ).STEPS
         yield pack

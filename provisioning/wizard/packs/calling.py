@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from provisioning.wizard.forms import calling
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Location, Order, OrderLine
-from subscriptions.rules.validation import LocationPlan, Problem, Refused
+from subscriptions.packs.calling import LocationPlan
+from subscriptions.rules.validation import Problem, Refused
 
 
 class CallingSteps(PackSteps):
@@ -18,7 +19,7 @@ class CallingSteps(PackSteps):
     service = "calling"
     steps = (
         Step("location", _("Main headquarters"), calling.LocationStart),
-        Step("address", _("Address"), calling.LocationAddress, rests_on=("location",)),
+        Step("address", _("Address"), calling.LocationAddress, depends_on=("location",)),
     )
 
     def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
@@ -35,7 +36,7 @@ class CallingSteps(PackSteps):
         location = calling.planned_location(answers)
         return LocationPlan(**location) if location else None
 
-    def place_of(self, field: str, answers: Answers) -> tuple[str, str]:
+    def locate_field(self, field: str, answers: Answers) -> tuple[str, str]:
         """Name and country are answered first, everything else of the location at the address."""
         parts = field.split("/")[2:] if field.startswith("/location/") else []
         if not parts or parts[0] in {"name", "country"}:
@@ -46,7 +47,7 @@ class CallingSteps(PackSteps):
             return "address", f"{calling.EMERGENCY}{parts[1]}" if len(parts) > 1 else "emergency"
         return "address", parts[0]
 
-    def step_of(self, refused: Refused, answers: Answers) -> str:
+    def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """A name that another location was given meanwhile is chosen anew."""
         return "location" if refused.problem == Problem.LOCATION_NAME_TAKEN else ""
 

@@ -10,14 +10,14 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from provisioning.wizard.forms import meetings
+from provisioning.wizard.forms import licenses, meetings
 from provisioning.wizard.forms.site_names import SiteNameCheck
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Order, OrderLine
-from subscriptions.packs.meetings import WantedNames
+from subscriptions.packs.meetings import SitePlan, WantedNames
 from subscriptions.packs.site_reservations import KnownNames
 from subscriptions.rules import sites
-from subscriptions.rules.validation import Refused, SiteNameTaken, SitePlan
+from subscriptions.rules.validation import Refused, SiteNameTaken
 
 
 class MeetingsSteps(PackSteps):
@@ -30,7 +30,7 @@ class MeetingsSteps(PackSteps):
         Step(
             "licenses",
             _("Licenses"),
-            meetings.LicenseDistribution,
+            licenses.LicenseDistribution,
             meetings.wants_additional_sites,
             ("meetings", "additional"),
         ),
@@ -45,7 +45,7 @@ class MeetingsSteps(PackSteps):
             "base_domain": settings.MEETINGS_BASE_DOMAIN,
         }
 
-    def check_name(
+    def check_site_name(
         self, order: Order, line: OrderLine, text: str, *, control: str, answers: Answers, twice: bool = False
     ) -> SiteNameCheck:
         """Return one site's name as its step would take it, for the answer while it is typed.
@@ -57,7 +57,7 @@ class MeetingsSteps(PackSteps):
             own.add(answers["meetings"]["site_name"])
         return SiteNameCheck({control: text}, control=control, facts=self.facts(order, line), own=own)
 
-    def wanted(self, step: str, answers: Answers) -> WantedNames:
+    def reservation(self, step: str, answers: Answers) -> WantedNames:
         """The names of all sites: those of this step have to be free, the others may have been lost meanwhile."""
         every = meetings.site_names(answers)
         names = every[:1] if step == "meetings" else every[1:] if step == "additional" else []
@@ -67,15 +67,15 @@ class MeetingsSteps(PackSteps):
         """The sites with their shares."""
         return [SitePlan(**site) for site in meetings.planned_sites(answers, line.licenses)]
 
-    def for_good(self, plan: Any) -> Iterator[str]:
-        """Names are addresses that people keep; the schedule is the seed's word."""
+    def irreversible_effects(self, plan: Any) -> Iterator[str]:
+        """Site names and the early release schedule are permanent."""
         yield ngettext(
             "The site’s name, and whether it is on the early release schedule, can’t be changed later.",
             "The sites’ names, and whether they are on the early release schedule, can’t be changed later.",
             len(plan),
         )
 
-    def place_of(self, field: str, answers: Answers) -> tuple[str, str]:
+    def locate_field(self, field: str, answers: Answers) -> tuple[str, str]:
         """The first site is answered at its own step, the others as rows, the licenses at theirs."""
         match = re.fullmatch(r"/sites/(\d{1,3})(?:/(\w+))?", field)
         at, name = (int(match[1]), match[2] or "name") if match else (0, "")
@@ -86,7 +86,7 @@ class MeetingsSteps(PackSteps):
             return "meetings", {"name": "site_name"}.get(name, name)
         return "additional", f"{at - 1}-{name}"
 
-    def step_of(self, refused: Refused, answers: Answers) -> str:
+    def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """A name that was taken meanwhile is chosen anew where it was chosen."""
         if not isinstance(refused, SiteNameTaken):
             return ""

@@ -1,4 +1,4 @@
-"""What the steps have in common that show what the organization finder found: the choice, and what isn't shown."""
+"""The base form and fields of the steps that show candidates of the organization finder."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ from django.utils.translation import gettext_lazy as _
 
 from orgs.finder.matching import Candidate
 from provisioning.matching.finder_questions import Kind
-from provisioning.wizard.forms.base import RadioField, StepForm
+from provisioning.wizard.forms.base import StepForm
+from provisioning.wizard.forms.choice_fields import RadioField
 
 NEW = "new"
 
 
-class Chosen(RadioField):
+class CandidateField(RadioField):
     """One of the organizations on the page, by an id that is signed for this order and person, or a new one."""
 
-    def __init__(self, *, is_ours: Callable[[str], bool], **kwargs: Any) -> None:
-        self.is_ours = is_ours
+    def __init__(self, *, is_signed: Callable[[str], bool], **kwargs: Any) -> None:
+        self.is_signed = is_signed
         super().__init__(**kwargs)
 
     def validate(self, value: Any) -> None:
-        """Refuse what is not on the page; say so where it was there before."""
-        if value and not self.valid_value(value) and self.is_ours(value):
+        """Refuse an organization that is not on the page, with its own message if it was there before."""
+        if value and not self.valid_value(value) and self.is_signed(value):
             raise forms.ValidationError(
                 _("The organization that you selected is no longer one of these. Select another one."), code="gone"
             )
         super().validate(value)
 
 
-class NothingToChoose(forms.HiddenInput):
-    """Where no organization is on the page, the button makes a new one, whatever was posted before."""
+class NewOrganizationInput(forms.HiddenInput):
+    """A hidden input for a page without candidates: its value is always a new organization."""
 
     def format_value(self, value: Any) -> str:
         """Return what the button posts."""
         return NEW
 
 
-class Looked(StepForm):
-    """A step that shows the answer to a question that was asked of the organization finder.
+class FinderStep(StepForm):
+    """A step that shows the result of a finder search.
 
     Facts: ``unasked`` (kinds of questions that were not asked), ``free_at`` (when they can be asked, None: now),
     ``withheld`` (there is more to show), ``is_full`` (no other organization is shown), ``help_contact``, ``sign`` and
-    ``is_ours`` (an organization's id as the page carries it).
+    ``is_signed`` (an organization's id as the page carries it).
     """
 
     candidates: tuple[Candidate, ...] = ()
 
-    def take(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    def with_signed_ids(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """Return the candidates with the values that their radios post."""
         return tuple(replace(each, value=self.facts["sign"](each.organization.public_id)) for each in candidates)
 
@@ -62,8 +63,8 @@ class Looked(StepForm):
         value = self.cleaned_data.get(name)
         return next((each for each in self.candidates if each.value == value), None)
 
-    def tell(self) -> None:
-        """Say what is not shown and why, and what can be done about it: alike whether there is anything or not."""
+    def explain_omissions(self) -> None:
+        """Set ``notice`` and ``search_label``: why candidates are not shown, and what the person can do."""
         self.notice, self.search_label, self.again = "", "", ""
         free_at, unasked = self.facts.get("free_at"), self.facts.get("unasked", ())
         params = {"contact": self.facts.get("help_contact", "")}

@@ -1,4 +1,4 @@
-"""The one frozen shape of what was ordered and set up, that page, PDF, email and webhook show."""
+"""The order summary that page, PDF, email and webhook share: what was ordered and what was set up."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from subscriptions import packs
 from subscriptions.models import Order, OrderLine, ProvisioningRequest
 from subscriptions.presentation import Section
 from subscriptions.summary import sections
-from subscriptions.summary.facts import BoughtLine, Company, OrderFacts, mask
-
-__all__ = ["BoughtLine", "Company", "OrderSummary", "build", "mask"]
+from subscriptions.summary.facts import BoughtLine, Company, OrderFacts
 
 
 @dataclass(frozen=True)
 class OrderSummary(OrderFacts):
-    """The facts of an order with their words. Made by ``build``; page, PDF, email and webhook show it."""
+    """The facts of an order with their words. SetUpFacts by ``build_summary``; page, PDF, email and webhook show it."""
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -36,15 +34,15 @@ class OrderSummary(OrderFacts):
         return sections.lead(self)
 
 
-def build(order: Order) -> OrderSummary:
+def build_summary(order: Order) -> OrderSummary:
     """Read the facts of an order as they are stored now, in as many queries whatever its size."""
     order = Order.objects.select_related("partner", "customer").get(pk=order.pk)
-    one = [f"subscription__{name}" for each in packs.installed().values() for name in each.one]
+    one = [f"subscription__{name}" for each in packs.installed().values() for name in each.to_one]
     lines = packs.in_order(order.lines.select_related("subscription", *one))
     current = ProvisioningRequest.objects.filter(order=order, superseded_at=None) if order.mapped_at else ()
     requests = {request.line_id: request for request in current}
     for line in lines:
-        prefetch_related_objects([line], *(f"subscription__{name}" for name in packs.of(line.service).many))
+        prefetch_related_objects([line], *(f"subscription__{name}" for name in packs.of(line.service).to_many))
     own = order.audience == Order.Audience.OWN
     return OrderSummary(
         number=order.number,
@@ -90,7 +88,7 @@ def _line(line: OrderLine, request: ProvisioningRequest | None) -> BoughtLine:
         starts_at=subscription.starts_at if subscription else None,
         ends_at=subscription.ends_at if subscription else None,
         made=pack.read(subscription) if subscription else None,
-        asked=pack.planned(pack.plan_of(request.parameters)) if request and asked else None,
+        asked=pack.preview(pack.plan_of(request.parameters)) if request and asked else None,
         state=request.state if request else "",
         state_since=request.state_since if request else None,
         description=_said(request) if request else "",
