@@ -1,6 +1,6 @@
-"""Values of environment variables: what can't be read is refused in one sentence that names the variable.
+"""Reads environment variables. A wrong value is refused with one sentence that names the variable.
 
-A sentence never repeats a value that may hold a password.
+The sentence never repeats a value that may contain a password.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _ESCAPES: Final = "write / as %2F, ? as %3F, # as %23, @ as %40, [ as %5B and % 
 
 
 class Env(environ.Env):  # type: ignore[misc]
-    """django-environ's reader, whose refusals are sentences."""
+    """django-environ's reader, whose errors are sentences."""
 
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
     ) -> Any:
-        """Read a variable. A number that is set to nothing counts as not set."""
+        """Read a variable. A number that is set to an empty text counts as not set."""
         if cast is int and default is not self.NOTSET and not self.ENVIRON.get(var, "-").strip():
             return default
         try:
             return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
         except (ValueError, TypeError) as error:
-            expected = "a whole number" if cast is int else "written as the README's table of variables shows"
+            expected = "a whole number" if cast is int else "written as in the table of provisioning/README.md"
             raise ImproperlyConfigured(f"{var} must be {expected}.") from error
 
     def web_address(self, var: str, *, default: str, example: str) -> tuple[str, SplitResult]:
-        """Read an address of the web, and its parts; both empty where the variable and its default are."""
+        """Return a web address and its parts; both are empty where the variable and its default are."""
         value = self.str(var, default=default).strip()
         try:
             parts = urlsplit(value)
@@ -47,14 +47,14 @@ class Env(environ.Env):  # type: ignore[misc]
         return value, urlsplit(value)
 
     def postgresql(self, var: str, *, default: str) -> dict[str, Any]:
-        """Read the address of a PostgreSQL database as Django's settings of it."""
+        """Return the address of a PostgreSQL database as an entry of Django's DATABASES."""
         value = self.str(var, default="").strip() or default
         scheme, separator, rest = value.partition("://")
         if not separator or not re.fullmatch(r"[\w.+-]+", scheme):
             raise ImproperlyConfigured(f"{var} isn't an address: it must look like {_DATABASE_EXAMPLE}.")
         if scheme.lower() not in _POSTGRESQL:
             raise ImproperlyConfigured(f"{var} begins with {scheme}://, but must begin with postgres:// (PostgreSQL).")
-        # A / or ? in the password would end it: the rest would be read as a path or as options.
+        # An unescaped / or ? in the password would be read as the start of the path or of the options.
         address, _mark, query = rest.partition("?")
         if "/" in address.rpartition("@")[0] or (query and not re.fullmatch(r"\w+=[^&]*(?:&\w+=[^&]*)*", query)):
             raise ImproperlyConfigured(f"{var} can't be read: {_ESCAPES}.")
@@ -71,7 +71,7 @@ class Env(environ.Env):  # type: ignore[misc]
         return database
 
     def mail(self, var: str, *, default: str) -> dict[str, Any]:
-        """Read how emails are sent."""
+        """Return the settings of an address of a mail server, as django-environ names them."""
         value = self.str(var, default="").strip() or default
         try:
             email: dict[str, Any] = self.email_url_config(value)

@@ -1,4 +1,4 @@
-"""The one settings module; every value comes from the environment, and the README lists them."""
+"""The one settings module. Environment variables set every value; provisioning/README.md lists them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from subscriptions.rules.deadlines import MAX_DAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
-# Variables that begin with PROVISIONING_ and don't name the driver of a service.
+# Parts of variables PROVISIONING_… that don't name the driver of a service.
 _PROVISIONING_OTHERS = frozenset(
     {
         "demo",
@@ -40,7 +40,7 @@ _PROVISIONING_OTHERS = frozenset(
 )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".state"))).resolve()
-# The demo and the commands run by hand on one machine; set by manage.py, never by a server.
+# The demo; set by manage.py, never by an operator.
 DEMO = env.bool("PROVISIONING_DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)
 
@@ -100,7 +100,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 
-# The services that are sold, in the order in which they are shown: ours by name, others by their Django app.
+# The services that are sold, in the order in which they are shown: our own by name, others by their Django app.
 PACKS = env.list("PACKS", default=["meetings", "calling"])
 INSTALLED_APPS += [name for name in PACKS if name not in {"meetings", "calling"}]
 for _name in PACKS:
@@ -132,20 +132,20 @@ FORM_RENDERER = "provisioning.wizard.forms.rendering.Renderer"
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.database.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-# A process has as many connections as threads ask for at once, and closes them again when they are idle.
+# The most connections of a process. It opens them as its threads need them, and closes idle ones.
 DATABASE_POOL = env.int("DATABASE_POOL", default=10)
 if DATABASE_POOL < 1:
     raise ImproperlyConfigured("DATABASE_POOL must be 1 or more.")
 DATABASES["default"]["OPTIONS"] = connection_pool.CONNECTION_OPTIONS | DATABASES["default"].get("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["pool"] = connection_pool.options(max_size=DATABASE_POOL)
-# They need a connection that stays the same between transactions, which a pooler doesn't give.
+# Server-side cursors need a connection that stays the same, which a pooler in transaction mode doesn't provide.
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
-# "transaction": a pooler in transaction mode; "none": no such; "": the worker finds it out as it starts.
+# "transaction": a pooler in transaction mode; "none": no such pooler; "": the worker finds out when it starts.
 DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
 if DATABASE_POOLER not in {"", "transaction", "none"}:
     raise ImproperlyConfigured("DATABASE_POOLER must be transaction or none.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Nothing is kept in a process or beside the database: no library may think it has a cache.
+# All state is in the database, so no library may cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 SESSION_ENGINE = "provisioning.database.session_store"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
@@ -162,10 +162,10 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # the code that signs in is the proof
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
-# How long a browser waits for a code, and how often it may try; provisioning.people.sign_in has the rest, and why.
+# How long a browser waits for a code, and its tries; provisioning.people.sign_in has the other limits and reasons.
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_LOGIN_TIMEOUT = 60 * 60
 ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
-ACCOUNT_RATE_LIMITS = False  # by network address they would lock out everybody behind the one of a mail scanner
+ACCOUNT_RATE_LIMITS = False  # by network address, which would lock out everybody who shares one with a mail scanner
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
@@ -195,7 +195,7 @@ BRAND_LOGO_URL = env.str("BRAND_LOGO_URL", default="")
 BRAND_ACCENT = env.str("BRAND_ACCENT", default="")
 BRAND_FONT = env.str("BRAND_FONT", default="")
 BRAND_RADIUS = env.str("BRAND_RADIUS", default="")
-# They end up in a stylesheet: nothing but what they are may get there.
+# These values become part of a stylesheet, so only values of the expected form are accepted.
 for _name, _value, _shape, _expected in (
     ("BRAND_ACCENT", BRAND_ACCENT, r"#(?:[0-9a-fA-F]{3}){1,2}", "a colour such as #0b6e4f"),
     ("BRAND_FONT", BRAND_FONT, r"[\w ,'\"-]+", "names of fonts such as 'Source Sans 3', Arial"),
@@ -209,12 +209,12 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{BRAND_NAME} <{HELP
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MEETINGS_BASE_DOMAIN = env.str("MEETINGS_BASE_DOMAIN", default="meet.example.com")
 LINK_DAYS = env.int("LINK_DAYS", default=30)
-# How long an organization's administrators can object before the order desk gives a right.
+# Days in which an organization's administrators can object before the order desk gives a right.
 DESK_WAIT_DAYS = env.int("DESK_WAIT_DAYS", default=7)
 # Finder pages answer after a multiple of this many milliseconds, so that the time reveals nothing. EVEN_ANSWERS_MS is
 # the older name of the variable.
 RESPONSE_PADDING_MS = env.int("RESPONSE_PADDING_MS", default=env.int("EVEN_ANSWERS_MS", default=50))
-# In how many days an order has to be set up; other days for a product or a service: "calling=7,Meetings Trial=14".
+# Days until an order has to be set up; by product or service: "calling=7,Meetings Trial=14".
 SET_UP_DAYS = env.int("SET_UP_DAYS", default=30)
 SET_UP_DAYS_BY_PRODUCT = env.dict("SET_UP_DAYS_BY_PRODUCT", cast={"value": int}, default={})
 for _days in (SET_UP_DAYS, *SET_UP_DAYS_BY_PRODUCT.values()):
@@ -222,8 +222,7 @@ for _days in (SET_UP_DAYS, *SET_UP_DAYS_BY_PRODUCT.values()):
         raise ImproperlyConfigured(f"SET_UP_DAYS and SET_UP_DAYS_BY_PRODUCT must be between 1 and {MAX_DAYS} days.")
 ORDER_DESK_EMAIL = env.str("ORDER_DESK_EMAIL", default=HELP_CONTACT if "@" in HELP_CONTACT else "")
 
-# Telling the vendor's systems: where, signed with what (the newest secret first; all of them sign), and which networks
-# that are not public may be written to.
+# Webhooks: the receiver, and the secrets, the newest first; all of them sign.
 WEBHOOK_URL, _parts = env.web_address("WEBHOOK_URL", default="", example="https://erp.example.com/webhooks")
 WEBHOOK_SECRETS = env.list("WEBHOOK_SECRETS", default=[])
 if WEBHOOK_URL and not WEBHOOK_SECRETS:
@@ -286,7 +285,7 @@ LANGUAGES = [("en", "English")] + [
     (code := to_language(catalogue.parts[-3]), str(LANG_INFO.get(code, {}).get("name", code)))
     for catalogue in sorted(LOCALE_PATHS[0].glob("*/LC_MESSAGES/django.mo"))
 ]
-# Of emails, and of who asks for none of these. (Not LANGUAGE: shells set that for themselves.)
+# The language of emails, and of people whose browser asks for no other. (Shells use the variable LANGUAGE themselves.)
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 if LANGUAGE_CODE not in dict(LANGUAGES):
     raise ImproperlyConfigured(f"LANGUAGE_CODE must be one of {', '.join(dict(LANGUAGES))}.")
@@ -302,7 +301,7 @@ STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(STATE_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEMO
 WHITENOISE_AUTOREFRESH = False
-# Under STATE_DIR they are read by the product only; elsewhere a web server may read them.
+# Under STATE_DIR only the product reads them; elsewhere a web server may.
 _static_modes = (0o700, 0o600) if STATIC_ROOT.is_relative_to(STATE_DIR) else (0o755, 0o644)
 STORAGES = {
     "staticfiles": {
@@ -345,7 +344,7 @@ if env.bool("BEHIND_PROXY", default=False):
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
-FILE_UPLOAD_HANDLERS: list[str] = []  # no page takes files: what is sent as one is read past, never written to a disk
+FILE_UPLOAD_HANDLERS: list[str] = []  # no page accepts files: uploads are skipped, never written to a disk
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
@@ -357,8 +356,8 @@ LOGGING = {
     "filters": {"outages": {"()": "provisioning.database.errors.NoTracebacks"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # It tells of every job and of every start of any command.
+    # They log every job and every start of a command.
     "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")}
-    # It tells of every attempt to connect; provisioning.database.unavailable_page says once that there is an outage.
+    # It logs every attempt to connect; provisioning.database.unavailable_page logs each outage once.
     | {"psycopg.pool": {"level": "ERROR"}},
 }

@@ -1,4 +1,7 @@
-"""Every write of an order's journey: one module an act, all of them keyword-only, each one transaction."""
+"""Every write of an order's life: functions with keyword arguments, each one transaction.
+
+Other packages import them and their exceptions from here; drafts are in ``provisioning.actions.drafts``.
+"""
 
 from provisioning.actions.access_decisions import (
     NoLongerAnAdministrator,

@@ -1,4 +1,4 @@
-"""What administrators decide: a request for rights, and the end of a right that a request gave. Nobody else does."""
+"""The decisions of administrators: on a request for a right, and to take back a right that a request gave."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from provisioning.actions.access_requests import (
     State,
     administers,
     contact_of,
+    email_about_request,
     full_administrators_of,
     hold,
     is_full_administrator,
     release,
-    tell,
 )
 from provisioning.actions.orders import lock
 from provisioning.models import AccessRequest, Event, User
@@ -29,15 +29,15 @@ from subscriptions.models import Order
 
 
 class NoLongerAnAdministrator(Exception):
-    """Who was asked isn't a full administrator of the organization any more, so it isn't theirs to decide."""
+    """The person who was asked is no longer a full administrator of the organization, so they can't decide."""
 
 
 class ReasonMissing(Exception):
-    """Who declines, or takes a right back, has to say why."""
+    """The reason is missing: declining, and taking a right back, need one."""
 
 
 class OwnRight(Exception):
-    """Nobody decides about themselves."""
+    """The right is the person's own: nobody decides about themselves."""
 
 
 @transaction.atomic
@@ -46,12 +46,11 @@ def decide(
 ) -> AccessRequest:
     """Approve or decline a request, as one of the administrators who were asked. The first decision wins.
 
-    Once the order desk looks into it, every full administrator may: declining is how they object.
-    ``days``: how long a full right lasts, 0 until it is taken back; a right for one order lasts as the policies say.
-    Returns the request as it is then: one that was decided, has expired or is no longer asked stays as it was, and so
-    does one of an order that has closed.
-    Approving gives the right and lets the order go on where it was. Raises Http404 for somebody who wasn't asked,
-    NoLongerAnAdministrator, ReasonMissing.
+    Once the order desk has begun to give the right, every full administrator can decide; they object by declining.
+    ``days`` is how long a full right lasts (0: until it is taken back); ``orgs.policies`` limits a right for one order.
+    Approving gives the right, and a held order continues where it was.
+    Returns the request afterwards. A request that was decided, has expired or ended is not changed, nor one of a closed
+    order. Raises Http404 for somebody who wasn't asked, NoLongerAnAdministrator, ReasonMissing.
     """
     order, request = locked_request(request)
     asked = request.approvers.filter(user=by).exists()
@@ -83,12 +82,12 @@ def decide(
     history.record(order=order, kind=kind, by=by, facts={**facts_of(request), "reason": reason})
     if approve:
         release(order=order, by=by)
-    _tell_everybody(request)
+    _email_decision(request)
     return request
 
 
 def approve_request(*, order: Order, request: AccessRequest, by: User, ends_at: datetime | None) -> None:
-    """Write an approval of a locked request and give the right until then; a held order is left to ``release``."""
+    """Approve a locked request and give the right until ``ends_at``. The caller releases a held order (``release``)."""
     request.decision, request.decided_at = AccessRequest.Decision.APPROVED, timezone.now()
     request.decided_by, request.right_ends_at = by, ends_at
     if request.right == Right.FULL:
@@ -103,10 +102,10 @@ def approve_request(*, order: Order, request: AccessRequest, by: User, ends_at: 
 
 @transaction.atomic
 def take_right_back(*, request: AccessRequest, by: User, reason: str) -> AccessRequest:
-    """Take back the right that a request gave, as a full administrator of the organization: policies.taking_back.
+    """Take back the right that a request gave, as a full administrator of the organization (``policies.taking_back``).
 
-    Returns the request as it is then: a right that is over already stays as it was. Raises Http404 for somebody who
-    doesn't administer the organization, OwnRight, ReasonMissing, and orgs' LastAdministrator.
+    Returns the request afterwards; a right that has ended is not changed. Raises Http404 for somebody who doesn't
+    administer the organization, OwnRight, ReasonMissing, and LastAdministrator of orgs.actions.
     """
     order, request = locked_request(request)
     organization = request.organization
@@ -128,8 +127,8 @@ def take_right_back(*, request: AccessRequest, by: User, reason: str) -> AccessR
     _stop(order=order, request=request, by=by)
     contact = contact_of(order, request.requester).first()
     if contact:
-        tell(request, event="right_taken_back", part=contact)
-    else:  # has no part in the order any more, and still has to know
+        email_about_request(request, event="right_taken_back", part=contact)
+    else:  # they no longer have a part in the order
         emails.queue(
             order=order,
             event="right_taken_back",
@@ -142,7 +141,7 @@ def take_right_back(*, request: AccessRequest, by: User, reason: str) -> AccessR
 
 
 def locked_request(request: AccessRequest) -> tuple[Order, AccessRequest]:
-    """Return the order, the request and the organization of a request, locked in this order, as they are now."""
+    """Lock the order, the request and its organization, in this sequence. Returns the order and the request, reread."""
     order = lock(request.order)
     found = (
         AccessRequest.objects.select_for_update(of=("self",), no_key=True)
@@ -150,13 +149,13 @@ def locked_request(request: AccessRequest) -> tuple[Order, AccessRequest]:
         .get(pk=request.pk)
     )
     found.order = order
-    # Two administrators who take each other's rights back do it one after the other.
+    # Serializes two administrators who take each other's rights back.
     Organization.objects.select_for_update(no_key=True).get(pk=found.organization_id)
     return order, found
 
 
 def facts_of(request: AccessRequest) -> dict[str, str]:
-    """Return what the history says of a request."""
+    """Return the facts of a request for an event of the history."""
     return {
         "organization": str(request.organization.public_id),
         "name": request.organization.name,
@@ -168,16 +167,16 @@ def facts_of(request: AccessRequest) -> dict[str, str]:
 
 
 def _stop(*, order: Order, request: AccessRequest, by: User) -> None:
-    """Stop what rested on the right that was taken back, as policies.taking_back says; another right may carry it on.
+    """Hold the order if it rested on the right that was taken back, unless another right suffices (``policies``).
 
-    After the mapping there is nothing to write: who may set up is read from the right (access, Part.rests_on).
+    After the mapping the order is not changed: permission to set up is read from the right (``Part.rests_on``).
     """
     requester, organization = request.requester, request.organization
     holds = policies.taking_back(order_state=order.state) is policies.Consequence.HOLD
     carried_on = administers(order=order, user=requester, public_id=organization.public_id)
     if holds and not carried_on and contact_of(order, requester).exists():
         hold(order=order, by=by, organization=organization, shown_name=request.shown_name)
-    # A full right may carry other orders of the own company too; their histories say why they stopped.
+    # A full right may have been used for other orders of the same company; their histories get the event too.
     running = [Order.State.MAPPED, Order.State.SETTING_UP]
     carried = request.carries.filter(ended_at=None, order__state__in=running).exclude(order=order)
     for part in carried.select_related("order"):
@@ -185,12 +184,12 @@ def _stop(*, order: Order, request: AccessRequest, by: User) -> None:
         history.record(order=part.order, kind=Event.Kind.RIGHT_TAKEN, by=by, facts=facts)
 
 
-def _tell_everybody(request: AccessRequest) -> None:
-    """Tell the person who asked, and the other administrators who were asked and still are administrators."""
+def _email_decision(request: AccessRequest) -> None:
+    """Email the requester, and the other administrators who were asked and still are full administrators."""
     contact = contact_of(request.order, request.requester).first()
     approved = request.decision == AccessRequest.Decision.APPROVED
     if contact:
-        tell(request, event="access_approved" if approved else "access_declined", part=contact)
+        email_about_request(request, event="access_approved" if approved else "access_declined", part=contact)
     others = request.approvers.filter(user__email__in=full_administrators_of(request.organization))
     for part in others.exclude(user=request.decided_by).select_related("user", "order").order_by("pk"):
-        tell(request, event="access_decided", part=part)
+        email_about_request(request, event="access_decided", part=part)

@@ -1,4 +1,4 @@
-"""Asking an organization's administrators for rights. What they decide is in provisioning.actions.access_decisions."""
+"""Requests for rights to an organization's administrators. Their decisions are in ``access_decisions``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from provisioning.people import links
 from provisioning.people.access import UNMAPPED, May, access_to
 from subscriptions.models import Order
 
-# How long a request waits for a decision.
+# A request that nobody decided expires after this time.
 LASTS: Final = timedelta(days=14)
-# Requests in a day. Whoever has an order can find any organization by its domain: its administrators' mailboxes are
-# no target, and an organization that the person belongs to hears as much from its own people as they like to ask.
+# Requests in a day. Whoever has an order can find any organization by its domain, so the emails to its administrators
+# are limited, except those of its own people.
 PER_ORDER: Final = 5
 FROM_OUTSIDE: Final = 10
 A_DAY: Final = timedelta(days=1)
-# Who chooses differently and comes back within this time asks nothing new: the administrators have the email.
+# Who chooses another organization and returns within this time continues the old request: it was emailed already.
 COMES_BACK: Final = timedelta(hours=1)
 
 State = AccessRequest.State
@@ -37,11 +37,11 @@ Right = AccessRequest.Right
 
 
 class OrganizationGone(Exception):
-    """The organization that was chosen is no longer in the directory, or no longer what it was chosen as."""
+    """The chosen organization is no longer in the directory, or no longer a partner."""
 
 
 class AskedTooOften(Exception):
-    """This order has asked, or these administrators were asked by strangers, as often as is possible in a day."""
+    """The daily limit of requests is reached, for this order or for strangers to this organization."""
 
 
 def is_full_administrator(*, email: str, public_id: UUID | str) -> bool:
@@ -52,7 +52,7 @@ def is_full_administrator(*, email: str, public_id: UUID | str) -> bool:
 
 
 def administers(*, order: Order, user: User, public_id: UUID | str) -> bool:
-    """Say whether this person may tie this order to that organization: by a full right, or one for this order."""
+    """Say whether this person may map this order to that organization: by a full right, or a right for this order."""
     return (
         is_full_administrator(email=user.email, public_id=public_id)
         or _rights_for(order=order, user=user, public_id=public_id) is not None
@@ -60,9 +60,9 @@ def administers(*, order: Order, user: User, public_id: UUID | str) -> bool:
 
 
 def carrying_right(*, order: Order, user: User, public_id: UUID | str) -> AccessRequest | None:
-    """Return the request whose right lets this person tie this order to that organization.
+    """Return the request that gave the right by which this person may map this order to that organization.
 
-    None where they need none: they are a full administrator there, and not by a request.
+    None for a full administrator whose right no request gave.
     """
     full = Member.objects.filter(full_administrators(), organization__public_id=public_id, email=user.email).first()
     if full:
@@ -71,12 +71,12 @@ def carrying_right(*, order: Order, user: User, public_id: UUID | str) -> Access
 
 
 def contact_of(order: Order, user: User) -> QuerySet[Part]:
-    """Return this person's part as the order's contact, if they have it."""
+    """Return this person's current part as the order's contact: one row or none."""
     return order.parts.filter(user=user, role=Part.Role.CONTACT, ended_at=None)
 
 
 def _rights_for(*, order: Order, user: User, public_id: UUID | str) -> AccessRequest | None:
-    """Return the approved request by which somebody may set up this order, while its right stands."""
+    """Return the approved request that gives this person a right for this order, while that right lasts."""
     lasting = Q(right_ends_at=None) | Q(right_ends_at__gt=timezone.now())
     given = order.access_requests.filter(
         lasting,
@@ -174,7 +174,7 @@ def _is_of(user: User, organization: Organization) -> bool:
 
 
 def hold(*, order: Order, by: User, organization: Organization, shown_name: str) -> None:
-    """Let a locked order wait for an administrator of this organization."""
+    """Hold a locked order until an administrator of this organization decides."""
     order.state = Order.State.HELD
     order.save(update_fields=["state"])
     facts = {"organization": str(organization.public_id), "name": organization.name, "shown_name": shown_name}
@@ -187,12 +187,12 @@ def full_administrators_of(organization: Organization) -> list[str]:
     return list(full.order_by("pk").values_list("email", flat=True))
 
 
-def tell(request: AccessRequest, *, event: str, part: Part) -> None:
-    """Email somebody about a request, with a link for the part they have."""
+def email_about_request(request: AccessRequest, *, event: str, part: Part) -> None:
+    """Queue an email about a request to the person who has this part, with the part's link."""
     approver = part.role == Part.Role.APPROVER
     facts = {
         "requester": request.requester.email,
-        # Who asks reads the name they chose by: the organization's own may not be theirs to know.
+        # The requester gets the name that they were shown: they may not be allowed to read the organization's own.
         "organization": request.organization.name if approver else request.shown_name,
         "right": request.right,
         "until": request.expires_at.isoformat(),
@@ -201,7 +201,7 @@ def tell(request: AccessRequest, *, event: str, part: Part) -> None:
         "reason": request.taken_back_reason or request.reason,
         "decision": request.decision,
         "after_set_up": "yes" if request.after_set_up else "",
-        # The person who asked learns what was decided, never by whom.
+        # The requester learns the decision, not who decided.
         "decided_by": request.decided_by.email if request.decided_by and approver else "",
     }
     emails.queue(order=request.order, event=event, to=part.user.email, link=links.current(part=part), **facts)
@@ -212,7 +212,7 @@ def _ask(*, order: Order, by: User, target: Organization, right: str, shown_name
     last = order.access_requests.filter(organization=target, requester=by, right=right).order_by("-pk").first()
     if last and last.state is State.OPEN:
         return last
-    if last and last.case and last.case.runs:  # its time was prolonged, so this is the open one
+    if last and last.case and last.case.runs:  # the order desk has prolonged it, so it counts as open
         return last
     end_requests(order)
     if last and last.state is State.ENDED and timezone.now() - last.asked_at < COMES_BACK:
@@ -234,7 +234,7 @@ def _ask(*, order: Order, by: User, target: Organization, right: str, shown_name
         asked_at=now,
         expires_at=now + LASTS,
     )
-    if last:  # help that was asked for, and not begun, is for the request that waits now
+    if last:  # help that was asked for and not begun moves to the new request
         DeskCase.objects.filter(request=last, begun_at=None).update(request=request)
     facts = {"organization": str(target.public_id), "name": target.name, "shown_name": shown_name, "right": right}
     history.record(order=order, kind=Event.Kind.ASKED, by=by, facts=facts)
@@ -243,7 +243,7 @@ def _ask(*, order: Order, by: User, target: Organization, right: str, shown_name
             continue
         user = links.user_for(email)
         part = Part.objects.create(order=order, user=user, role=Part.Role.APPROVER, access_request=request)
-        tell(request, event="access_requested", part=part)
+        email_about_request(request, event="access_requested", part=part)
     return request
 
 

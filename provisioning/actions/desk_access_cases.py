@@ -18,7 +18,7 @@ from django.utils import timezone
 from orgs import policies
 from provisioning import emails, history
 from provisioning.actions.access_decisions import ReasonMissing, approve_request, facts_of, locked_request
-from provisioning.actions.access_requests import contact_of, full_administrators_of, release, tell
+from provisioning.actions.access_requests import contact_of, email_about_request, full_administrators_of, release
 from provisioning.actions.orders import refuse_closed
 from provisioning.models import AccessRequest, DeskCase, Event, Part, User
 from provisioning.people import links
@@ -97,7 +97,7 @@ def begin_desk_case(*, request: AccessRequest, by: User, evidence: str) -> DeskC
             continue
         user = links.user_for(email)
         part, _new = Part.objects.get_or_create(order=order, user=user, role=Part.Role.APPROVER, access_request=request)
-        tell(request, event="desk_began", part=part)
+        email_about_request(request, event="desk_began", part=part)
     return case
 
 
@@ -127,10 +127,10 @@ def confirm_desk_case(*, case: DeskCase, by: User) -> DeskCase:
     history.record(order=order, kind=Event.Kind.DESK_GAVE, by=by, facts=facts)
     release(order=order, by=by)
     if contact := contact_of(order, request.requester).first():
-        tell(request, event="desk_gave_to_you", part=contact)
+        email_about_request(request, event="desk_gave_to_you", part=contact)
     full = full_administrators_of(request.organization)
     for part in request.approvers.filter(user__email__in=full).exclude(user=request.requester).order_by("pk"):
-        tell(request, event="desk_gave", part=part)
+        email_about_request(request, event="desk_gave", part=part)
     return case
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from orgs.models import Member, full_administrators
 from orgs.text.normalize import email_key
 from provisioning import history
-from provisioning.actions.access_requests import tell
+from provisioning.actions.access_requests import email_about_request
 from provisioning.actions.orders import lock, mail_link
 from provisioning.models import AccessRequest, Event, Mail, User
 from provisioning.people import links
@@ -49,7 +49,7 @@ def _ask_again(request: AccessRequest) -> None:
     full = Member.objects.filter(full_administrators(), organization=request.organization_id)
     asked = request.approvers.filter(user__email__in=full.values("email"))
     for part in asked.select_related("user", "order").order_by("pk"):
-        tell(request, event="access_requested", part=part)
+        email_about_request(request, event="access_requested", part=part)
 
 
 @transaction.atomic

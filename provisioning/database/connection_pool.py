@@ -1,9 +1,9 @@
-"""The options of a process's connection pool: quick to fail while the database is away, at once there when it is back.
+"""The options of a process's connection pool: it fails fast during an outage and works at once after it.
 
 psycopg's pool retries a lost connection after 1, 2, 4 … seconds and lets every caller wait for its whole time-out.
-Here a connection that can't be made is given up at once (``reconnect_timeout``), and whoever waits for one is told so;
-the next caller tries anew. So a request during an outage takes as long as one attempt to connect, and the first one
-after it succeeds. A caller that waits because all connections are in use waits on, up to ``timeout``.
+Here a failed connection is given up at once (``reconnect_timeout``), and all waiting callers get an error; the next
+caller tries again. So a request during an outage takes as long as one attempt to connect, and the first request after
+it succeeds. A caller that waits because all connections are in use waits up to ``timeout``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 import psycopg
 from psycopg_pool import ConnectionPool
 
-# Seconds that a request waits for a connection: while the pool is busy, and while the server didn't answer last time.
+# Seconds that a request waits for a connection: while all are in use; after the last attempt to connect failed.
 BUSY_TIMEOUT: Final = 5.0
 AWAY_TIMEOUT: Final = 0.5
 # Of libpq: seconds for one attempt to connect (2 is the least), milliseconds until an unanswered packet ends a
@@ -24,7 +24,7 @@ CONNECTION_OPTIONS: Final = {"connect_timeout": 2, "tcp_user_timeout": 5000, "ke
 
 
 class PooledConnection(psycopg.Connection[Any]):
-    """A connection that knows when it was made."""
+    """A connection with the time when it was made (``made_at``, of time.monotonic)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,9 +38,9 @@ _drained_at = 0.0
 
 
 def check(connection: PooledConnection) -> None:
-    """Check a connection before it is used; drop all others of its age where it is broken.
+    """Check a connection before it is used. Where it is broken, drop all others that are as old.
 
-    The others were most likely lost together with it, and finding that out one by one takes a pause each.
+    They were most likely lost too, and checking them one by one would take a pause each.
     """
     pool: Pool = connection._pool  # type: ignore[assignment]
     try:
@@ -52,7 +52,7 @@ def check(connection: PooledConnection) -> None:
 
 
 def drop_connections(pool: Pool, *, made_before: float | None = None) -> None:
-    """Close the pool's connections, unless that was done since ``made_before``; those in use after their use."""
+    """Close the pool's connections, those in use after their use, unless that was done since ``made_before``."""
     global _drained_at
     with _lock:
         if made_before is not None and made_before <= _drained_at:
@@ -62,7 +62,7 @@ def drop_connections(pool: Pool, *, made_before: float | None = None) -> None:
 
 
 def connecting_failed(pool: Pool) -> None:
-    """Tell whoever waits that no connection can be made, unless some are in use and come back."""
+    """Raise an error for all waiting callers, unless connections in use will be returned to the pool."""
     if pool.get_stats()["pool_size"]:
         return
     pool.timeout = AWAY_TIMEOUT

@@ -1,4 +1,4 @@
-"""Which errors mean that the database can't be used at the moment, and would not come if it were asked again later."""
+"""Decides which errors mean that the database can't be used at the moment: a later attempt can succeed."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import errors
 
-# Errors with an SQLSTATE of the server; a connection that is lost or can't be made has none.
+# Errors with an SQLSTATE. A lost connection, or one that can't be made, has none.
 _AWAY = (
     errors.AdminShutdown,
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleSessionTimeout,
     errors.TooManyConnections,
-    # A standby that is not promoted yet, or a former primary: the address leads to the primary again in a moment.
+    # A standby that is not promoted yet, or a former primary, during a failover.
     errors.ReadOnlySqlTransaction,
 )
 _CLASS_CONNECTION = "08"
-# What the server says to a client that it will not let in later either, without an SQLSTATE that libpq passes on.
+# Messages of refusals that waiting doesn't change; libpq passes on no SQLSTATE for them.
 _REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted to log in")
 
 
 def database_is_away(problem: BaseException) -> bool:
-    """Say whether an error, or what it came from, is that the database can't be reached or takes no writes now."""
+    """Say whether an error or one of its causes means that the database can't be reached or takes no writes now."""
     return any(isinstance(cause, psycopg.Error) and _is_away(cause) for cause in _causes(problem))
 
 
 def database_is_read_only(problem: BaseException) -> bool:
-    """Say whether an error, or what it came from, is that the server takes no writes."""
+    """Say whether an error or one of its causes means that the server takes no writes."""
     return any(isinstance(cause, errors.ReadOnlySqlTransaction) for cause in _causes(problem))
 
 
 def connection_is_refused(problem: BaseException) -> bool:
-    """Say whether the server answered and refuses this user, password or database: waiting doesn't help."""
+    """Say whether the server refuses this user, password or database, so that waiting doesn't help."""
     return any(
         isinstance(cause, psycopg.OperationalError)
         and cause.sqlstate is None
@@ -44,7 +44,7 @@ def connection_is_refused(problem: BaseException) -> bool:
 
 
 class NoTracebacks(logging.Filter):
-    """Takes the traceback off records whose error is that the database is away: the message is enough, many times."""
+    """A filter that removes the traceback from log records about an outage of the database."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Pass every record."""

@@ -1,4 +1,4 @@
-"""Django's sessions in the database; an error of the database is passed on as what it is."""
+"""Django's sessions in the database, with errors of the database passed on unchanged."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from provisioning.database.errors import database_is_away
 
 
 class SessionStore(DatabaseSessionStore):
-    """A session whose errors are not taken for something else."""
+    """A session that raises an outage of the database as such."""
 
     def _get_session(self, no_load: bool = False) -> dict[str, Any]:
-        """Load the session once. Django loads it while it handles an AttributeError, which is then in each log."""
+        """Load the session once. Django loads it inside an except block, which adds an AttributeError to tracebacks."""
         self.accessed = True
         if not hasattr(self, "_session_cache"):
             self._session_cache = {} if self.session_key is None or no_load else self.load()
@@ -23,7 +23,7 @@ class SessionStore(DatabaseSessionStore):
     _session = property(_get_session)
 
     def save(self, must_create: bool = False) -> None:
-        """Write the session. Django answers every failure as if the session had been deleted meanwhile, with a 400."""
+        """Write the session. Django treats every failure as a deleted session, and answers 400."""
         try:
             super().save(must_create)
         except UpdateError as problem:

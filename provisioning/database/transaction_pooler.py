@@ -1,4 +1,4 @@
-"""How many connections to PostgreSQL a process takes, and what it does without behind a pooler in transaction mode."""
+"""The number of connections of a process, and how the worker finds jobs behind a pooler in transaction mode."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from procrastinate.contrib.django.utils import connector_params
 from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 
-# Seconds between two looks for new jobs where PostgreSQL can't tell of them.
+# Seconds between two queries for new jobs where PostgreSQL's notifications don't arrive.
 POLL: Final = 0.5
-# A worker's connections beside those of its jobs: two that take and finish jobs, one that hears of new ones.
+# A worker's connections besides those of its jobs: two that fetch and finish jobs, one that listens for new ones.
 WORKER_POOL: Final = 2
 WORKER_EXTRA: Final = WORKER_POOL + 1
 _LOOKS = 5
 
 
 def is_transaction_pooler() -> bool:
-    """Say whether each transaction may have another server process (PgBouncer's pool_mode=transaction).
+    """Say whether each transaction may run in another server process (PgBouncer's pool_mode=transaction).
 
     DATABASE_POOLER decides where it is set. Otherwise two connections are opened and asked.
     """
@@ -32,11 +32,11 @@ def is_transaction_pooler() -> bool:
 
 
 def find_transaction_pooler() -> bool:
-    """Ask two connections for their server processes; in transaction mode, one gets what the other just had."""
+    """Compare the server processes of two connections: in transaction mode, one gets the process that the other had."""
     params: dict[str, Any] = connector_params()
     with psycopg.connect(**params, autocommit=True) as first:
         if first.info.backend_pid == _pid(first):
-            return False  # PostgreSQL itself, or what hands everything through
+            return False  # PostgreSQL itself, or a pooler in session mode
         with psycopg.connect(**params, autocommit=True) as second:
             for _look in range(_LOOKS):
                 pid = _pid(first)
@@ -47,15 +47,15 @@ def find_transaction_pooler() -> bool:
 
 
 def _pid(raw: psycopg.Connection[Any]) -> int:
-    """The server process that runs this statement."""
+    """Return the number of the server process that runs this statement."""
     return int(raw.execute("SELECT pg_backend_pid()").fetchall()[0][0])
 
 
 class WorkerConnector(PsycopgConnector):
-    """The worker's connections, which listen for new jobs, or look for them where a pooler keeps them from hearing."""
+    """The worker's connections. They listen for new jobs, or query for them where a pooler prevents listening."""
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        """Have the worker look for jobs whenever there may be new ones."""
+        """Wake the worker for each notification, or every POLL seconds behind a pooler."""
         if await sync_to_async(_needs_polling, thread_sensitive=False)():
             while True:
                 await on_notification(channel="", payload='{"type": "job_inserted"}')
@@ -69,23 +69,23 @@ def _needs_polling() -> bool:
 
 
 def worker_connector() -> WorkerConnector:
-    """The connections of a worker as such, beside those that its jobs take from Django's pool."""
+    """Return the worker's own connections, besides those that its jobs take from Django's pool."""
     return WorkerConnector(kwargs=connector_params(), min_size=1, max_size=WORKER_POOL)
 
 
 def on_app_ready(app: Any) -> None:
-    """Have procrastinate's worker use connections of ours; called as Django starts."""
+    """Let procrastinate's worker use WorkerConnector. Called when Django starts (PROCRASTINATE_ON_APP_READY)."""
     app.connector.get_worker_connector = worker_connector
 
 
 def demand(processes: int) -> tuple[int, int]:
-    """How many connections so many web processes take at most, and one worker."""
+    """Return the most connections of so many web processes, and of one worker."""
     each = int(settings.DATABASE_POOL)
     return processes * each, min(settings.WORKER_CONCURRENCY, each) + WORKER_EXTRA
 
 
 def room() -> int:
-    """How many connections PostgreSQL has for this machine: without reserved ones and those that other machines use."""
+    """Return PostgreSQL's max_connections without those that are reserved or used by other machines."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int

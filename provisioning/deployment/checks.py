@@ -19,7 +19,7 @@ _PANGO = "Install libpango-1.0-0, libpangoft2-1.0-0 and libharfbuzz-subset0 (Deb
 
 @checks.register(checks.Tags.security, deploy=True)
 def environment_is_complete(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """Warn of what works on one machine only, or reaches nobody."""
+    """Warn about missing variables whose defaults only work on one machine."""
     expected = {
         "SECRET_KEY": "The key is made in STATE_DIR, so a second machine would not know links, codes and sessions.",
         "EMAIL_URL": "Emails are written to files in STATE_DIR, so they reach nobody.",
@@ -28,7 +28,7 @@ def environment_is_complete(**_kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
             f"{name} is not set. {consequence}",
-            hint=f"Set {name}; the README says how.",
+            hint=f"Set {name}; provisioning/README.md describes it.",
             id=f"provisioning.W{number:03}",
         )
         for number, (name, consequence) in enumerate(expected.items(), start=1)

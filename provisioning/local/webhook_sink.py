@@ -1,4 +1,4 @@
-"""A receiver of webhooks for one machine: verifies signatures, says what it got, and can be as bad as real ones are."""
+"""A receiver of webhooks for one machine: it verifies signatures, prints messages, and can fail as real ones do."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-# What a request may meet with, each as likely as the others; "" (half of all) is an orderly answer.
+# Faults of which one is chosen at random for each request; "" is a correct answer.
 FAULTS = ("", "", "", "", "", "", "reset", "error", "busy", "redirect", "slow", "lost reply", "late error", "nonsense")
 
 
-class Got(NamedTuple):
-    """One message that was taken: whether it was taken before, and what was done about the answer."""
+class Received(NamedTuple):
+    """One accepted message. ``first``: it came for the first time; ``fault``: how the answer failed, or ""."""
 
     id: str
     type: str
@@ -30,12 +30,12 @@ class Got(NamedTuple):
 
 
 class Sink(ThreadingHTTPServer):
-    """Listens on this machine; ``got`` is everything it took, in order, and ``refused`` what it did not take, and why.
+    """Listens on this machine. ``got`` has the accepted messages in order, ``refused`` the others with the reason.
 
     :param secrets: a message must be signed with one of them.
-    :param faults: what it may do to a request; it takes one at random, by ``seed``.
+    :param faults: what it may do to a request; one at random, by ``seed``.
     :param slow: how many seconds a slow answer takes.
-    :param tell: is given each message that was taken.
+    :param on_message: called with each accepted message.
     """
 
     daemon_threads = True
@@ -49,14 +49,14 @@ class Sink(ThreadingHTTPServer):
         faults: Sequence[str] = ("",),
         seed: int | None = None,
         slow: float = 3,
-        tell: Callable[[Got], None] = lambda got: None,
+        on_message: Callable[[Received], None] = lambda got: None,
         status: int = 204,
     ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.signers = [Webhook(secret) for secret in secrets]
-        self.faults, self.slow, self.tell, self.status = faults, slow, tell, status
+        self.faults, self.slow, self.on_message, self.status = faults, slow, on_message, status
         self.random = random.Random(seed)  # noqa: S311 - no secret
-        self.got: list[Got] = []
+        self.got: list[Received] = []
         self.refused: list[str] = []
         self.lock = threading.Lock()
         self.seen: set[str] = set()
@@ -76,12 +76,12 @@ class Sink(ThreadingHTTPServer):
                 continue
             with self.lock:
                 number = str(said["data"]["order"]["number"])
-                got = Got(
+                got = Received(
                     headers["webhook-id"], said["type"], number, headers["webhook-id"] not in self.seen, fault, said
                 )
                 self.seen.add(got.id)
                 self.got.append(got)
-                self.tell(got)
+                self.on_message(got)
             return True
         return False
 
@@ -155,13 +155,13 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.1)
 
 
-def line(got: Got) -> str:
+def line(got: Received) -> str:
     """One message in a line, for people."""
     again = "" if got.first else "  (again)"
     fault = f"  [{got.fault}]" if got.fault else ""
     return f"{got.order}  {got.type}  {got.id}{again}{fault}"
 
 
-def as_json(got: Got) -> str:
+def as_json(got: Received) -> str:
     """One message in a line, for programs."""
     return json.dumps(got._asdict(), separators=(",", ":"))

@@ -28,7 +28,7 @@ class AccessRequest(models.Model):
 
         @property
         def allows(self) -> str:
-            """What somebody who has this right can do, for those who decide."""
+            """Return what a person with this right can do, for those who decide."""
             if self is AccessRequest.Right.FULL:
                 return gettext("Manage the whole organization: its people, administrators, subscriptions and services.")
             return gettext("Set up the services of this order for the organization, and nothing else of it.")
@@ -38,15 +38,15 @@ class AccessRequest(models.Model):
         DECLINED = "declined", _("Declined")
 
     class State(enum.StrEnum):
-        """What a request is now; EXPIRED is a matter of time only."""
+        """The state of a request. EXPIRED follows from the time alone."""
 
         OPEN = "open"
         EXPIRED = "expired"
         APPROVED = "approved"
         DECLINED = "declined"
         ENDED = "ended"
-        LAPSED = "lapsed"  # approved, and what was given has ended by its date
-        TAKEN_BACK = "taken_back"  # approved, and what was given was taken back
+        LAPSED = "lapsed"  # approved, and the right has ended by its date
+        TAKEN_BACK = "taken_back"  # approved, and the right was taken back
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="access_requests", verbose_name=_("order"))
     organization = models.ForeignKey(
@@ -62,7 +62,7 @@ class AccessRequest(models.Model):
     decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     reason = models.TextField(blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    # The organization's name as the person saw it when they asked: theirs to read; "" where it has none for them.
+    # The organization's name as it was shown to the requester; "" where it was masked.
     shown_name = models.CharField(max_length=200, blank=True)
     # The right that an approval gave: until when (null: until it is taken back), and who took it back, when and why.
     right_ends_at = models.DateTimeField(null=True, blank=True)
@@ -117,7 +117,7 @@ class AccessRequest(models.Model):
 
     @property
     def state(self) -> State:
-        """What this request is now."""
+        """Return the state of this request."""
         if self.taken_back_at is not None:
             return self.State.TAKEN_BACK
         if self.right_ends_at is not None and self.right_ends_at <= timezone.now():
@@ -130,18 +130,18 @@ class AccessRequest(models.Model):
 
     @property
     def may_be_asked_again(self) -> bool:
-        """Say whether it got the person no right, or none any more."""
+        """Say whether the requester has no right by this request, or none any more, and can ask again."""
         return self.state in {self.State.DECLINED, self.State.EXPIRED, self.State.LAPSED, self.State.TAKEN_BACK}
 
     @property
     def right_stands(self) -> bool:
-        """Say whether the right that was given is there: one for an order ends with the order's set-up."""
+        """Say whether the right that was given lasts. One for an order ends with the order's set-up."""
         over = self.right == self.Right.PROVISIONING and self.order.state == Order.State.SET_UP
         return self.state is self.State.APPROVED and not over
 
     @property
     def case(self) -> DeskCase | None:
-        """The order desk's help with it, if any was asked for or begun."""
+        """Return the order desk's case of this request, or None."""
         return getattr(self, "desk_case", None)
 
     @property
@@ -162,7 +162,7 @@ class DeskCase(models.Model):
     """
 
     class State(enum.StrEnum):
-        """What a case is now; it follows from its times and from the request."""
+        """The state of a case, which follows from its times and from the request."""
 
         ASKED = "asked"  # nobody at the desk has begun
         WAITING = "waiting"  # administrators can object
@@ -207,7 +207,7 @@ class DeskCase(models.Model):
 
     @property
     def state(self) -> State:
-        """What this case is now."""
+        """Return the state of this case."""
         if self.confirmed_at is not None:
             return self.State.GIVEN
         if self.begun_at is None or self.waits_until is None:

@@ -1,4 +1,4 @@
-"""Emails to send, reminders that were sent, and what each email is called."""
+"""Emails to send, reminders that were sent, and the names of emails."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from subscriptions.models import Order
 
 
 class Reminder(models.Model):
-    """One thing that was said of an order's set-up-by date, once: so many days before it, or (0) that it has passed.
+    """A reminder of an order's set-up-by date that was sent: so many days before it, or (0) after it has passed.
 
-    An order that was extended has another date, and so reminders of its own.
+    An extended order has another date, and so new reminders.
     """
 
     CLOSED = 0
@@ -67,11 +67,11 @@ class Mail(models.Model):
 
     @property
     def failed(self) -> bool:
-        """Whether it came back, or was refused for good: its address can't be reached."""
+        """Say whether the email came back or was given up, so that its address can't be reached."""
         return self.bounced_at is not None or (self.sent_at is None and self.tries >= self.MAX_TRIES)
 
 
-# What each email is called in an order's history and at the order desk.
+# The name of each email in an order's history and at the order desk.
 EMAIL_NAMES: dict[str, str | Promise] = {
     "order_placed": _("Provisioning information required"),
     "order_handed_over": _("Order handed over to you"),

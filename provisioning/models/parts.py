@@ -13,7 +13,7 @@ from subscriptions.models import Order
 
 
 class Part(models.Model):
-    """The part a person has, or had, in an order. Only provisioning.people.access reads roles."""
+    """The part that a person has or had in an order. Only provisioning.people reads roles."""
 
     class Role(models.TextChoices):
         CONTACT = "contact", _("Provisioning contact")

@@ -31,7 +31,7 @@ MAILS_A_DAY = 5
 
 
 class State(enum.StrEnum):
-    """What a link can be; each has a page that says what to do next."""
+    """The states of a link. Each has a page with a next step."""
 
     OPEN = "open"
     EXPIRED = "expired"
@@ -41,7 +41,7 @@ class State(enum.StrEnum):
 
 
 def user_for(email: str) -> User:
-    """The account of this address, made now where there is none (race-safe, also inside a transaction)."""
+    """Return the account of this address, and make it if there is none. Safe against races, also in a transaction."""
     key = email_key(email)
     found = User.objects.filter(email=key).first()
     if found:
@@ -54,7 +54,7 @@ def user_for(email: str) -> User:
 
 
 def issue(*, part: Part) -> Link:
-    """Make the part's link; the one before it is replaced in the same transaction."""
+    """Make a new link for a part. It replaces the earlier one in the same transaction."""
     with transaction.atomic():
         Part.objects.select_for_update().get(pk=part.pk)
         now = timezone.now()
@@ -71,7 +71,7 @@ def issue(*, part: Part) -> Link:
 
 
 def url_for(link: Link) -> str:
-    """The absolute address of a link, for the mail that carries it (also after a change of SECRET_KEY)."""
+    """Return the absolute address of a link, for its email; also after a change of SECRET_KEY."""
     for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
         token = _token(link.public_id, secret)
         if _hash(token) == link.token_hash:
@@ -81,7 +81,7 @@ def url_for(link: Link) -> str:
 
 
 def find(token: str) -> Link | None:
-    """The link of a token, or None."""
+    """Return the link of a token, or None."""
     found = Link.objects.select_related("order", "part__user", "part__access_request")
     return found.filter(token_hash=_hash(token)).first()
 
@@ -107,7 +107,7 @@ def state(link: Link) -> State:
 
 
 def current(*, part: Part) -> Link:
-    """The link that this part has now: the one there is, or a new one where that has expired."""
+    """Return the part's current link; a new one where it has expired."""
     with transaction.atomic():
         Part.objects.select_for_update(of=("self",)).get(pk=part.pk)
         link = part.links.filter(replaced_at=None, expires_at__gt=timezone.now()).first()
@@ -141,5 +141,5 @@ def _token(public_id: object, secret: str) -> str:
 
 
 def _hash(token: str) -> str:
-    # Whatever stood in the address becomes 64 plain characters, before it gets near the database.
+    # Any text of the address becomes 64 ASCII characters before it is part of a query.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""The email that somebody waits for an answer to: when it went out, whether it came back, when it may go out again."""
+"""The email whose answer somebody waits for: when it was sent, whether it came back, when it may be sent again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from provisioning.models import AccessRequest, Event, Mail, Part, User
 
-# Sent again not more often than this, by one person for one order: nobody's mailbox is theirs to fill.
+# Limits for sending again, for one person and one order, so that nobody can flood a mailbox.
 PAUSE: Final = timedelta(minutes=10)
 A_DAY: Final = 5
 
@@ -20,10 +20,10 @@ AGAIN = (Event.Kind.LINK_SENT, Event.Kind.ASKED_AGAIN)
 
 @dataclass(frozen=True)
 class Waiting:
-    """What somebody waits for: that a person uses their link (``part``), or that a request is decided (``request``).
+    """What somebody waits for: that a person opens their link (``part``), or that a request is decided (``request``).
 
-    ``came_back``: the person's mailbox can't be reached. Of a request it is never said, because that would say whether
-    anybody was asked.
+    ``came_back``: the person's mailbox can't be reached. It is always False for a request, because it would reveal
+    whether anybody was asked.
     """
 
     last_at: datetime
@@ -39,7 +39,7 @@ class Waiting:
 
 
 def for_part(part: Part, *, by: User) -> Waiting:
-    """Return what there is to say to ``by``, who waits for the person who has this part."""
+    """Return what ``by`` waits for from the person who has this part."""
     mails = Mail.objects.filter(link__part=part).order_by("-created_at", "-pk")
     newest = mails.first()
     last_at = newest.created_at if newest else part.since_at
@@ -47,14 +47,14 @@ def for_part(part: Part, *, by: User) -> Waiting:
 
 
 def for_request(request: AccessRequest) -> Waiting:
-    """Return what there is to say to the requester, who waits for a decision: alike whether anybody was asked."""
+    """Return what the requester waits for. It is the same whether or not anybody was asked."""
     times = Event.objects.filter(order=request.order_id, kind=Event.Kind.ASKED_AGAIN, at__gte=request.asked_at)
     last_at = max([request.asked_at, *times.values_list("at", flat=True)])
     return Waiting(last_at, _again_at(request.order_id, request.requester, last_at), request=request)
 
 
 def unreachable(orders: Iterable[int]) -> dict[tuple[int, str], Part]:
-    """Return who has one of these orders and can't be reached by email, by order and role; in one query."""
+    """Return the parts in these orders whose people can't be reached by email, by order and role. One query."""
     mails = Mail.objects.filter(link__part__order__in=orders, link__part__ended_at=None)
     newest = mails.order_by("link__part", "-created_at", "-pk").distinct("link__part").select_related("link__part")
     parts = [mail.link.part for mail in newest if mail.failed and mail.link]
@@ -62,7 +62,7 @@ def unreachable(orders: Iterable[int]) -> dict[tuple[int, str], Part]:
 
 
 def _again_at(order: int, by: User, last_at: datetime) -> datetime:
-    """When it may be sent again: after the pause, and not more than so often a day."""
+    """Return when it may be sent again: after PAUSE, and at most A_DAY times in 24 hours."""
     begin = timezone.now() - timedelta(days=1)
     sent = list(
         Event.objects.filter(order=order, by=by, kind__in=AGAIN, at__gt=begin)

@@ -1,9 +1,9 @@
-"""Signing in with a one-time code, mailed to an address. allauth keeps the steps; the codes are ours.
+"""Sign-in with a one-time code by email. allauth has the stages of the login; the codes are our own.
 
 Mail scanners open links, run scripts and submit forms, from many machines and at any time, and whoever knows an address
-can do the same on the sign-in page. Two things must follow from that: the mailbox isn't flooded, and its owner still
-gets in. allauth's own codes can't have both (each request makes another code, only its own browser can use it, and a
-limit on requests locks the owner out), so:
+can do the same on the sign-in page. Still, the mailbox must not be flooded, and its owner must be able to sign in.
+allauth's own codes can't give both: each request makes another code that only its own browser can use, and a limit on
+requests locks the owner out. Therefore:
 
 * A code belongs to the address: every browser that asks within half an hour waits for the same one, so that the mail a
   scanner caused serves the person too. It works once, in a browser that asked, and an hour at most.
@@ -43,7 +43,7 @@ from orgs.text.normalize import email_key
 from provisioning import emails
 from provisioning.models import Part, SignInCode, User
 
-# Letters that aren't taken for one another and make no words (RFC 8628, 6.1).
+# Letters that are easy to tell apart and form no words (RFC 8628, 6.1).
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 FRESH = timedelta(minutes=30)
 LASTS_ON = timedelta(minutes=30)
@@ -60,14 +60,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     """Accounts are made when a link is issued, never by signing up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Nobody signs up."""
+        """Return False: nobody signs up."""
         return False
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
-        """allauth's notices are said by our pages, in our words."""
+        """Add no message: the product's pages have their own."""
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        """The order whose link was opened, if this person has a part in it, or the list of orders."""
+        """Return the address of the order whose link was opened, if this person has a part in it; else *My orders*."""
         number = request.session.pop(ORDER_IN_SESSION, "")
         if number and Part.objects.filter(order__number=number, user=request.user.pk).exists():
             return reverse("order", args=[number])
@@ -75,7 +75,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
 
 def ask_for_code(email: str) -> SignInCode:
-    """The code that this address is asked for now; mailed, unless the last mail with it is too recent."""
+    """Return the current code of this address, and email it unless the last email with it is too recent."""
     email = email_key(email)
     now = timezone.now()
     with transaction.atomic():
@@ -102,18 +102,18 @@ def ask_for_code(email: str) -> SignInCode:
             row.asked_at, row.sent_at, row.tries = now, None, 0
             row.mails += 1
             row.save(update_fields=["asked_at", "sent_at", "tries", "mails"])
-        # Also where there is no account, and so nothing to send: the answer takes as long.
+        # Also without an account, where nothing is sent: the answer takes equally long.
         emails.wake("send_code", row.pk)
     return row
 
 
 def _is_over(row: SignInCode, now: datetime) -> bool:
-    """Whether asking makes another code: this one was used, guessed at too often, or isn't fresh any more."""
+    """Say whether the next request makes a new code: this one was used, guessed too often, or is too old."""
     return row.used_at is not None or row.wrong >= MAX_WRONG or row.fresh_until <= now
 
 
 def code_of(row: SignInCode) -> str:
-    """The letters of a code, as ABCD-EFGH."""
+    """Return the letters of a code, as ABCD-EFGH."""
     digest = salted_hmac("provisioning.sign_in", f"{row.email} {row.public_id}", algorithm="sha256").digest()
     number = int.from_bytes(digest)
     letters = ""
@@ -124,7 +124,7 @@ def code_of(row: SignInCode) -> str:
 
 
 def use_code(email: str, typed: str) -> bool:
-    """Whether what was typed is a code that was mailed to this address and still works; it is used up by that."""
+    """Say whether the typed text is a valid code that was mailed to this address, and mark the code as used."""
     email = email_key(email)
     typed = pasted_text.code(typed, alphabet=LETTERS, length=8) or typed
     now = timezone.now()
@@ -142,7 +142,7 @@ def use_code(email: str, typed: str) -> bool:
 
 
 def last_asked_at(email: str) -> datetime | None:
-    """When the newest code of this address was last put in the mail; None where there is none that works."""
+    """Return when the newest valid code of this address was last mailed; None where there is none."""
     rows = SignInCode.objects.filter(
         email=email_key(email), used_at=None, expires_at__gt=timezone.now(), wrong__lt=MAX_WRONG
     )
@@ -151,7 +151,10 @@ def last_asked_at(email: str) -> datetime | None:
 
 
 def start(request: HttpRequest, email: str, *, order_number: str = "") -> None:
-    """Send a code to this address and let this browser wait for it; ``order_number`` of the link that was opened."""
+    """Send a code to this address and let this browser wait for it.
+
+    ``order_number`` is the order whose link was opened; "" where the address was typed.
+    """
     email = email_key(email)
     user = User.objects.filter(email=email, is_active=True).first()
     clear_login(request)
@@ -168,20 +171,20 @@ def start(request: HttpRequest, email: str, *, order_number: str = "") -> None:
 
 
 def send_again(request: HttpRequest, process: LoginCodeVerificationProcess) -> None:
-    """Send the code once more, if it is time, to the address that this browser waits for; its tries start again."""
+    """Send the code again to the address that this browser waits for, if enough time has passed; reset its tries."""
     number = "" if process.state["typed"] else request.session.get(ORDER_IN_SESSION, "")
     start(request, process.state["email"], order_number=number)
 
 
 def forget_old_codes() -> None:
-    """Drop codes that are long over, and sessions that have expired."""
+    """Delete old codes and expired sessions."""
     now = timezone.now()
     SignInCode.objects.filter(made_at__lt=now - KEPT, expires_at__lt=now).delete()
     Session.objects.filter(expire_date__lt=now).delete()
 
 
 def _unused_in_a_row(rows: list[SignInCode]) -> int:
-    """How many of the newest codes nobody used."""
+    """Return how many of the newest codes were not used."""
     count = 0
     for row in rows:
         if row.used_at:
@@ -191,7 +194,7 @@ def _unused_in_a_row(rows: list[SignInCode]) -> int:
 
 
 def _lock(email: str) -> None:
-    """One request at a time for an address, until the transaction ends; works before there is a row to lock."""
+    """Lock an address until the transaction ends, also where it has no row yet."""
     key = int.from_bytes(hashlib.sha256(f"sign-in {email}".encode()).digest()[:8], signed=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

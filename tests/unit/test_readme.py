@@ -112,7 +112,7 @@ def modules_named(text: str) -> Iterator[str]:
 
 def module_exists(path: Path, name: str) -> bool:
     if "/" not in name and not name.endswith((".py", ".toml", ".html", ".css", ".js", ".po")):
-        return resolves(name)
+        return (path.parent / name).exists() or resolves(name) or f'"{name}"' in source()
     if name.startswith(".") or any((folder / name).exists() for folder in (ROOT, path.parent, path.parent.parent)):
         return True
     # A file of a package that the README is about, named without its folders.
@@ -131,13 +131,20 @@ def resolves(name: str) -> bool:
 
 
 @functools.cache
+def source() -> str:
+    """Return the product's source: types of webhooks are written like dotted names."""
+    files = (path for top in ("provisioning", "subscriptions", "orgs") for path in sorted((ROOT / top).rglob("*.py")))
+    return "\n".join(path.read_text() for path in files)
+
+
+@functools.cache
 def read_by_operators() -> frozenset[str]:
-    """The variables that settings and gunicorn's configuration read, from their source."""
-    source = "\n".join((ROOT / reader).read_text() for reader in READERS)
-    found = set(re.findall(r'\b_?env\.\w+\(\s*"([A-Z_]+)"', source)) | set(
-        re.findall(r'"([A-Z_]+)" not in os\.environ', source)
+    """Return the variables that settings and gunicorn's configuration read, from their source."""
+    readers = "\n".join((ROOT / reader).read_text() for reader in READERS)
+    found = set(re.findall(r'\b_?env\.\w+\(\s*"([A-Z_]+)"', readers)) | set(
+        re.findall(r'"([A-Z_]+)" not in os\.environ', readers)
     )
-    for names in re.findall(r"for name in \(([^)]+)\)", source):  # one setting that is read under several names
+    for names in re.findall(r"for name in \(([^)]+)\)", readers):  # one setting that is read under several names
         found |= set(re.findall(r'"([A-Z_]+)"', names))
     return frozenset(found)
 

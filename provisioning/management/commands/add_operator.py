@@ -1,4 +1,4 @@
-"""Let somebody into the order desk."""
+"""Make somebody an operator of the order desk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Command(BaseCommand):
     help = "Make this address an operator of the order desk (the admin site); --remove takes it back."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whom."""
+        """Define the arguments."""
         parser.add_argument("email")
         parser.add_argument("--remove", action="store_true", help="no longer an operator")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Change the two flags, and nothing else."""
+        """Set or clear the two flags of the account."""
         try:
             email = clean_email(options["email"], Problem.CONTACT_EMAIL)
         except Refused as refused:

@@ -23,14 +23,14 @@ class Command(BaseCommand):
     help = "Give an order more time: so many days after its set-up-by date, or from now if that has passed."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which order, how long, and why."""
+        """Define the arguments."""
         parser.add_argument("number", help="the order's number")
         parser.add_argument("--days", required=True, metavar="N", help="how many days more")
         parser.add_argument("--reason", default="", metavar="TEXT", help="why; kept in the order's history")
         parser.add_argument("--json", action="store_true", help="print number, state and set-up-by date as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Extend it, or say in one sentence why not."""
+        """Extend the order. Raises CommandError with a sentence where that is refused."""
         order = Order.objects.filter(number=pasted_text.order_number(options["number"])).first()
         if order is None:
             raise CommandError(f"There is no order {options['number']}.")

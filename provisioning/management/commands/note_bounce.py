@@ -11,17 +11,17 @@ from provisioning import actions
 
 
 class Command(BaseCommand):
-    """``note_bounce ADDRESS``: who waits for that person, and the order desk, are told."""
+    """``note_bounce ADDRESS``: shown to the order desk and to whoever waits for that person."""
 
     help = "Note that emails to this address came back: the order desk sees it, and who waits for that person."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which address, and what the mail server said."""
+        """Define the arguments."""
         parser.add_argument("address", help="the address that can't be reached")
         parser.add_argument("--said", default="", metavar="TEXT", help="what the mail server said")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Note it, and name the orders."""
+        """Note the bounce, and print the orders."""
         addresses = pasted_text.emails(options["address"])
         if len(addresses) != 1:
             raise CommandError("Enter one address.")

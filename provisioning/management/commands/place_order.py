@@ -23,7 +23,7 @@ class Command(BaseCommand):
     help = "Place an order; its provisioning contact gets the welcome email."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The facts of an order."""
+        """Define the arguments."""
         parser.add_argument("--contact", default="", metavar="EMAIL", help="the provisioning contact's email")
         parser.add_argument("--company", default="", metavar="NAME", help="who bought it")
         parser.add_argument("--customer", default="", metavar="NAME", help="the end customer of a partner's order")
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print number, state and set-up-by date as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Place it, or say in one sentence why not."""
+        """Place the order. Raises CommandError with a sentence where that is refused."""
         try:
             term = _whole(options["term"], Problem.TERM)
             lines = [
@@ -76,7 +76,7 @@ class Command(BaseCommand):
 
 
 def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
-    """Say whether the order that is there is the one that this call describes; its contact may have handed it over."""
+    """Say whether an existing order has the facts of this call; the contact, who can change, isn't compared."""
     customer_email = clean_email(options["customer_email"], Problem.CUSTOMER_EMAIL, required=False)
     said = [options["company"], options["customer"], customer_email]
     kept = [order.sold_to, order.customer_name, order.customer_email.lower()]
@@ -85,7 +85,7 @@ def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
 
 
 def _end_of_day(text: str) -> datetime:
-    """The last moment of the day that was typed, in the vendor's time zone; a refusal where it is none."""
+    """Return the end of a day (2026-12-24) in the vendor's time zone. Raises Refused for another text."""
     try:
         return end_of_day(date.fromisoformat(text))
     except ValueError as error:
@@ -93,7 +93,7 @@ def _end_of_day(text: str) -> datetime:
 
 
 def _whole(text: object, problem: Problem) -> int:
-    """The number that was typed; a refusal, like for one out of range, where it is none."""
+    """Return a whole number. Raises Refused for another text, as for a number that is out of range."""
     number = pasted_text.whole_number(str(text))
     if number is None:
         raise Refused(problem)

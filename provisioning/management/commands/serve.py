@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Run the product: web processes and a worker, until SIGTERM or Ctrl-C. The static files are collected first."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """How much of it, and where."""
+        """Define the arguments."""
         parser.add_argument(
             "--bind", default=gunicorn.bind, help=f"HOST:PORT or unix:PATH to listen on (here: {gunicorn.bind})"
         )
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--migrate", action="store_true", help="apply migrations first")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Serve until told to end."""
+        """Serve until SIGTERM or SIGINT."""
         serve.run(
             bind=options["bind"],
             workers=options["workers"],

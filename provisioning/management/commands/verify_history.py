@@ -1,4 +1,4 @@
-"""Check that the histories of orders are whole."""
+"""Check the chained histories of orders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     help = "Check that nobody changed what happened to an order, or to all orders; says the first event that is broken."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """One order or all, and what its history ended with once."""
+        """Define the arguments."""
         parser.add_argument("number", nargs="?", help="the order's number (all orders)")
         parser.add_argument(
             "--expect",
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Say the head of one order, or how many are whole."""
+        """Print the head of one order, or the number of valid histories. Raises CommandError where one is broken."""
         number, expect = pasted_text.order_number(options["number"] or ""), pasted_text.short(options["expect"])
         if expect and not number:
             raise CommandError("Say the number of the order whose head this is: verify_history NUMBER --expect HEAD")
@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 
 def _each(orders: QuerySet[Order]) -> Iterator[Order]:
-    """The orders by their ids, a batch at a time: there may be very many."""
+    """Yield the orders by id, read in batches."""
     last = 0
     while batch := list(orders.filter(pk__gt=last).order_by("pk")[:_BATCH]):
         yield from batch

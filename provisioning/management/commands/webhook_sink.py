@@ -12,7 +12,7 @@ from provisioning.local import webhook_sink
 
 
 class Command(BaseCommand):
-    """``webhook_sink --faults``: a receiver as bad as real ones are."""
+    """``webhook_sink --faults``: a receiver that fails as real ones do."""
 
     help = "Receive webhooks on this machine, verify their signatures, and print what came."
     requires_system_checks = []
@@ -41,7 +41,7 @@ class Command(BaseCommand):
                 faults=webhook_sink.FAULTS if options["faults"] else ("",),
                 seed=options["seed"],
                 slow=options["slow"],
-                tell=lambda got: print(word(got), file=self.stdout, flush=True),
+                on_message=lambda got: print(word(got), file=self.stdout, flush=True),
             )
         except ValueError as error:
             raise CommandError("A secret is whsec_ and 24 to 64 bytes in Base64.") from error
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(f"Port {options['port']} can't be used ({error.strerror}): choose another.") from error
         if not options["json"]:
             self.stdout.write(
-                f"Listening. Start the product with WEBHOOK_URL={server.url} WEBHOOK_ALLOW_PRIVATE=127.0.0.0/8"
+                f"Listening. Start the product with WEBHOOK_URL={server.url} OUTGOING_ALLOW_PRIVATE=127.0.0.0/8"
                 " and the same WEBHOOK_SECRETS. Ctrl-C ends it."
             )
         with contextlib.suppress(KeyboardInterrupt), server:
