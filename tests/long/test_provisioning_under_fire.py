@@ -148,16 +148,20 @@ class World:
             connections.close_all()
             self.server.revive()
             self.server.wait()
-        for name, process in list(self.running.items()):
-            if process.poll() is not None:
-                del self.running[name]
         if self.asleep:
             self.ports["web"] = free_port()  # the other one is still the sleeper's
-        self.start(*[name for name in ("broker", "web", "worker 1", "worker 2") if name not in self.running])
+        self.supervise()
         if self.asleep:
             time.sleep(LEASE)  # this is the fault: they sleep for longer than their leases
             for process in self.asleep:
                 os.killpg(process.pid, signal.SIGCONT)
+
+    def supervise(self) -> None:
+        """Start what doesn't run; a worker ends when its database does."""
+        ended = [name for name, process in self.running.items() if process.poll() is not None]
+        for name in ended:
+            del self.running[name]
+        self.start(*[name for name in ("broker", "web", "worker 1", "worker 2") if name not in self.running])
 
     def end_sleepers(self) -> None:
         """End those that slept, after they had their say."""
@@ -318,7 +322,7 @@ def check_all(world: World, cases: list[Case]) -> None:
     until = time.monotonic() + SECONDS
     for case in cases:
         what = f"{case.transition} is over: order {case.order.pk}"
-        eventually(lambda case=case: _asked(case.is_over), what, until - time.monotonic())
+        eventually(lambda case=case: world.supervise() or _asked(case.is_over), what, until - time.monotonic())
     for case in cases:
         case.check()
     succeeded = ProvisioningRequest.objects.filter(state=State.SUCCEEDED, superseded_at=None)
