@@ -2,7 +2,8 @@
 
 In a thread of a test, or in a process of its own that can be killed and started again: ``python -m tests.broker``.
 What it does with an instance follows from the first name in its parameters: ``refused-…`` is refused, ``fails-…`` is
-begun and fails, ``at-once-…`` is there with the answer, everything else is there after ``seconds``.
+begun and fails, ``slow-…`` never comes to an end, ``at-once-…`` is there with the answer, everything else is there
+after ``seconds``.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Broker(ThreadingHTTPServer):
         self.instances: dict[str, dict[str, Any]] = {}
         self.calls: list[tuple[str, str]] = []  # method and instance of each call, as it came
         self.most_at_once = self._at_once = 0
-        self.hold: set[str] = set()  # "PUT before", "GET after": calls that wait before their effect, or after it
+        # "PUT before", "GET after slow-": calls that wait before their effect or after it, all or those of these names.
+        self.hold: set[str] = set()
         self.held: list[tuple[str, str]] = []  # the point and the instance of each that waits
         if file and file.exists():
             for line in file.read_text().splitlines():
@@ -71,14 +73,15 @@ class Broker(ThreadingHTTPServer):
             self.calls.append((method, instance))
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
-            self._hold(f"{method} before", instance)
+            name = _name_of(body) or self.instances.get(instance, {}).get("name", "")
+            self._hold(f"{method} before", instance, name)
         try:
             found = self._answer(method, instance, body)
         finally:
             with self.lock:
                 self._at_once -= 1
         with self.lock:
-            self._hold(f"{method} after", instance)
+            self._hold(f"{method} after", instance, name)
         return found
 
     def _answer(self, method: str, instance: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -92,7 +95,7 @@ class Broker(ThreadingHTTPServer):
             if method == "GET":
                 return self._last_operation(known)
             if known is not None:
-                return (200 if self._is_ready(known) else 202), {}
+                return (200 if self._is_ready(known) and not known["name"].startswith("fails-") else 202), {}
             name = _name_of(body)
             if name.startswith("refused-"):
                 return 400, {"description": f"The name {name} can't be had.", "field": "/sites/0/name"}
@@ -116,13 +119,16 @@ class Broker(ThreadingHTTPServer):
         return 200, {"state": "succeeded"}
 
     def _is_ready(self, known: dict[str, Any]) -> bool:
-        return bool(known["at"] + self.seconds <= time.time())
+        return not known["name"].startswith("slow-") and bool(known["at"] + self.seconds <= time.time())
 
-    def _hold(self, point: str, instance: str) -> None:
-        if point in self.hold:
+    def _hold(self, point: str, instance: str, name: str) -> None:
+        def is_held() -> bool:
+            return any(f"{point} {name}".startswith(each) for each in self.hold)
+
+        if is_held():
             self.held.append((point, instance))
             self.lock.notify_all()
-            self.lock.wait_for(lambda: point not in self.hold)
+            self.lock.wait_for(lambda: not is_held())
             self.held.remove((point, instance))
 
     def _write(self, change: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -22,7 +22,8 @@ import pytest
 import time_machine
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -232,6 +233,86 @@ def test_many_workers_keep_the_order_and_send_each_once(receiver: Receiver) -> N
         rows = Webhook.objects.filter(order__number=number).order_by("pk").values_list("public_id", flat=True)
         assert ids == [str(public_id) for public_id in rows]
     assert len(sink.got) == 40
+
+
+class Pausing(Sink):
+    """A receiver that takes a message, and answers when it is told to."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.arrived, self.go_on = threading.Semaphore(0), threading.Event()
+
+    def take(self, body: bytes, headers: dict[str, str], fault: str) -> bool:
+        """Take it, and wait."""
+        taken = super().take(body, headers, fault)
+        self.arrived.release()
+        assert self.go_on.wait(60)
+        return taken
+
+
+@pytest.fixture
+def pausing(receiver: Receiver, settings: Settings) -> Iterator[Pausing]:
+    """A receiver that makes whoever sends wait."""
+    receiver()
+    sink = Pausing(0, [NEW])
+    threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    settings.WEBHOOK_URL = sink.url
+    yield sink
+    sink.go_on.set()
+    sink.shutdown()
+    sink.server_close()
+
+
+def send_aside(pool: ThreadPoolExecutor) -> Future[bool]:
+    """Send one message in a thread with a connection of its own."""
+
+    def send() -> bool:
+        try:
+            return webhooks.send_next()
+        finally:
+            connections.close_all()
+
+    return pool.submit(send)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_the_receiver_answers(pausing: Pausing) -> None:
+    order = an_order()
+    actions.correct_order(order=order, sold_to="Initech")
+    with ThreadPoolExecutor(1) as pool:
+        sending = send_aside(pool)
+        assert pausing.arrived.acquire(timeout=60)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'"
+            )
+            assert cursor.fetchone() == (0,)
+        with transaction.atomic():
+            assert Webhook.objects.select_for_update(nowait=True).count() == 2
+        assert not webhooks.send_next()  # nobody else sends it, or the order's next one, meanwhile
+        pausing.go_on.set()
+        assert sending.result(60)
+    assert Webhook.objects.get(type="order.placed").accepted_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_killed_worker_s_message_is_repeated_after_its_lease_and_who_comes_late_notes_nothing(pausing: Pausing) -> None:
+    an_order()
+    with ThreadPoolExecutor(2) as pool:
+        late = send_aside(pool)
+        assert pausing.arrived.acquire(timeout=60)
+        assert not webhooks.due().exists()
+        Webhook.objects.update(lease_until=Now() - timedelta(seconds=1))
+        second = send_aside(pool)
+        assert pausing.arrived.acquire(timeout=60)
+        webhooks.skip(Webhook.objects.all())  # and a person decides otherwise, while both are at it
+        pausing.go_on.set()
+        assert late.result(60) is second.result(60) is True
+    assert [got.first for got in pausing.got] == [True, False]
+    row = Webhook.objects.get()
+    assert (row.tries, row.accepted_at) == (0, None)
+    assert row.skipped_at
 
 
 def test_one_order_s_trouble_keeps_no_other_waiting(receiver: Receiver) -> None:
