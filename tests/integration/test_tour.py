@@ -27,12 +27,7 @@ from provisioning.worker import tasks
 from subscriptions.models import Order
 from tests.driver import Wizard
 
-# One process loads the directory, once.
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.urls("tests.demo_urls"),
-    pytest.mark.xdist_group("sample directory"),
-]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.demo_urls")]
 
 EXACT = "Based on your email address, we matched your order with your organization."
 CANDIDATES = "We found matching organizations based on your email address."
