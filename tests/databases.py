@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 from django.test import TransactionTestCase
 
 _BRING_MIGRATIONS = ("django", "django-allauth", "procrastinate")
@@ -29,7 +26,7 @@ def use_template() -> None:
     test = connection.settings_dict["TEST"]
     family = f"test_{connection.settings_dict['NAME']}_template_"
     template = family + _hash_of_migrations()
-    with _server() as server:
+    with connection._nodb_cursor() as server:
         server.execute("SELECT pg_advisory_lock(hashtext(%s))", [family])  # until the connection is closed
         server.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [family])
         found = {name for (name,) in server.fetchall()}
@@ -89,9 +86,3 @@ def _hash_of_migrations() -> str:
             digest.update(f"{app.label} {path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     digest.update(" ".join(metadata.version(package) for package in _BRING_MIGRATIONS).encode())
     return digest.hexdigest()[:12]
-
-
-@contextmanager
-def _server() -> Iterator[CursorWrapper]:
-    with connection._nodb_cursor() as cursor:
-        yield cursor

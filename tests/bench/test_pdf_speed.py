@@ -15,8 +15,8 @@ from weasyprint import HTML
 
 from subscriptions.summary import pdf
 from subscriptions.summary.summary import OrderSummary
-from tests.integration.test_pdf import PROVED
-from tests.unit.test_summary import a_summary
+from tests.subscriptions.summary.test_pdf import PROVED
+from tests.subscriptions.summary.test_summary import a_summary
 
 ROUNDS = 15
 RENDERS = 1000

@@ -1,6 +1,6 @@
 """The administrators' rules as people meet them: who × for whom × which organization × what they are there, by HTTP.
 
-tests/unit/test_policies.py has every case of the plain rules; here the forms word them and the actions enforce them.
+tests/orgs/test_policies.py has every case of the plain rules; here the forms word them and the actions enforce them.
 """
 
 from __future__ import annotations

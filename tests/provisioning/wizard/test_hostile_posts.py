@@ -1,7 +1,7 @@
 """Whatever is sent to either wizard, nothing breaks and nothing is lost.
 
 Hypothesis posts through the real addresses. The normal run is short; for a long one:
-``HYPOTHESIS_EXAMPLES=5000 pytest tests/integration/test_hostile_posts.py``.
+``HYPOTHESIS_EXAMPLES=5000 pytest tests/provisioning/wizard/test_hostile_posts.py``.
 """
 
 from __future__ import annotations

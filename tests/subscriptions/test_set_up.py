@@ -19,7 +19,7 @@ from subscriptions.actions import Line, LocationPlan, Problem, Refused, SiteName
 from subscriptions.models import Location, Order, Site, Subscription
 from subscriptions.rules import validation
 from tests.factories import set_up_order
-from tests.integration.test_subscriptions_orders import at_once, place
+from tests.subscriptions.test_orders import at_once, place
 
 HEADQUARTERS = LocationPlan(
     name="Head office",

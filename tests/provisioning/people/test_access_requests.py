@@ -22,8 +22,8 @@ from provisioning.people import links
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import an_order, an_organization, an_own_order, signed_in
-from tests.integration.test_races import at_once
 from tests.mailbox import code_in, deliver, link_in, newest
+from tests.provisioning.actions.test_concurrency import at_once
 
 pytestmark = pytest.mark.django_db
 

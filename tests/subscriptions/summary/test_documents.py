@@ -38,10 +38,10 @@ from subscriptions.summary import documents, pdf
 from subscriptions.summary.documents import Standing, verify
 from subscriptions.summary.summary import build
 from tests.factories import a_delegated_order, a_mapped_order, an_organization, signed_in
-from tests.integration.test_pdf import packed, shown, text_of
-from tests.integration.test_subscriptions_set_up import HEADQUARTERS
 from tests.long.test_webhooks_under_fire import environment
 from tests.mailbox import deliver
+from tests.subscriptions.summary.test_pdf import packed, shown, text_of
+from tests.subscriptions.test_set_up import HEADQUARTERS
 from tests.turns import all_turns_taken
 
 KIM = "kim@contoso.example.org"

@@ -34,8 +34,8 @@ from subscriptions.rules.validation import Line, LocationPlan, SitePlan
 from subscriptions.summary.summary import build
 from tests.factories import an_order, an_organization, signed_in
 from tests.german import in_german
-from tests.integration.test_pdf import packed, text_of
 from tests.mailbox import deliver
+from tests.subscriptions.summary.test_pdf import packed, text_of
 from tests.webcast.pack import ChannelPlan
 
 pytestmark = pytest.mark.django_db

@@ -20,9 +20,9 @@ from provisioning.people import links
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import signed_in
-from tests.integration.test_asking import BOSS, CHIEF, KIM, asks, contoso, decides, page_of
-from tests.integration.test_races import at_once
 from tests.mailbox import link_in, newest
+from tests.provisioning.actions.test_concurrency import at_once
+from tests.provisioning.people.test_access_requests import BOSS, CHIEF, KIM, asks, contoso, decides, page_of
 
 pytestmark = pytest.mark.django_db
 

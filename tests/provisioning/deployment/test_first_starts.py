@@ -36,7 +36,7 @@ on_databases = pytest.mark.django_db(transaction=True)
 
 Point = Callable[[str], None]
 NAMES = sorted({*get_commands()} - {"demo", "test"})  # manage.py runs those two without Django
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 AWAY = {
     "no such host": ("postgres://u:secret@nosuch.invalid/d", "The host nosuch.invalid of the database isn't known"),
     "port closed": ("postgres://u:secret@127.0.0.1:1/d", "Nothing listens at 127.0.0.1:1"),

@@ -60,7 +60,7 @@ def test_pdf_is_made_although_a_font_is_missing(tmp_path: Path) -> None:
     script = (
         "import sys, django; django.setup()\n"
         "from subscriptions import pdf; from subscriptions.summary.summary import Company\n"
-        "from tests.unit.test_summary import a_summary\n"
+        "from tests.subscriptions.summary.test_summary import a_summary\n"
         "sys.stdout.buffer.write(pdf.render(a_summary(1, customer=Company('c', '東方ソフト 한국통신', 'JP')), 'en'))\n"
     )
     made = with_fonts("/usr/share/fonts/truetype", tmp_path, "-c", script)

@@ -26,9 +26,9 @@ from subscriptions.packs.meetings import MadeSites
 from subscriptions.summary import pdf
 from subscriptions.summary.summary import Company, OrderSummary, build
 from tests.factories import set_up_order
-from tests.integration.test_subscriptions_orders import place
-from tests.integration.test_subscriptions_set_up import HEADQUARTERS, mapped_order, plans, site
-from tests.unit.test_summary import a_summary
+from tests.subscriptions.summary.test_summary import a_summary
+from tests.subscriptions.test_orders import place
+from tests.subscriptions.test_set_up import HEADQUARTERS, mapped_order, plans, site
 
 NAMES = {
     "Chinese": ("东方软件有限公司", "CN"),
@@ -122,7 +122,7 @@ def test_same_summary_gives_the_same_bytes_also_in_another_process(tmp_path: Pat
         "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'tests.settings')\n"
         "django.setup()\n"
         "from subscriptions import pdf\n"
-        "from tests.unit.test_summary import a_summary\n"
+        "from tests.subscriptions.summary.test_summary import a_summary\n"
         f"sys.stdout.buffer.write(pdf.render(a_summary(3), 'en', **{PROVED}))\n"
     )
 
