@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
 from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase
 
 _BRING_MIGRATIONS = ("django", "django-allauth", "procrastinate")
@@ -65,6 +67,14 @@ def empty_tables(case: TransactionTestCase) -> None:
             cursor.execute("COMMIT")
     if not superuser:
         _truncate(case)
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    """Undo in the end what a block writes: around one request, or around all tests of a module (a module's fixture)."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def _make(name: str) -> None:

@@ -15,7 +15,7 @@ from django.core.management import call_command
 
 from orgs.finder.evaluation import benchmark
 
-SAMPLE = settings.BASE_DIR / "provisioning" / "local" / "data"
+SAMPLE = settings.BASE_DIR / "provisioning" / "local" / "demo" / "data"
 QUESTIONS = settings.BASE_DIR / "tests" / "bench" / "data" / "queries_dev.csv.xz"
 
 Bench = Callable[..., tuple[dict[str, Any], str]]

@@ -34,7 +34,7 @@ CASES: list[tuple[Provisioner, Audience, bool, bool, Refusal | None, bool]] = [
 
 
 @pytest.mark.parametrize(("provisioner", "audience", "existing", "administrator", "refusal", "asks"), CASES)
-def test_administrators_rules(
+def test_rules_allow_or_refuse_who_sets_up_for_whom(
     provisioner: Provisioner,
     audience: Audience,
     existing: bool,

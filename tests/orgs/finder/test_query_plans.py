@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoDbBlocker
 
 from orgs import search_index
 from orgs.finder import statements
@@ -17,13 +19,20 @@ from orgs.finder.matching import find_candidates
 from orgs.models import Domain, Member, Organization, OtherName
 from orgs.search_index import rebuild
 from orgs.text import terms
+from tests.databases import rolled_back
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def directory() -> None:
-    """Some thousand organizations, so that the planner has a choice, and a trigram index that it must not take."""
+@pytest.fixture(scope="module")
+def directory(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Make some thousand organizations, so that the planner has a choice, and a trigram index that it must not take."""
+    with django_db_blocker.unblock(), rolled_back():
+        _make_directory()
+        yield
+
+
+def _make_directory() -> None:
     made = [
         Organization(name=f"Org {number} Contoso {number % 97}", name_key=f"org {number} contoso {number % 97}",
                      name_start="org 1")
@@ -114,6 +123,42 @@ def plan(sql: str, values: dict[str, Any]) -> str:
     return of_statement[0]
 
 
+def test_words_of_a_saved_organization_are_found_at_once_and_after_a_rebuild() -> None:
+    Organization(name="Zorblax Quantum Devices").save()
+    for _time in range(2):
+        found = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
+        assert [each.organization.name for each in found.candidates] == ["Zorblax Quantum Devices"]
+        search_index.rebuild()
+
+
+def test_functions_are_made_anew_by_a_migration_and_not_needed_before_it() -> None:
+    Organization(name="Zorblax Quantum Devices").save()
+    made = [statements.function(sql) for sql in (statements.TIES, statements.BY_WORDS)]
+
+    def found() -> list[str]:
+        statements._installed.clear()  # as in a process that has just started
+        answer = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
+        return [each.organization.name for each in answer.candidates]
+
+    with connection.cursor() as cursor:
+        for each in made:
+            cursor.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = %s", [each.name])
+            cursor.execute(f"DROP FUNCTION {cursor.fetchone()[0]}")
+        assert found() == ["Zorblax Quantum Devices"]
+        assert not statements._installed
+        for number in range(9):  # those of earlier versions
+            cursor.execute(f"CREATE FUNCTION orgs_find_00000000000{number}() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        call_command("migrate", verbosity=0)
+        assert found() == ["Zorblax Quantum Devices"]
+        assert statements._installed == {each.name for each in made}
+        cursor.execute("SELECT proname FROM pg_proc WHERE proname ~ '^orgs_find_' ORDER BY oid DESC")
+        there = [name for (name,) in cursor.fetchall()]
+        assert there == [
+            *(each.name for each in reversed(made)),
+            *(f"orgs_find_00000000000{n}" for n in range(8, 2, -1)),
+        ]
+
+
 @pytest.mark.usefixtures("directory")
 def test_statements_never_read_whole_tables_and_take_no_trigram_index_for_equality(asked: list[Asked]) -> None:
     find_candidates(email="new@somewhere.example", company_name="Orgg 77 Contosoo")
@@ -150,39 +195,3 @@ def test_sounds_made_in_the_database_are_those_of_python() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT word, sound FROM orgs_word")
         assert all(terms.sound(word) == sound for word, sound in cursor.fetchall())
-
-
-def test_words_of_a_saved_organization_are_found_at_once_and_after_a_rebuild() -> None:
-    Organization(name="Zorblax Quantum Devices").save()
-    for _time in range(2):
-        found = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
-        assert [each.organization.name for each in found.candidates] == ["Zorblax Quantum Devices"]
-        search_index.rebuild()
-
-
-def test_functions_are_made_anew_by_a_migration_and_not_needed_before_it() -> None:
-    Organization(name="Zorblax Quantum Devices").save()
-    made = [statements.function(sql) for sql in (statements.TIES, statements.BY_WORDS)]
-
-    def found() -> list[str]:
-        statements._installed.clear()  # as in a process that has just started
-        answer = find_candidates(email="new@gmail.com", company_name="Quantum Zorblacks Devices")
-        return [each.organization.name for each in answer.candidates]
-
-    with connection.cursor() as cursor:
-        for each in made:
-            cursor.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = %s", [each.name])
-            cursor.execute(f"DROP FUNCTION {cursor.fetchone()[0]}")
-        assert found() == ["Zorblax Quantum Devices"]
-        assert not statements._installed
-        for number in range(9):  # those of earlier versions
-            cursor.execute(f"CREATE FUNCTION orgs_find_00000000000{number}() RETURNS int LANGUAGE sql AS 'SELECT 1'")
-        call_command("migrate", verbosity=0)
-        assert found() == ["Zorblax Quantum Devices"]
-        assert statements._installed == {each.name for each in made}
-        cursor.execute("SELECT proname FROM pg_proc WHERE proname ~ '^orgs_find_' ORDER BY oid DESC")
-        there = [name for (name,) in cursor.fetchall()]
-        assert there == [
-            *(each.name for each in reversed(made)),
-            *(f"orgs_find_00000000000{n}" for n in range(8, 2, -1)),
-        ]

@@ -101,26 +101,6 @@ def at_the_first_site(number: int) -> tuple[Wizard, dict[str, Any]]:
     return setup, form_fields(setup.html) | zone
 
 
-def test_one_of_fifty_orders_that_want_a_site_name_gets_it_and_the_others_are_offered_names() -> None:
-    setups = [at_the_first_site(number) for number in range(AT_ONCE)]
-    name = {"meetings-site_name": "everybodys-site"}
-    told = at_once(
-        lambda at: setups[at][0].client.post(setups[at][0].url("meetings"), setups[at][1] | name)["Location"]
-    )
-    kept = SiteName.objects.get()
-    assert kept.name == "everybodys-site"
-    assert sum("/review/" in url for url in told) == 1
-    assert sum("/meetings/?problem" in url for url in told) == AT_ONCE - 1
-    lost = next(setup for setup, _fields in setups if setup.order.pk != kept.order_id)
-    page = lost.open("meetings", "?problem")
-    assert "“everybodys-site” is taken" in page
-    assert page.count('name="use"') == 3
-    assert 'value="everybodys-site"' in page
-    assert '<option value="Europe/Paris" selected>' in page
-    lost.fill("meetings", site_name="everybodys-other-site")
-    assert lost.at == "review"
-
-
 def test_orders_that_want_the_same_names_the_other_way_round_or_swap_theirs_never_lock_up() -> None:
     orders = [at_the_first_site(number)[0].order for number in range(8)]
     wanted = [f"name-{number}" for number in "abcdef"]

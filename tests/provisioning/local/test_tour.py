@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -25,6 +24,7 @@ from provisioning.local.demo import sample, sample_orders, tour
 from provisioning.models import Event, Mail, SignInCode
 from provisioning.worker import tasks
 from subscriptions.models import Order
+from tests.databases import rolled_back
 from tests.driver import Wizard
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.demo_urls")]
@@ -37,10 +37,9 @@ NONE = "No matching organization found."
 @pytest.fixture(scope="module", autouse=True)
 def directory(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The whole sample directory with its orders, for all the tests of this file."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), rolled_back():
         sample.load()
         yield
-        transaction.set_rollback(True)
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import time_machine
 from django.core import mail
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client, override_settings
 from django.urls import URLPattern, resolve, reverse
 from django.urls.exceptions import Resolver404
+from pytest_django import DjangoDbBlocker
 
 from orgs.actions import add_member
 from provisioning import actions
@@ -25,6 +26,8 @@ from provisioning.people import links
 from provisioning.urls import urlpatterns
 from subscriptions.models import Order
 from subscriptions.rules.validation import SitePlan
+from subscriptions.summary import documents
+from tests.databases import rolled_back
 from tests.driver import Wizard, form_fields
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 from tests.mailbox import deliver, link_in, newest, newest_code
@@ -175,8 +178,18 @@ class Scene:
         return reverse(name, args=[number, step] if step else [number])
 
 
-@pytest.fixture
-def scene() -> Scene:
+@pytest.fixture(scope="module")
+def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
+    """Make the scene once; each test undoes what it writes. No PDF is answered with "being made" while fonts load."""
+    documents.get_ready()
+    for thread in threading.enumerate():
+        if thread.name == "get ready for PDFs":
+            thread.join()
+    with django_db_blocker.unblock(), rolled_back():
+        yield _make_scene()
+
+
+def _make_scene() -> Scene:
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=ALEX)
     corrected = an_order(contact=WRONG)
@@ -210,22 +223,13 @@ def scene() -> Scene:
     return Scene(orders, asked)
 
 
-@contextmanager
-def undone() -> Iterator[None]:
-    """Undo everything that happens inside."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-
-
 def fingerprint() -> dict[str, str]:
     """Every table's rows as one hash: equal exactly when nothing was written."""
-    prints = {}
+    each = "SELECT '{0}', md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM \"{0}\" t"
     with connection.cursor() as cursor:
-        for name in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM \"{name}\" t")
-            prints[name] = cursor.fetchone()[0]
-    return prints
+        names = connection.introspection.table_names(cursor)
+        cursor.execute(" UNION ALL ".join(each.format(name) for name in names))
+        return dict(cursor.fetchall())
 
 
 # The same page has several names for allauth's sake.
@@ -278,12 +282,11 @@ def test_reading_answers_as_the_table_says_and_writes_nothing(scene: Scene, who:
 def test_posting_answers_as_the_table_says(scene: Scene, who: str) -> None:
     client, number = signed_in(PEOPLE[who]), scene.orders[who].number
     seen, written = {}, set()
+    before = fingerprint() | {"django_session": ""}
     for row in table(POSTING):
-        with undone():
-            before = {name: value for name, value in fingerprint().items() if name != "django_session"}
+        with rolled_back():
             seen[row] = outcome(client.post(scene.url(row, number)))
-            after = {name: value for name, value in fingerprint().items() if name != "django_session"}
-            if before != after:
+            if fingerprint() | {"django_session": ""} != before:
                 written.add((row, who))
     assert seen == {row: cells[who] for row, cells in table(POSTING).items()}
     assert written == {each for each in WRITES if each[1] == who}
@@ -347,7 +350,7 @@ def test_addresses_without_an_order_answer_as_the_table_says(scene: Scene, who: 
     for row in table(OTHERS):
         url = reverse(row, args=["no-such-token"] if row == "link" else [])
         for column, method in ((who, "get"), (f"{who}*", "post")):
-            with undone():
+            with rolled_back():
                 session = SimpleCookie(client.cookies.output(header="", sep=";"))
                 seen[row, column] = outcome(getattr(client, method)(url))
                 client.cookies = session
@@ -456,7 +459,7 @@ def test_token_of_a_link_is_nowhere_but_in_the_mail(caplog: pytest.LogCaptureFix
     wizard.open()
     wizard.fill("intent", audience="other", email=ALEX)
     deliver()
-    actions.resend_link(order=Order.objects.get(), by=None)
+    actions.resend_link(order=Order.objects.get(pk=order.pk), by=None)
     User.objects.filter(email=links.user_for(DESK).email).update(is_staff=True, is_superuser=True)
     desk = signed_in(DESK)
     seen = [desk.get(reverse("admin:subscriptions_order_change", args=[order.pk])).text, wizard.html]

@@ -86,38 +86,6 @@ def ask(wizard: Wizard, name: str, email: str) -> str:
     return wizard.fill("customer-details", company_name=name, administrator_email=email)
 
 
-# Ten thousand guesses
-
-
-def test_ten_thousand_names_and_domains_show_an_order_ten_organizations(directory: list[Organization]) -> None:
-    order = an_order(contact=EVE, customer="Company Nobody Holding", customer_email="")  # near to many of the names
-    eve = links.user_for(EVE)
-    seen_by = finder_questions.viewer(order, eve, named=True, partner_of=frozenset())
-    learned: set[int] = set()
-    counted = 0
-    clock = timezone.now()
-    with time_machine.travel(clock, tick=False) as travel:
-        for number, (name, domain) in enumerate(guesses(2500)):
-            if number % 500 == 0:  # comes back every hour
-                travel.shift(timedelta(hours=1, seconds=1))
-            asked = Question(Kind.MATCH, partners=False, named=True, email=f"boss@{domain}", name=name)
-            questions = (
-                asked,
-                Question(Kind.MATCH, partners=False, named=True, email=EVE, name=name),
-                Question(Kind.DOMAIN, partners=False, named=True, email=EVE, name="", domain=domain),
-                Question(Kind.DUPLICATES, partners=False, named=True, email=EVE, name=name, country="DE"),
-            )
-            for question in questions:
-                if actions.search(order=order, by=eve, question=question, more=True):
-                    counted += 1
-                    shown = finder_questions.standing_of(order, eve).shown
-                    answer = finder_questions.answer(question, seen_by, shown)
-                    learned |= {each.organization.pk for each in answer.candidates}
-    assert 0 < len(learned) <= MOST
-    assert counted == Search.objects.count() == 5 * finder_questions.PER_ORDER
-    assert order.events.filter(kind=Event.Kind.SEARCHED).count() == counted
-
-
 def test_pages_of_an_order_show_an_attacker_ten_organizations_in_all_sessions_and_for_all_who_get_it(
     directory: list[Organization],
 ) -> None:

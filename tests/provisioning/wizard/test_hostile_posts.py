@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_django import DjangoDbBlocker
 
 from orgs.models import Member, Organization
 from provisioning.models import Draft
 from provisioning.wizard import steps
 from subscriptions.models import Order, Site
+from tests.databases import rolled_back
 from tests.driver import Wizard, form_fields
 from tests.factories import an_order, an_organization, signed_in
 
@@ -67,14 +67,6 @@ class Place:
 
     wizard: Wizard
     flow: str
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """Undo everything that happens inside."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 def a_finder() -> Wizard:
@@ -124,9 +116,11 @@ def a_set_up() -> Wizard:
     return wizard
 
 
-@pytest.fixture
-def places() -> list[Place]:
-    return [Place(a_finder(), "find"), Place(an_asker(), "find"), Place(a_set_up(), "set_up")]
+@pytest.fixture(scope="module")
+def places(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[Place]]:
+    """Answer the wizards once; each test undoes what it writes."""
+    with django_db_blocker.unblock(), rolled_back():
+        yield [Place(a_finder(), "find"), Place(an_asker(), "find"), Place(a_set_up(), "set_up")]
 
 
 def kept(wizard: Wizard) -> dict[str, Any]:
@@ -149,7 +143,7 @@ def rows() -> tuple[int, ...]:
 def check(place: Place, step: str, send: Any) -> None:
     """Send something to a step; nothing breaks, and what was answered is there unless the step itself was answered."""
     wizard = place.wizard
-    with undone():
+    with rolled_back():
         answers, counts, state = kept(wizard), rows(), Order.objects.get(pk=wizard.order.pk).state
         response = send(wizard.client, wizard.url(step))
         assert response.status_code in {200, 302, 400, 404, 405}, response.status_code
@@ -303,7 +297,7 @@ def walk(place: Place, step: str) -> None:
 @given(data=st.data())
 def test_draft_that_cannot_be_read_is_asked_again(places: list[Place], which: int, data: st.DataObject) -> None:
     place = places[which]
-    with undone():
+    with rolled_back():
         draft = Draft.objects.get(order=place.wizard.order)
         entries = draft.steps[place.flow]
         entries["unknown-step"] = dict(ENTRY)
@@ -324,7 +318,7 @@ def test_draft_that_cannot_be_read_is_asked_again(places: list[Place], which: in
 def test_draft_that_is_no_draft_begins_again(places: list[Place], broken: Any) -> None:
     for place in places[1:]:
         for column in ({"steps": broken}, {"typed": broken}, {"steps": broken, "typed": {"1": broken}}):
-            with undone():
+            with rolled_back():
                 Draft.objects.filter(order=place.wizard.order).update(**column)
                 walk(place, STEPS[place.flow][-2])
 
