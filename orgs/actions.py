@@ -1,4 +1,4 @@
-"""Every write of the directory: organizations, statistics of use kept right by what changes them, likely duplicates."""
+"""All writes to the directory: organizations, members, usage statistics, likely duplicates."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.db.models import Case, F, IntegerField, QuerySet, When
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils import timezone
 
-from orgs import use
+from orgs import usage_statistics
 from orgs.duplicates import find_pairs
 from orgs.models import LikelyDuplicate, Member, Organization, full_administrators
 from orgs.text.normalize import email_key
-from orgs.use import ACTIVE_FOR
+from orgs.usage_statistics import ACTIVE_FOR
 from orgs.verticals import VERTICALS
 
 __all__ = [
@@ -36,7 +36,8 @@ __all__ = [
     "take_full_right_back",
 ]
 
-# Where other systems report the users, one more here isn't one more of theirs: the next count says (orgs.use).
+# A reported count is not increased by one, because the report may already include the user. The nightly count decides
+# (orgs.usage_statistics).
 _ONE_MORE_USER: Final = Case(
     When(reported_user_count=None, then=F("user_count") + 1), default=F("user_count"), output_field=IntegerField()
 )
@@ -50,7 +51,7 @@ _ONE_MORE_ACTIVE: Final = Case(
 def create_organization(
     *, name: str, vertical: str, country: str, administrator_email: str, is_partner: bool, origin: str
 ) -> Organization:
-    """Make an organization with its first full administrator, and no domain: nobody has verified one yet."""
+    """Create an organization with its first full administrator. It has no domain yet, because none is verified."""
     organization = Organization(
         name=name.strip(), vertical=vertical, country=country, is_partner=is_partner, origin=origin, user_count=1
     )
@@ -60,7 +61,7 @@ def create_organization(
 
 
 def add_member(*, organization: Organization, email: str, role: str = Member.Role.USER) -> Member:
-    """Add a person to an organization, or give a member this role; the number of users follows."""
+    """Add a member with this role, or change an existing member's role. The number of users is updated."""
     member, created = Member.objects.get_or_create(
         organization=organization,
         email=email.strip().lower(),
@@ -75,15 +76,18 @@ def add_member(*, organization: Organization, email: str, role: str = Member.Rol
 
 
 class LastAdministrator(Exception):
-    """The organization would have no full administrator left."""
+    """The change would leave the organization without a full administrator."""
 
 
 @transaction.atomic
 def give_full_right(*, organization: Organization, email: str, request: UUID, until: datetime | None) -> Member:
-    """Make a person a full administrator by a request (its public id), until a moment or, with None, for good.
+    """Make a person a full administrator because of a request.
 
-    Who is one already, not by a request, stays one as they are. Where nobody else is an administrator for good, the
-    right has no end: the last full administrator is never taken away, not by a date either.
+    :param request: the public id of the request.
+    :param until: when the right ends; None for no end.
+
+    A member who is a full administrator without a request is not changed. If the organization has no other full
+    administrator without an end date, ``until`` is ignored, so that it never loses its last full administrator.
     """
     Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
     others = Member.objects.filter(full_administrators(), organization=organization, given_until=None)
@@ -92,7 +96,7 @@ def give_full_right(*, organization: Organization, email: str, request: UUID, un
     member = Member.objects.filter(organization=organization, email=email).first()
     if member and member.role == Member.Role.FULL and member.given_by is None:
         return member
-    # Given anew while an earlier request's right stands: what the person was before both stays the way back.
+    # If an earlier request's right is in force, role_before keeps the role from before that request.
     before = "" if member is None else member.role_before if member.given_by else member.role
     member = add_member(organization=organization, email=email, role=Member.Role.FULL)
     member.given_by, member.given_at, member.given_until, member.role_before = request, timezone.now(), until, before
@@ -102,9 +106,11 @@ def give_full_right(*, organization: Organization, email: str, request: UUID, un
 
 @transaction.atomic
 def take_full_right_back(*, organization: Organization, email: str, request: UUID) -> bool:
-    """Make a person again what they were before this request's right; False where they have none by it any more.
+    """Give a member the role from before this request's right; delete members who had none.
 
-    :raises LastAdministrator: nobody else is a full administrator; then nothing is changed.
+    Return False if the member doesn't have a right by this request any more.
+
+    :raises LastAdministrator: the organization has no other full administrator; nothing is changed.
     """
     Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
     member = Member.objects.filter(organization=organization, email=email, given_by=request).first()
@@ -115,7 +121,7 @@ def take_full_right_back(*, organization: Organization, email: str, request: UUI
         raise LastAdministrator
     if not member.role_before:
         member.delete()
-        use.settle([organization.pk])
+        usage_statistics.update([organization.pk])
         return True
     member.role, member.role_before = member.role_before, ""
     member.given_by = member.given_at = member.given_until = None
@@ -129,10 +135,10 @@ def _is_active(member: Member) -> bool:
 
 @transaction.atomic
 def record_activity(*, member: Member) -> Member:
-    """Note that a member did something just now; the organization's statistics follow."""
+    """Record that a member was active now, and update the organization's statistics."""
     now = timezone.now()
     active = F("active_user_count") if _is_active(member) else _ONE_MORE_ACTIVE
-    # The organization first: one order of locks for all that write both.
+    # Lock order: organization before member, as in all writes of both.
     Organization.objects.filter(pk=member.organization_id).update(
         last_activity_at=Greatest(F("last_activity_at"), now),
         active_user_count=Least(active, F("user_count"), output_field=IntegerField()),
@@ -143,10 +149,9 @@ def record_activity(*, member: Member) -> Member:
 
 
 def record_sign_in(*, email: str) -> None:
-    """Note that whoever has this address signed in, where that says for which organization they are at work.
+    """Record a sign-in as activity if the address is a member of exactly one open organization.
 
-    It does for a member of one organization alone. Who is a member of several may be here for any of them, and
-    counting all would call organizations active that nobody works for.
+    For a member of several organizations it is unknown which one the person works for, so nothing is recorded.
     """
     members = Member.objects.filter(email=email_key(email), organization__closed_at=None).order_by("pk")[:2]
     found = list(members)
@@ -163,17 +168,19 @@ def report_use(
     subscriptions: int | None = None,
     last_activity_at: datetime | None = None,
 ) -> Organization:
-    """Note what another system reports of an organization's use; None leaves what was reported before.
+    """Store usage figures that another system reports. None keeps the figure that was reported before.
 
-    ``subscriptions`` are active ones of other systems, not those that were set up here. orgs.use says how it all counts
-    together. Raises ValueError for what can't be: negative numbers, more active users than users, activity to come.
+    ``subscriptions`` counts active subscriptions of other systems, not those that were set up here. See
+    orgs.usage_statistics for how reports and own counts are combined.
+
+    :raises ValueError: negative numbers, more active users than users, or a last activity in the future.
     """
     now = timezone.now()
     if any(number is not None and number < 0 for number in (users, active_users, subscriptions)):
         raise ValueError("Numbers of users and subscriptions are not negative.")
     if users is not None and active_users is not None and active_users > users:
         raise ValueError("There are not more active users than users.")
-    if last_activity_at is not None and last_activity_at > now + use.CLOCKS_DIFFER:
+    if last_activity_at is not None and last_activity_at > now + usage_statistics.CLOCK_TOLERANCE:
         raise ValueError("The last activity is not in the future.")
     reported = {
         "reported_user_count": users,
@@ -190,13 +197,13 @@ def report_use(
             F("active_subscription_count") - Coalesce(F("reported_subscription_count"), 0) + subscriptions, 0
         ),
     )
-    use.settle([organization.pk])
+    usage_statistics.update([organization.pk])
     organization.refresh_from_db()
     return organization
 
 
 def record_subscription(organization: Organization, delta: int) -> Organization:
-    """Count subscriptions that began (positive) or ended (negative) for an organization."""
+    """Add ``delta`` to an organization's number of active subscriptions; negative if subscriptions ended."""
     Organization.objects.filter(pk=organization.pk).update(
         active_subscription_count=Greatest(F("active_subscription_count") + delta, 0)
     )
@@ -205,27 +212,26 @@ def record_subscription(organization: Organization, delta: int) -> Organization:
 
 
 def recount(organization: Organization) -> Organization:
-    """Make users and activity follow from the members and from what was reported; subscriptions by who knows them."""
-    use.settle([organization.pk])
+    """Compute an organization's users and activity again from its members and reports. Keeps its subscriptions."""
+    usage_statistics.update([organization.pk])
     organization.refresh_from_db(fields=["user_count", "active_user_count", "last_activity_at"])
     return organization
 
 
 def recount_all() -> int:
-    """Count users and active users of every organization again; how many were wrong.
+    """Count users and active users of every organization again; return how many organizations were changed.
 
-    Nobody does anything when a user's last activity grows too old, nor when a report of active users does: run it every
-    night. What was reported stays and counts as orgs.use says. Writes only what differs; the time of the last activity
-    stays, and so do subscriptions, which are counted by who knows them.
+    Run it every night: users become inactive and reports expire as time passes. The last activity and the number of
+    subscriptions are not changed.
     """
-    return use.settle_all()
+    return usage_statistics.update_all()
 
 
 @transaction.atomic
 def renew_duplicates() -> int:
-    """Look for likely duplicates again, every night; how many the order desk has before it.
+    """Search for likely duplicates again, every night; return the number of open pairs.
 
-    New pairs are added, those that are none any more go. What the desk said is not the same stays said.
+    New pairs are added and pairs that are no longer found are deleted. Dismissed pairs are kept.
     """
     pairs = find_pairs()
     rows = [LikelyDuplicate(**pair._asdict()) for pair in pairs]
@@ -244,6 +250,6 @@ def renew_duplicates() -> int:
 
 
 def dismiss_duplicates(*, chosen: QuerySet[LikelyDuplicate], by_email: str) -> int:
-    """Note that somebody said of these pairs that they are not the same; how many weren't dismissed before."""
+    """Mark these pairs as not the same organization; return how many were not dismissed before."""
     now = timezone.now()
     return chosen.filter(dismissed_at=None).update(dismissed_at=now, dismissed_by_email=by_email)

@@ -1,7 +1,4 @@
-"""The order desk's view of the directory: organizations with their domains and names, and likely duplicates.
-
-provisioning registers it.
-"""
+"""Admin pages of the directory for the order desk: organizations and likely duplicates. provisioning registers them."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from orgs.finder import evidence_sentences
 from orgs.models import Domain, LikelyDuplicate, Organization, OtherName
 from orgs.text import normalize, pasted_text
 
-if TYPE_CHECKING:  # Django's own classes take no type at run time
+if TYPE_CHECKING:  # the classes are generic only in the stubs
     AdminOfOrganization = admin.ModelAdmin[Organization]
     AdminOfDuplicate = admin.ModelAdmin[LikelyDuplicate]
     InlineOfDomain = admin.TabularInline[Domain, Organization]
@@ -40,14 +37,14 @@ class DomainInline(InlineOfDomain):
 
 
 class OtherNameInline(InlineOfOtherName):
-    """Other names it is known by: whoever asks by one of them finds it."""
+    """Other names of the organization. The finder finds it by each of them."""
 
     model = OtherName
     extra = 0
 
 
 class OrganizationAdmin(AdminOfOrganization):
-    """An organization. Statistics of use are shown, never typed; members are brought in by the import."""
+    """Organizations. Usage statistics are read-only; members come from the import."""
 
     inlines = (DomainInline, OtherNameInline)
     list_display = ("name", "country", "is_partner", "user_count", "active_subscription_count", "last_activity_at")
@@ -67,7 +64,7 @@ class OrganizationAdmin(AdminOfOrganization):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Organization], search_term: str
     ) -> tuple[QuerySet[Organization], bool]:
-        """By the whole name, another name, or a domain, whichever way they are written; look-ups, no scan."""
+        """Search by whole name, other name or domain, normalized. These are index look-ups."""
         key, domain = normalize.name_key(search_term), pasted_text.domain(search_term)
         if not key:
             return queryset, False
@@ -76,33 +73,33 @@ class OrganizationAdmin(AdminOfOrganization):
         return queryset.filter(Q(name_key=key) | Q(pk__in=by_other) | Q(pk__in=by_domain)), False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Orders and subscriptions point to organizations."""
+        """Never: orders and subscriptions refer to organizations."""
         return False
 
 
 class DismissedFilter(admin.SimpleListFilter):
-    """Pairs that wait for the desk, unless those are asked for that it said are not the same."""
+    """Filters by dismissal; open pairs are the default."""
 
-    title = gettext_lazy("what became of it")
+    title = gettext_lazy("state")
     parameter_name = "dismissed"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The ones that aren't shown of themselves."""
+        """Return the choice besides the default."""
         return [("yes", _("Not the same organization"))]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """The first one isn't all."""
+        """Rename the default choice, which isn't all pairs."""
         first, *rest = super().choices(changelist)
         yield {**first, "display": _("Waiting")}
         yield from rest
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[LikelyDuplicate]) -> QuerySet[LikelyDuplicate]:
-        """One or the other."""
+        """Return the open or the dismissed pairs."""
         return queryset.filter(dismissed_at__isnull=self.value() != "yes")
 
 
 class LikelyDuplicateAdmin(AdminOfDuplicate):
-    """Organizations that are likely the same one, to be read; the desk can say that two are not."""
+    """Likely duplicates, read-only. An action dismisses pairs that are not the same organization."""
 
     list_display = ("one", "another", "reason", "found_at")
     list_display_links = None
@@ -115,48 +112,48 @@ class LikelyDuplicateAdmin(AdminOfDuplicate):
 
     @admin.display(description=gettext_lazy("organization"))
     def one(self, pair: LikelyDuplicate) -> SafeString:
-        """The older of the two."""
-        return _told(pair.organization)
+        """The organization with the lower primary key."""
+        return _summary(pair.organization)
 
     @admin.display(description=gettext_lazy("Likely the same"))
     def another(self, pair: LikelyDuplicate) -> SafeString:
-        """The newer of the two."""
-        return _told(pair.other)
+        """The organization with the higher primary key."""
+        return _summary(pair.other)
 
     @admin.display(description=gettext_lazy("why"), ordering="why")
     def reason(self, pair: LikelyDuplicate) -> str:
-        """Why, and who said that they are not the same."""
-        told = str(pair.get_why_display()) + (f" ({pair.domain})" if pair.domain else "")
+        """The reason, and who dismissed the pair."""
+        reason = str(pair.get_why_display()) + (f" ({pair.domain})" if pair.domain else "")
         if pair.dismissed_at is None:
-            return told
+            return reason
         said = {"day": evidence_sentences.date(pair.dismissed_at), "email": pair.dismissed_by_email}
-        return f"{told}. " + _("Not the same, said %(email)s on %(day)s.") % said
+        return f"{reason}. " + _("Not the same, said %(email)s on %(day)s.") % said
 
     @admin.action(description=gettext_lazy("Not the same organization"), permissions=["change"])
     def dismiss(self, request: HttpRequest, chosen: QuerySet[LikelyDuplicate]) -> None:
-        """Note who said so; the pair isn't shown again."""
+        """Dismiss the chosen pairs. The user is recorded."""
         count = actions.dismiss_duplicates(chosen=chosen, by_email=request.user.get_username())
         messages.success(request, _("Pairs that are not shown again: %(count)s.") % {"count": count})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list under its own name: there is nothing to select one for."""
+        """Set the title, because rows can't be opened."""
         return super().changelist_view(request, {"title": _("Likely duplicates"), **(extra_context or {})})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """All of them."""
+        """All fields."""
         return [field.name for field in self.opts.fields]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Every night's look finds them."""
+        """Never: a nightly job adds pairs."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """They go when they are none any more."""
+        """Never: a nightly job deletes pairs that are no longer found."""
         return False
 
 
-def _told(organization: Organization) -> SafeString:
-    """The name, which leads to the organization's page, and what helps to choose the one that stays in use."""
+def _summary(organization: Organization) -> SafeString:
+    """Return the name as a link to the organization, with facts that help to choose the one to keep."""
     facts = [
         str(organization.country.name) if organization.country else "",
         _("users: %(count)s") % {"count": evidence_sentences.number(organization.user_count)},
@@ -164,5 +161,5 @@ def _told(organization: Organization) -> SafeString:
         % {"count": evidence_sentences.number(organization.active_subscription_count)},
     ]
     url = reverse("admin:orgs_organization_change", args=[organization.pk])
-    told = " · ".join(fact for fact in facts if fact)
-    return format_html('<a href="{}">{}</a><br>{}', url, organization.name, told)
+    summary = " · ".join(fact for fact in facts if fact)
+    return format_html('<a href="{}">{}</a><br>{}', url, organization.name, summary)

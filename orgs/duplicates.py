@@ -1,9 +1,10 @@
-"""Organizations of the directory that are likely the same one: pairs, each with the reason. Questions only.
+"""Finds pairs of organizations that are likely the same one, each with the reason. Reads only.
 
-What speaks for it is the same name, or one's name that is another name of the other: on the same registrable domain
-(one of them may have used it before: the other may be the same company, entered anew), or in the same country where one
-of the two has no domain now that could tell them apart. A domain that everybody can have an address at is no evidence.
-An acronym is none without a domain, and neither is a name without a domain that many organizations of a country have.
+Two organizations are a pair if they have the same name, or the name of one is another name of the other, and
+
+- they have the same registrable domain, now or before, unless it is a shared domain; or
+- they are in the same country, and one of them has no current domain. Acronyms, and names that more than _USUAL
+  organizations of the country have, don't count here.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ from django.db import connection, transaction
 from orgs.finder.cards import is_shared
 from orgs.models import LikelyDuplicate
 
-# Pairs that are kept, at most: more than anybody looks through. The strongest reasons come first.
+# Pairs that are kept, at most. The strongest reasons come first.
 MOST: Final = 10_000
-# Organizations of one name on one domain that are compared with each other: 45 pairs.
+# Organizations with one name and domain that are compared with each other: 45 pairs.
 _MOST_OF_A_NAME: Final = 10
-# A name that more organizations of a country have is a usual one ("General Hospital").
+# A name that more organizations of a country have is a common one ("General Hospital").
 _USUAL: Final = 4
 
 _Why = LikelyDuplicate.Why
 
-# One pass over the names finds those that two organizations have and one goes by; all that follows is small.
+# One pass over the names finds those that are the own name of an organization and a name of another one.
 _PAIRS: Final = """
 WITH named AS (
-    SELECT name_key, id, true AS own, true AS telling FROM orgs_organization WHERE closed_at IS NULL
+    SELECT name_key, id, true AS own, true AS distinctive FROM orgs_organization WHERE closed_at IS NULL
     UNION ALL
     SELECT n.name_key, n.organization_id, false, n.kind <> 'acronym'
     FROM orgs_othername n JOIN orgs_organization o ON o.id = n.organization_id WHERE o.closed_at IS NULL
 ), several AS MATERIALIZED (
     SELECT name_key FROM named WHERE name_key <> '' GROUP BY name_key HAVING min(id) < max(id) AND bool_or(own)
 ), known AS MATERIALIZED (
-    SELECT name_key, id, bool_or(own) AS own, bool_or(telling) AS telling
+    SELECT name_key, id, bool_or(own) AS own, bool_or(distinctive) AS distinctive
     FROM named JOIN several USING (name_key) GROUP BY name_key, id
 ), placed AS MATERIALIZED (
     SELECT name_key, registrable, id, own,
@@ -59,7 +60,7 @@ WITH named AS (
     UNION ALL
     SELECT one.id, other.id, '', CASE WHEN one.own AND other.own THEN 3 ELSE 4 END
     FROM landed one JOIN landed other USING (name_key, country)
-    WHERE one.id < other.id AND (one.own OR other.own) AND one.telling AND other.telling
+    WHERE one.id < other.id AND (one.own OR other.own) AND one.distinctive AND other.distinctive
           AND (one.without_domain OR other.without_domain) AND one.have_it <= %(usual)s
 )
 SELECT id, other_id, domain, reason FROM pairs
@@ -78,18 +79,18 @@ _REASONS: Final = {
 
 
 class Pair(NamedTuple):
-    """Two organizations by their primary keys, the lower one first, and why they are likely the same."""
+    """Two organizations by primary key, the lower one first, and the reason."""
 
     organization_id: int
     other_id: int
     why: LikelyDuplicate.Why
-    domain: str  # registrable, "" where it isn't the reason
+    domain: str  # the common registrable domain, "" if it isn't the reason
 
 
 def find_pairs(*, limit: int = MOST) -> list[Pair]:
-    """Return likely duplicates, each pair once with its strongest reason, the strongest first; ``limit`` at most.
+    """Return at most ``limit`` likely duplicates, each pair once with its strongest reason, the strongest first.
 
-    Without the pairs that the order desk said are not the same. One statement, whatever the directory's size.
+    Dismissed pairs are left out.
     """
     found: dict[tuple[int, int], Pair] = {}
     with transaction.atomic(), connection.chunked_cursor() as rows:

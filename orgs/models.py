@@ -1,4 +1,4 @@
-"""Who bought it: organizations, the domains and names they are known by, and their members."""
+"""Organizations with their domains, other names and members; search index; rate limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django_countries.fields import CountryField
 from orgs import search_index
 from orgs.text import normalize, pasted_text
 
-# What names are looked up by: "kuow public radio" is found as "kuowpublicradio" too (see orgs.text.spacing).
+# The indexed form of names: "kuow public radio" is also found as "kuowpublicradio" (see orgs.text.spacing).
 _WITHOUT_SPACES = Replace("name_key", models.Value(" "), models.Value(""))
 
 
@@ -24,7 +24,7 @@ class Organization(models.Model):
     """A company in the vendor's directory: a partner, a customer, or both."""
 
     class Origin(models.TextChoices):
-        """How the organization came to be (first seed: trial online, purchase online, order through a partner)."""
+        """How the organization was created."""
 
         ONLINE_TRIAL = "online_trial", _("Online trial")
         ONLINE_PURCHASE = "online_purchase", _("Online purchase")
@@ -34,7 +34,7 @@ class Organization(models.Model):
     public_id = models.UUIDField(default=uuid.uuid7, unique=True, editable=False)
     external_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
     name = models.CharField(max_length=200)
-    # Kept by save() and by the importer; see orgs.text.normalize for what the two keys mean.
+    # Set by save() and by the import; see orgs.text.normalize for the two keys.
     name_key = models.CharField(max_length=200, editable=False)
     name_start = models.CharField(max_length=5, editable=False)
     country = CountryField(blank=True)
@@ -42,18 +42,18 @@ class Organization(models.Model):
     is_partner = models.BooleanField(default=False)
     origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.DIRECT_ORDER)
     account_created_at = models.DateTimeField(default=timezone.now)
-    # Statistics of use are stored and kept right by what changes them, never counted in a request.
+    # Usage statistics are updated by the actions that change them and every night, never counted in a request.
     user_count = models.PositiveIntegerField(default=0)
     active_user_count = models.PositiveIntegerField(default=0)
     active_subscription_count = models.PositiveIntegerField(default=0)
     last_activity_at = models.DateTimeField(null=True, blank=True)
-    # What other systems reported of its use, and when; None: nothing. See orgs.use for how it counts with our own.
+    # Usage figures that other systems reported, and when; None: not reported. See orgs.usage_statistics.
     reported_user_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
     reported_active_user_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
     reported_subscription_count = models.PositiveIntegerField(null=True, blank=True, editable=False)
     reported_activity_at = models.DateTimeField(null=True, blank=True, editable=False)
     reported_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Since when it is closed: never offered any more, for orders that have it as readable as before.
+    # When it was closed. The finder doesn't find it; its orders still show it.
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
 
     class Meta:
@@ -75,7 +75,7 @@ class Organization(models.Model):
         return self.name
 
     def save(self, **kwargs: Any) -> None:
-        """Keep the search keys with the name they are made from."""
+        """Set the search keys from the name, and update the search index."""
         self.name_key = normalize.name_key(self.name)
         self.name_start = normalize.name_start(self.name)
         fields = kwargs.get("update_fields")
@@ -100,7 +100,7 @@ class OtherName(models.Model):
     name = models.CharField(max_length=200)
     name_key = models.CharField(max_length=200, editable=False)
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.TRADING)
-    # Whether an import brought it: then an import may take it away again. What people here made stays.
+    # Whether an import added it. Only then may an import remove it.
     imported = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
@@ -115,7 +115,7 @@ class OtherName(models.Model):
         return self.name
 
     def save(self, **kwargs: Any) -> None:
-        """Keep the search key with the name it is made from."""
+        """Set the search key from the name, and update the search index."""
         self.name_key = normalize.name_key(self.name)
         super().save(**kwargs)
         search_index.index_names(self.organization_id, self.name_key)
@@ -125,14 +125,14 @@ class DomainQuerySet(models.QuerySet["Domain"]):
     """Domains of organizations."""
 
     def current(self) -> DomainQuerySet:
-        """Return those that the organization has now: an address at a former one proves nothing."""
+        """Return current domains. An address at a former one is no proof."""
         return self.exclude(status=Domain.Status.FORMER)
 
 
 class Domain(models.Model):
-    """A domain that an organization has verified, claimed for itself alone, or used before.
+    """A domain that an organization has verified, claimed exclusively, or used before.
 
-    Somebody else may own a former one now. It helps to find the organization; it proves no tie to it.
+    Others may own a former domain now. It helps to find the organization but is no proof of belonging to it.
     """
 
     class Status(models.TextChoices):
@@ -142,11 +142,11 @@ class Domain(models.Model):
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="domains")  # part of it
     name = models.CharField(max_length=253)
-    # What somebody registered, and its first label: for sub-domains and other TLDs of the same name. Kept by save().
+    # The registrable domain, and its first label: for subdomains and the same name under other suffixes. Set by save().
     registrable = models.CharField(max_length=253, editable=False, default="")
     label = models.CharField(max_length=63, editable=False, default="")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.VERIFIED)
-    # As precise as it is known, ISO 8601: "2022", "2022-06", "2022-06-30"; "" where it is not known.
+    # ISO 8601, as precise as known: "2022", "2022-06", "2022-06-30"; "" if unknown.
     used_until = models.CharField(
         _("used until"),
         max_length=10,
@@ -156,7 +156,7 @@ class Domain(models.Model):
         help_text=_("For a former domain, if known: a year or a date, such as 2022 or 2022-06-30."),
     )
 
-    # Whether an import brought it: then an import may take it away again. What people here made stays.
+    # Whether an import added it. Only then may an import remove it.
     imported = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = DomainQuerySet.as_manager()
@@ -191,7 +191,7 @@ class Domain(models.Model):
         return self.name
 
     def save(self, **kwargs: Any) -> None:
-        """Keep the domain as DNS has it, and the two search keys with it; a former one is no search word."""
+        """Store the domain in ASCII, set its keys, and update the search index unless it is a former domain."""
         self.name = pasted_text.domain(self.name) or normalize.ascii_domain(self.name)
         self.registrable = normalize.registrable_domain(self.name)
         self.label = normalize.domain_label(self.name)[:63]
@@ -201,11 +201,11 @@ class Domain(models.Model):
 
     @property
     def is_current(self) -> bool:
-        """Whether the organization has the domain now."""
+        """Whether it is not a former domain."""
         return self.status != self.Status.FORMER
 
     def clean(self) -> None:
-        """Refuse a day that isn't one."""
+        """Refuse an invalid year or date."""
         if self.used_until and not normalize.is_year_or_date(self.used_until):
             raise ValidationError({"used_until": _("Enter a year or a date, such as 2022 or 2022-06-30.")})
 
@@ -220,17 +220,17 @@ class Member(models.Model):
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="members")  # part of it
     email = models.CharField(max_length=254)  # lower case
-    # What follows the @, lower case: the seed's rule compares it exactly.
+    # The part after the @ in lower case; the finder compares it exactly.
     email_domain = models.CharField(max_length=253, editable=False)
     role = models.CharField(max_length=12, choices=Role.choices, default=Role.USER)
     last_active_at = models.DateTimeField(null=True, blank=True)
-    # A full right that was given by a request: which one (its public id), since when, until when if it is limited, and
-    # what the person was before: "" for nobody here.
+    # A full right by request: the request's public id, start, end (None for no end), and the role before it, "" for no
+    # member.
     given_by = models.UUIDField(null=True, blank=True, editable=False)
     given_at = models.DateTimeField(null=True, blank=True, editable=False)
     given_until = models.DateTimeField(null=True, blank=True, editable=False)
     role_before = models.CharField(max_length=12, blank=True, editable=False, db_default="")
-    # Whether an import brought it: then an import may take it away again. What people here made stays.
+    # Whether an import added it. Only then may an import remove it.
     imported = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
@@ -257,20 +257,20 @@ class Member(models.Model):
         return self.email
 
     def save(self, **kwargs: Any) -> None:
-        """Keep the address in lower case and its domain beside it."""
+        """Store the address in lower case, and set its domain."""
         self.email = normalize.email_key(self.email)
         self.email_domain = normalize.email_domain(self.email)
         super().save(**kwargs)
 
 
 def full_administrators() -> models.Q:
-    """Return the condition for members who are full administrators now: a right that has ended counts no more."""
+    """Return the condition for members who are full administrators now, without those whose right has ended."""
     lasting = models.Q(given_until=None) | models.Q(given_until__gt=timezone.now())
     return models.Q(role=Member.Role.FULL) & lasting
 
 
 class LikelyDuplicate(models.Model):
-    """Two organizations that are likely the same one, for the order desk: kept by every night's look (orgs.actions)."""
+    """Two organizations that are likely the same one. A nightly job (orgs.actions) adds and deletes pairs."""
 
     class Why(models.TextChoices):
         SAME_NAME_DOMAIN = "same_name_domain", _("Same name and same domain")
@@ -284,9 +284,11 @@ class LikelyDuplicate(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")  # goes with it
     other = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")  # goes with it
     why = models.CharField(_("why"), max_length=20, choices=Why.choices)
-    domain = models.CharField(_("domain"), max_length=253, blank=True)  # the same registrable one, where that is why
+    domain = models.CharField(
+        _("domain"), max_length=253, blank=True
+    )  # the common registrable domain, if it is the reason
     found_at = models.DateTimeField(_("found"), default=timezone.now)
-    # When somebody at the order desk said that they are not the same, and who.
+    # When an operator of the order desk dismissed the pair, and who.
     dismissed_at = models.DateTimeField(null=True, blank=True)
     dismissed_by_email = models.CharField(max_length=254, blank=True)
 
@@ -310,16 +312,16 @@ class LikelyDuplicate(models.Model):
 
 
 class Word(models.Model):
-    """A word of the directory's names, and in how many organizations it is (as of the last count: a hint).
+    """A word of the directory's names, and how many organizations had it at the last count.
 
-    Not unique: two people who bring the same new word at once don't wait for each other, and the next count keeps one
-    row of it (orgs.search_index.recount).
+    It has no unique constraint, so that two transactions that insert the same word don't wait for each other; the next
+    count (orgs.search_index.recount) deletes duplicates.
     """
 
     word = models.CharField(max_length=60)
     organizations = models.PositiveIntegerField(default=1)
     sound = models.CharField(max_length=30, default="")  # see orgs.text.terms.sound
-    country = models.CharField(max_length=2, default="")  # where nearly all organizations with this word are
+    country = models.CharField(max_length=2, default="")  # the country of nearly all organizations with this word
 
     class Meta:
         indexes = [
@@ -332,7 +334,7 @@ class Word(models.Model):
 
 
 class Spelling(models.Model):
-    """A word with one letter left out, for finding the word from a misspelling with the same letter left out."""
+    """A word with one letter left out. A misspelling with a letter left out has a key in common with the word."""
 
     key = models.CharField(max_length=60)
     word = models.CharField(max_length=60)
@@ -345,10 +347,9 @@ class Spelling(models.Model):
 
 
 class Posting(models.Model):
-    """An organization that has a word in one of its names.
+    """An organization that has a word in one of its names (inverted index).
 
-    Only a hint where to look: an organization that has lost the word, or is gone, may still be listed, so it is
-    no foreign key; the names themselves decide.
+    A posting may be outdated, so the organization is no foreign key; the finder compares the names themselves.
     """
 
     pk = models.CompositePrimaryKey("word", "organization_id")
@@ -360,7 +361,7 @@ class Posting(models.Model):
 
 
 class WordPair(models.Model):
-    """Two words that stand for each other, learned from organizations that have both: "hospital" and "krankenhaus"."""
+    """Two words that replace each other, such as "hospital" and "krankenhaus", learned from organizations with both."""
 
     word = models.CharField(max_length=60)
     other = models.CharField(max_length=60)
@@ -374,25 +375,25 @@ class WordPair(models.Model):
 
 
 class SearchBudget(models.Model):
-    """What somebody who proved no tie has been shown and has asked, by order and by person: the finder is no directory.
+    """Counters of orgs.rate_limits: questions in a time window, and organizations shown in total.
 
-    ``key`` is whatever the caller counts by, such as ``order:PO-100001`` or ``person:ada@contoso.com``.
+    The caller chooses the key, such as ``order:PO-100001`` or ``person:ada@contoso.com``.
     """
 
     key = models.CharField(max_length=300, unique=True)
-    searches = models.PositiveIntegerField(default=0)  # since `since_at`
+    searches = models.PositiveIntegerField(default=0)  # in the window that began at since_at
     since_at = models.DateTimeField(default=timezone.now)
-    organization_ids = ArrayField(models.BigIntegerField(), default=list)  # shown so far, for good
+    organization_ids = ArrayField(models.BigIntegerField(), default=list)  # shown so far; never reset
 
     def __str__(self) -> str:
         return self.key
 
 
 class Search(models.Model):
-    """A question that was asked of the finder under a key: counted once, its answer is shown again for nothing."""
+    """A question that was counted under a key. It is counted once."""
 
-    key = models.CharField(max_length=300)  # as SearchBudget's
-    question = models.CharField(max_length=64)  # a digest: nobody reads here whom somebody looked for
+    key = models.CharField(max_length=300)  # as in SearchBudget
+    question = models.CharField(max_length=64)  # a digest, so that nobody can read it here
     asked_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Administrators' rules, as plain functions: they answer with a code, never with a sentence."""
+"""Rules about rights as plain functions. They return codes; the callers word them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ Audience = Literal["customer", "own"]
 
 
 class Refusal(enum.StrEnum):
-    """Why somebody may not go on, as a code that the forms word."""
+    """Why a person may not continue. Forms have a sentence for each code."""
 
-    ASK_CUSTOMER_ADMINISTRATOR = "ask_customer_administrator"  # a customer, for the own company
-    ASK_CURRENT_ADMINISTRATOR = "ask_current_administrator"  # a partner, for the partner's own use
+    ASK_CUSTOMER_ADMINISTRATOR = "ask_customer_administrator"  # a customer ordering for their own company
+    ASK_CURRENT_ADMINISTRATOR = "ask_current_administrator"  # a partner ordering for their own use
 
 
 def may_provision(
     *, provisioner: Provisioner, audience: Audience, existing: bool, is_administrator: bool
 ) -> Refusal | None:
-    """Whether this person may map the order to this organization now; None means yes.
+    """Return why this person may not map the order to this organization now; None if they may.
 
-    The first seed's three rules for an administrator who is new to an existing organization. A new organization has
-    no administrator to ask, and an administrator need not ask anybody.
+    These are the specification's three rules for an administrator who is new to an existing organization. A new
+    organization has no administrator to ask, and its own administrators needn't ask.
     """
     if not existing or is_administrator or audience == "customer":
         return None
@@ -35,7 +35,7 @@ def may_provision(
 def must_ask_for_access(
     *, provisioner: Provisioner, audience: Audience, existing: bool, is_administrator: bool
 ) -> bool:
-    """Whether this person may go on but is told to ask the customer's administrator for access (a partner)."""
+    """Return whether a partner may continue, with the advice to ask the customer's administrator for access."""
     return existing and not is_administrator and audience == "customer" and provisioner == "partner"
 
 
@@ -43,21 +43,22 @@ def must_ask_for_access(
 
 RightAsked = Literal["full", "provisioning"]
 
-# A right for one order ends when its services are set up, at the latest after this time.
+# A right for one order ends when its services are set up, and at the latest after this time.
 PROVISIONING_LASTS: Final = timedelta(days=90)
-# How long a full right lasts, in days, as the administrator who gives it chooses; 0 is until it is taken back.
+# Days for which a full right lasts, as the administrator chooses; 0: until it is taken back.
 FULL_LASTS: Final = (30, 90, 365, 0)
 FULL_LASTS_USUALLY: Final = 365
-# What the order desk gives where no administrator can be reached.
+# How long a right lasts that the order desk gives because no administrator could be reached.
 DESK_LASTS: Final = timedelta(days=30)
 
 
 def right_ends_at(
     *, right: RightAsked, now: datetime, days: int = FULL_LASTS_USUALLY, givers_end: datetime | None = None
 ) -> datetime | None:
-    """When a right that is given now ends; None: not before it is taken back.
+    """Return when a right that is given now ends; None if it has no end.
 
-    ``givers_end`` is when the right of the administrator who gives it ends: nobody gives more than they have.
+    :param days: for a full right; 0 for no end.
+    :param givers_end: when the right of the administrator who gives it ends. It is never exceeded.
     """
     chosen = PROVISIONING_LASTS if right == "provisioning" else timedelta(days=days) if days else None
     ends = [each for each in (now + chosen if chosen else None, givers_end) if each]
@@ -65,31 +66,33 @@ def right_ends_at(
 
 
 class Consequence(enum.StrEnum):
-    """What becomes of an order when the right it rests on is taken back."""
+    """The effect on an order of taking back the right that it was placed or set up with."""
 
-    HOLD = "hold"  # not mapped yet: it waits for an administrator again
-    END_SET_UP = "end_set_up"  # mapped: the person sees the set-up no longer; an administrator decides anew, or acts
-    NONE = "none"  # set up, cancelled, or held anyway: only the right goes
+    HOLD = "hold"  # not mapped yet: it is held for an administrator again
+    END_SET_UP = "end_set_up"  # mapped: the person loses access to the set-up until an administrator agrees again
+    NONE = "none"  # set up, cancelled or held: only the right ends
 
 
 def taking_back(*, order_state: str) -> Consequence:
-    """What taking back a right does to the order that it was given for.
+    """Return the effect of taking back a right on the order that it was given for.
 
-    Before the mapping nothing is tied to the organization, so the order is held as it was before the right. After it
-    the order stays with the organization, whose administrators ended the set-up by this person: their answers stay, and
-    nobody sets anything up before an administrator gives the right anew.
+    Before the mapping nothing belongs to the organization, so the order is held again. After it the order stays mapped:
+    the person's answers are kept, and they can't set up services before an administrator gives the right again.
     """
     return {"placed": Consequence.HOLD, "mapped": Consequence.END_SET_UP}.get(order_state, Consequence.NONE)
 
 
 def may_take_back_right(*, is_full_administrator: bool, is_own_right: bool, stands: bool) -> bool:
-    """Whether somebody may take back a right that a request gave: an administrator there, never one's own."""
+    """Return whether a person may take back a right by request: full administrators may, except for their own right.
+
+    :param stands: whether the right is in force.
+    """
     return is_full_administrator and not is_own_right and stands
 
 
 def desk_may_look_into(*, state: str) -> bool:
-    """Whether the order desk may begin to give a right itself: only while no administrator has answered.
+    """Return whether the order desk may start to give a right itself: only while no administrator has answered.
 
-    ``state`` is what the request is now. A declined request stays declined: nobody overrules an administrator.
+    :param state: the request's state. A declined request stays declined; nobody overrules an administrator.
     """
     return state in {"open", "expired"}

@@ -1,8 +1,7 @@
-"""How much somebody who proved no tie to an organization may ask and see, kept in PostgreSQL so that it holds for all
-processes: a number of questions in a time, and a number of different organizations for good.
+"""Rate limits of the finder: questions per time window, and different organizations shown in total, by key.
 
-``ask``, ``spend`` and ``disclose`` write, and belong where a form was posted; ``read`` is what a page may do: the same
-question is counted once, and its answer is shown again for nothing.
+The counters are in PostgreSQL, so they hold for all processes. ``ask``, ``spend`` and ``disclose`` write and belong to
+POST requests; ``read`` and ``is_spent`` only read. A question counts once per key; showing its answer again is free.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ WINDOW: Final = timedelta(hours=1)
 class Usage:
     """What was asked and shown under a key so far.
 
-    ``asked``: those of the questions that were counted. ``shown``: primary keys, in the order in which they were first
-    shown. ``free_at``: when the next question can be asked, None where it can be now.
+    ``asked``: the given questions that were counted. ``shown``: primary keys of organizations, first shown first.
+    ``free_at``: when the next question can be asked, None if now. ``most``: organizations that may be shown in total.
     """
 
     asked: frozenset[str]
@@ -37,14 +36,14 @@ class Usage:
 
     @property
     def is_full(self) -> bool:
-        """Whether no other organization is shown under this key."""
+        """Whether the number of organizations is used up."""
         return len(self.shown) >= self.most
 
 
 def read(
     key: str, questions: Iterable[str] = (), limits: Mapping[str, int] | None = None, window: timedelta = WINDOW
 ) -> Usage:
-    """What was asked and shown under this key; ``limits`` are what a question is counted against, as for ``spend``."""
+    """Return what was asked and shown under a key. ``limits``: the limits of a question, as for ``spend``."""
     names = {name[:300]: most for name, most in (limits or {}).items()}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -65,7 +64,7 @@ def read(
 
 
 def ask(key: str, question: str, limits: Mapping[str, int], window: timedelta = WINDOW) -> bool:
-    """Count a question, once under this key; False (and nothing counted) where a limit is used up."""
+    """Count a question, once per key. Return False, and count nothing, if a limit is used up."""
     with transaction.atomic():
         SearchBudget.objects.bulk_create([SearchBudget(key=key[:300])], ignore_conflicts=True)
         _search, new = Search.objects.get_or_create(key=key[:300], question=question)
@@ -76,14 +75,14 @@ def ask(key: str, question: str, limits: Mapping[str, int], window: timedelta = 
 
 
 def spend(limits: Mapping[str, int] | Iterable[str], window: timedelta = WINDOW) -> bool:
-    """Count one question against every key; False (and nothing counted) where one of them has none left.
+    """Count one question against every key. Return False, and count nothing, if one of them is used up.
 
-    ``limits`` gives each key's number of questions in the window, or just the keys (SEARCHES each).
+    :param limits: the number of questions in the window by key, or only keys (SEARCHES each).
     """
     wanted = dict(limits) if isinstance(limits, Mapping) else dict.fromkeys(limits, SEARCHES)
     now = timezone.now()
     with transaction.atomic(), connection.cursor() as cursor:
-        for key in sorted(wanted):  # always in the same order, so that two requests never wait for each other
+        for key in sorted(wanted):  # the same lock order in all requests prevents deadlocks
             cursor.execute(
                 """INSERT INTO orgs_searchbudget AS b (key, searches, since_at, organization_ids)
                    VALUES (%s, 1, %s, '{}')
@@ -100,7 +99,7 @@ def spend(limits: Mapping[str, int] | Iterable[str], window: timedelta = WINDOW)
 
 
 def is_spent(key: str, most: int, window: timedelta = WINDOW) -> bool:
-    """Whether this key has none left of so many in the window; counts nothing."""
+    """Return whether ``most`` questions were counted under this key in the window. Counts nothing."""
     since = timezone.now() - window
     return SearchBudget.objects.filter(key=key[:300], since_at__gte=since, searches__gte=most).exists()
 
@@ -108,9 +107,9 @@ def is_spent(key: str, most: int, window: timedelta = WINDOW) -> bool:
 def disclose(
     key: str, organization_ids: Iterable[int], most: int = ORGANIZATIONS, at_once: int = ORGANIZATIONS
 ) -> set[int]:
-    """Which of these organizations may be shown under this key: those shown before, and new ones while any are left.
+    """Return which of these organizations (primary keys) may be shown under this key, and record them as shown.
 
-    At most ``at_once`` new ones now, the first ones first.
+    Those shown before may always be shown; of the others the first ones, at most ``at_once`` now and ``most`` in total.
     """
     asked = list(dict.fromkeys(organization_ids))
     if not asked:

@@ -1,4 +1,4 @@
-"""Keeps the search words of the directory: which organizations have a word, how it may be misspelt, what it means."""
+"""The search index of the directory: postings, word counts, misspellings, and word pairs (translations). SQL only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from orgs.text import terms
 
-_PAIR_ORGANIZATIONS: Final = 60_000  # enough to learn which words stand for each other
+_PAIR_ORGANIZATIONS: Final = 60_000  # organizations that word pairs are learned from
 _PAIR_SEEN: Final = 2
 _PAIR_STRENGTH: Final = 0.07
 _PAIRS_OF_A_WORD: Final = 12
@@ -21,7 +21,7 @@ _COUNTRY_SEEN: Final = 3
 _COUNTRY_SHARE: Final = 0.8
 
 
-# What an organization is found by; the last one is of its domains. Closed ones are not found at all.
+# Queries of (organization, key) for all names; the last one is for domain labels. Closed organizations are left out.
 _NAMES: Final = (
     "SELECT id, name_key FROM orgs_organization WHERE closed_at IS NULL",
     "SELECT organization_id, name_key FROM orgs_othername n WHERE NOT EXISTS "
@@ -29,7 +29,7 @@ _NAMES: Final = (
     "SELECT organization_id, label FROM orgs_domain d WHERE length(label) >= 4 AND status <> 'former' AND NOT EXISTS "
     "(SELECT FROM orgs_organization o WHERE o.id = d.organization_id AND o.closed_at IS NOT NULL)",
 )
-# The sound as orgs.text.terms.sound has it, of {word}; a test holds the two together.
+# orgs.text.terms.sound in SQL, of {word}. A test compares the two.
 _SOUND: Final = """
     CROSS JOIN LATERAL (
         SELECT translate(replace({word}, 'x', 'ks'), 'cqzvfgdjl', 'kksbpktsr') AS letters OFFSET 0) spelt
@@ -40,14 +40,14 @@ _SOUND: Final = """
     CROSS JOIN LATERAL (
         SELECT CASE WHEN length(heard) >= 3 THEN left(heard, 30) ELSE '' END AS sound) sounded
 """
-# The spellings as orgs.text.terms.spellings has them, of the words of a table or query {of}.
+# orgs.text.terms.spellings in SQL, of the words of the table or query {of}.
 _SPELLINGS: Final = f"""
     SELECT CASE place WHEN 0 THEN word ELSE overlay(word PLACING '' FROM place FOR 1) END AS key, word
     FROM {{of}} CROSS JOIN LATERAL generate_series(0, length(word)) AS place
     WHERE length(word) BETWEEN 4 AND {terms.LONGEST_REPAIRED} AND word ~ '[a-z]'
           AND octet_length(word) = length(word)
 """  # noqa: S608 — a number of ours
-# How many organizations have each word, and the country of nearly all of them.
+# The number of organizations with each word, and the country of nearly all of them.
 _COUNTED: Final = f"""
     SELECT counted.word, counted.organizations, coalesce(place.country, '') AS country
     FROM (SELECT word, count(*) AS organizations FROM orgs_posting GROUP BY word) counted
@@ -61,14 +61,14 @@ _COUNTED: Final = f"""
     ) place ON place.word = counted.word AND place.n >= {_COUNTRY_SEEN} AND place.n >= {_COUNTRY_SHARE} * place.total
 """  # noqa: S608 — numbers of ours only
 _ONE_COUNT_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('search words'))"
-# Words of so many organizations are counted on by what was added; those of fewer are counted.
+# Words with at least this many organizations are updated by the difference; the others are counted.
 _COUNTED_UP_TO: Final = 2000
 
 
 def index_names(organization_id: int, key: str) -> None:
-    """Make an organization findable by the words of one more name. Cheap; counts follow at the next count.
+    """Add the words of a name key to an organization. Word counts are updated by the next count.
 
-    Waits for nobody and keeps nobody waiting, but for somebody who gives the same organization the same word.
+    The only lock conflict is with a transaction that gives the same organization the same word.
     """
     found = sorted(terms.distinct([key]))
     if found:
@@ -77,7 +77,7 @@ def index_names(organization_id: int, key: str) -> None:
             add_postings([(word, organization_id) for word in found])
 
 
-# LIMIT makes a look-up of each word, whatever the planner knows of tables that grow as it plans.
+# LIMIT forces an index look-up of each word, whatever the planner's statistics say.
 _UNKNOWN: Final = """
     (SELECT asked.word FROM unnest(%s::text[]) AS asked(word)
      LEFT JOIN LATERAL (SELECT true AS there FROM {table} known WHERE {condition} LIMIT 1) known ON true
@@ -86,7 +86,7 @@ _UNKNOWN: Final = """
 
 
 def add_words(words: Sequence[str], *, of_names: Sequence[str]) -> None:
-    """Add the words that the directory doesn't have yet, and the spellings of those that are words of names."""
+    """Insert words that are missing, and the misspellings of ``of_names``, the words that occur in names."""
     of = _UNKNOWN.format(table="orgs_word", condition="known.word = asked.word")
     spelt = _UNKNOWN.format(table="orgs_spelling", condition="known.key = asked.word AND known.word = asked.word")
     with connection.cursor() as cursor:
@@ -99,7 +99,7 @@ def add_words(words: Sequence[str], *, of_names: Sequence[str]) -> None:
 
 
 def add_postings(pairs: Sequence[tuple[str, int]]) -> None:
-    """Note words of organizations."""
+    """Insert postings, given as (word, organization primary key)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO orgs_posting (word, organization_id) SELECT * FROM unnest(%s::text[], %s::bigint[]) "
@@ -109,7 +109,7 @@ def add_postings(pairs: Sequence[tuple[str, int]]) -> None:
 
 
 def of_organizations(organization_ids: Sequence[int]) -> tuple[set[tuple[str, int]], set[str]]:
-    """The words that these organizations are to be found by, each with its organization; and those of names alone."""
+    """Return the (word, organization) pairs of these organizations, and the words that occur in names."""
     pairs: set[tuple[str, int]] = set()
     of_names: set[str] = set()
     with connection.cursor() as cursor:
@@ -128,20 +128,20 @@ def of_organizations(organization_ids: Sequence[int]) -> tuple[set[tuple[str, in
 
 @dataclass
 class Difference:
-    """How many organizations more, or fewer, have each word than before an import."""
+    """Changes of an import: by how many organizations each word's count changes, and words that were inserted."""
 
     more: Counter[str] = field(default_factory=Counter)
-    written: set[str] = field(default_factory=set)  # words that are surely there, so nobody looks for them again
+    written: set[str] = field(default_factory=set)  # words that exist, so they needn't be looked up again
     written_of_names: set[str] = field(default_factory=set)
 
     def add_words(self, words: set[str], of_names: set[str]) -> None:
-        """Add words that this import hasn't looked for yet."""
+        """Insert words that this import hasn't inserted yet."""
         missing, missing_of_names = words - self.written, of_names - self.written_of_names
         if missing or missing_of_names:
             add_words(sorted(missing), of_names=sorted(missing_of_names))
 
     def note(self, words: set[str], of_names: set[str], more: Iterable[str], fewer: Iterable[str]) -> None:
-        """Note what was written, once it is committed."""
+        """Record what a committed transaction wrote."""
         self.written |= words
         self.written_of_names |= of_names
         self.more.update(more)
@@ -149,7 +149,7 @@ class Difference:
 
 
 def move(before: set[tuple[str, int]], after: set[tuple[str, int]]) -> tuple[list[str], list[str]]:
-    """Make organizations findable by other words than before; return the words that came and that went."""
+    """Replace postings; return the added and the removed words."""
     gone = sorted(before - after)
     if gone:
         with connection.cursor() as cursor:
@@ -165,7 +165,7 @@ def move(before: set[tuple[str, int]], after: set[tuple[str, int]]) -> tuple[lis
 
 
 def count(changed: Counter[str]) -> None:
-    """Bring the counts of some words up to date. Only what counts writes these rows: people add, and never wait."""
+    """Update the counts of these words. Only counting updates word rows; other writers insert, so they never wait."""
     words = sorted(word for word, more in changed.items() if more)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_ONE_COUNT_AT_A_TIME)
@@ -185,9 +185,9 @@ def count(changed: Counter[str]) -> None:
 
 
 def recount() -> int:
-    """Count again in how many organizations every word is, and where; return how many words were wrong.
+    """Count the organizations and the country of every word again; return the number of changed words.
 
-    Every night and after a large import. People who add words meanwhile wait for nothing: they only add rows.
+    It runs every night and after a large import, and doesn't block transactions that insert words.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_ONE_COUNT_AT_A_TIME)
@@ -214,7 +214,7 @@ def recount() -> int:
 
 
 def learn_pairs() -> None:
-    """Learn again which words stand for each other. Readers see old or new; nobody else writes these rows."""
+    """Learn the word pairs again and replace them in one transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_ONE_COUNT_AT_A_TIME)
         pairs = list(_learn_pairs())
@@ -225,23 +225,23 @@ def learn_pairs() -> None:
 
 
 def rebuild() -> None:
-    """Make all search words anew from the names in the directory, in one transaction; readers see old or new.
+    """Build the whole search index from the directory's names in one transaction.
 
-    For a directory that is filled from nothing (the sample, benchmarks): who adds an organization meanwhile waits. An
-    import keeps the words with its rows instead.
+    It is for a directory that was filled without it (the sample, benchmarks) and blocks transactions that add
+    organizations. An import updates the index with its rows instead.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_ONE_COUNT_AT_A_TIME)
         cursor.execute("LOCK TABLE orgs_posting IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute("DROP TABLE IF EXISTS pg_temp.term")
-        # Sorted byte by byte, whatever the database's language: the order means nothing here, and this is quick.
+        # Collation "C" sorts faster, and the order doesn't matter.
         cursor.execute(
             'CREATE TEMPORARY TABLE term (word text COLLATE "C", id bigint, of_domain boolean) ON COMMIT DROP'
         )
         for source in _NAMES:
             of_domain = source is _NAMES[-1]
-            # Most keys are plain ASCII, whose terms are their words; PostgreSQL takes those apart by itself.
+            # The terms of an ASCII key are its words, so PostgreSQL can split most keys.
             cursor.execute(
                 f"INSERT INTO term SELECT left(word, {terms.LONGEST}), id, {of_domain} "  # noqa: S608 — names of ours
                 f"FROM ({source}) AS named(id, key), string_to_table(key, ' ') AS word "
@@ -273,14 +273,14 @@ def rebuild() -> None:
 
 
 def analyze() -> None:
-    """Tell the planner what the words are like now."""
+    """Run ANALYZE on the tables of the index."""
     with connection.cursor() as cursor:
         for table in ("orgs_posting", "orgs_word", "orgs_spelling", "orgs_wordpair"):
             cursor.execute(f"ANALYZE {table}")
 
 
 def stream(sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
-    """Rows of a query without holding them all in memory."""
+    """Yield the rows of a query through a server-side cursor."""
     connection.ensure_connection()
     with connection.connection.cursor(name="stream_of_names") as cursor:
         cursor.itersize = 20_000
@@ -289,7 +289,7 @@ def stream(sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
 
 
 def _learn_pairs() -> Iterator[tuple[str, str, float]]:
-    """Words that stand for each other, from organizations with several names: how often they come together."""
+    """Yield (word, other, strength) of words that replace each other in names of the same organization."""
     alone: Counter[str] = Counter()
     together: Counter[tuple[str, str]] = Counter()
     names: dict[int, tuple[set[str], list[set[str]]]] = defaultdict(lambda: (set(), []))
@@ -320,7 +320,7 @@ def _learn_pairs() -> Iterator[tuple[str, str, float]]:
 
 
 def known_words(words: Iterable[str]) -> dict[str, int]:
-    """In how many organizations each word is, for those that the directory knows."""
+    """Return the number of organizations by word, for the words that the directory has."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT word, organizations FROM orgs_word WHERE word = ANY(%s)", [list(words)])
         return dict(cursor.fetchall())

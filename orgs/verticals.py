@@ -1,4 +1,4 @@
-"""Business verticals that a new organization can be in."""
+"""Business verticals of organizations, as (value, label)."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -10,3 +12,5 @@ class ProvisioningConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks of an installation."""
         from provisioning.deployment import checks  # noqa: F401  # importing registers them
+
+        import_module("provisioning.fulfillment.checks")  # by name: it stands above this module

@@ -25,7 +25,17 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
 # Variables that begin with PROVISIONING_ and don't name the driver of a service.
 _PROVISIONING_OTHERS = frozenset(
-    {"demo", "callback_hours", "longest_hours", "promised_minutes", "promised_minutes_by_service", "calls_at_once"}
+    {
+        "demo",
+        "callback_hours",
+        "longest_hours",
+        "promised_minutes",
+        "promised_minutes_by_service",
+        "calls_at_once",
+        "lease_seconds",
+        "poll_seconds",
+        "longest_pause_seconds",
+    }
 )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".state"))).resolve()
@@ -249,13 +259,22 @@ PROVISIONING_PROMISED_MINUTES_BY_SERVICE = env.dict(
 )
 # So many calls to one service's driver at the same time, over all machines.
 PROVISIONING_CALLS_AT_ONCE = env.int("PROVISIONING_CALLS_AT_ONCE", default=8)
+# After so many seconds another worker takes over from one that has died; longer than a driver's calls may take.
+PROVISIONING_LEASE_SECONDS = env.float("PROVISIONING_LEASE_SECONDS", default=60)
+# An operation in progress is asked for at least so often, unless the other side says otherwise.
+PROVISIONING_POLL_SECONDS = env.float("PROVISIONING_POLL_SECONDS", default=5)
+# What is unreachable is tried again at least so often.
+PROVISIONING_LONGEST_PAUSE_SECONDS = env.float("PROVISIONING_LONGEST_PAUSE_SECONDS", default=900)
+for _name in ("LEASE", "POLL", "LONGEST_PAUSE"):
+    if globals()[f"PROVISIONING_{_name}_SECONDS"] <= 0:
+        raise ImproperlyConfigured(f"PROVISIONING_{_name}_SECONDS must be greater than 0.")
 
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.worker.tasks"]
 PROCRASTINATE_ON_APP_READY = "provisioning.database.transaction_pooler.on_app_ready"
-# A job is only a wake-up; the rows say what became of it. Six at once: two may wait for the vendor's systems, two make
-# PDFs, and emails and codes have the others.
-WORKER_CONCURRENCY = 6
+# A job is only a wake-up; the rows say what became of it. Ten at once: two may wait for webhooks' receivers, four for
+# drivers, two make PDFs (provisioning.worker.tasks), and emails and codes have the others.
+WORKER_CONCURRENCY = 10
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": WORKER_CONCURRENCY}
 
 # Languages

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 
+from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.orders import site as order_desk
 from provisioning.pages import delegation, documents, history, links, orders, progress, rights
@@ -71,6 +72,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/summary.pdf", documents.order_summary_pdf, name="summary_pdf"),
     path("verify/", documents.verify, name="verify"),
     path("verify/<str:code>/", documents.verify, name="verify"),
+    path("api/", include(api.urlpatterns)),
     path("admin/", order_desk.urls),
 ]
 # The tour is the demo's front page; no other installation has it or the mailbox.

@@ -32,11 +32,20 @@ __all__ = [
     "SitePlan",
     "cancel_order",
     "correct_order",
+    "database_now",
     "end_of_day",
     "extend_order",
     "place_order",
     "reserve_for_order",
 ]
+
+
+def database_now() -> datetime:
+    """Return the time of the database: the clocks of the hosts may differ, and leases compare times of several."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        found: datetime = cursor.fetchone()[0]
+        return found
 
 
 def place_order(
@@ -213,7 +222,7 @@ def request_set_up(
         _check(lines, plans)
         for line in lines:
             packs.of(line.service).hold(order, plans[line.service])
-        now = timezone.now()
+        now = database_now()
         ProvisioningRequest.objects.filter(line__in=lines, superseded_at=None).update(superseded_at=now)
         made = ProvisioningRequest.objects.bulk_create(
             ProvisioningRequest(
@@ -245,7 +254,7 @@ def lines_to_ask_for(order: Order) -> list[OrderLine]:
 def request_again(request: ProvisioningRequest) -> ProvisioningRequest:
     """Ask for the same once more, as another instance; the request before stays as it ended."""
     with transaction.atomic():
-        now = timezone.now()
+        now = database_now()
         ProvisioningRequest.objects.filter(pk=request.pk).update(superseded_at=now)
         return ProvisioningRequest.objects.create(
             order=request.order,
@@ -254,6 +263,8 @@ def request_again(request: ProvisioningRequest) -> ProvisioningRequest:
             parameters=request.parameters,
             requested_by=request.requested_by,
             requester=request.requester,
+            requested_at=request.requested_at,  # people wait since then, and are told once that it takes longer
+            told_late_at=request.told_late_at,
             next_try_at=now,
         )
 
@@ -263,7 +274,7 @@ def start_subscription(*, order: Order, request: ProvisioningRequest) -> Subscri
     if order.customer is None:
         raise Refused(Problem.NOT_MAPPED)
     pack = packs.of(request.line.service)
-    subscription = _subscribe(order.customer, request.line, timezone.now())
+    subscription = _subscribe(order.customer, request.line, database_now())
     pack.make(subscription, pack.plan_of(request.parameters))
     record_subscription(order.customer, 1)
     return subscription
@@ -277,7 +288,7 @@ def finish_set_up(order: Order) -> bool:
     if order.state != Order.State.SETTING_UP or order.lines.filter(~Exists(succeeded)).exists():
         return False
     order.state = Order.State.SET_UP
-    order.set_up_at = timezone.now()
+    order.set_up_at = database_now()
     order.save(update_fields=["state", "set_up_at"])
     return True
 
@@ -288,16 +299,21 @@ def back_to_mapped(order: Order) -> None:
     order.save(update_fields=["state"])
 
 
-def end_subscription(line: OrderLine) -> None:
-    """End the subscription of a line whose order is cancelled while other lines are being set up."""
+def end_subscriptions(order: Order) -> None:
+    """End the subscriptions of an order (locked by the caller) that is cancelled while other lines are being set up."""
     with transaction.atomic():
-        subscription = (
-            Subscription.objects.select_for_update(of=("self",)).select_related("organization").get(line=line)
+        # All of them before the organization's row: note_ended_subscriptions has the same order.
+        found = list(
+            Subscription.objects.select_for_update(of=("self",))
+            .filter(line__order=order)
+            .select_related("organization")
+            .order_by("pk")
         )
-        if subscription.is_counted:
-            record_subscription(subscription.organization, -1)
-        subscription.is_counted, subscription.ends_at = False, timezone.now()
-        subscription.save(update_fields=["is_counted", "ends_at"])
+        for subscription in found:
+            if subscription.is_counted:
+                record_subscription(subscription.organization, -1)
+            subscription.is_counted, subscription.ends_at = False, database_now()
+            subscription.save(update_fields=["is_counted", "ends_at"])
 
 
 def note_ended_subscriptions() -> int:
@@ -329,7 +345,8 @@ def _products() -> dict[str, str]:
 
 def _locked(order: Order) -> Order:
     """The order as it is now, kept from everybody else until the transaction ends."""
-    return Order.objects.select_for_update(of=("self",)).select_related("customer", "partner").get(pk=order.pk)
+    rows = Order.objects.select_for_update(of=("self",), no_key=True)  # as everywhere: a stronger lock could deadlock
+    return rows.select_related("customer", "partner").get(pk=order.pk)
 
 
 def _still_open(order: Order) -> None:

@@ -1,7 +1,8 @@
-"""Looks up in PostgreSQL what may be the organization: two statements, each a union of b-tree look-ups.
+"""Candidate generation: retrieves organizations from PostgreSQL by two statements, each a union of b-tree look-ups.
 
-The first finds ties (member, users at the domain, domains, names); the second, where the first has not settled it, what
-the words of the name are known as and the organizations that have the rarest of them. Both bring the facts with them.
+The first statement finds ties: members, users at the domain, domains, and whole names. If these don't settle the query,
+the second one finds variants of the name's words in the directory, and the organizations that have the rarest of them.
+Both return the columns that ranking and cards need.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from orgs.finder.statements import AT, COLUMNS
 from orgs.models import Domain, Organization, OtherName
 from orgs.text import normalize, spacing, terms
 
-# A directory smaller than this says little about how common a word is.
-_A_DIRECTORY: Final = 30_000
-# Arms that lead to organizations only: how alike the words are is seen when the names are compared.
-_WHERE_TO_LOOK: Final = frozenset({"part", "joined"})
+# A word's share is computed as if the directory had at least this size, because a small one says little.
+_LEAST_DIRECTORY_SIZE: Final = 30_000
+# Arms of the second statement that only retrieve organizations; similarity is computed when names are compared.
+_RETRIEVAL_ONLY: Final = frozenset({"part", "joined"})
 
 
 @dataclass(frozen=True)
-class Option:
-    """What a word of the question may be in the directory: the word there, how sure, in how many organizations."""
+class WordMatch:
+    """A word of the directory that a query word may stand for: its probability, and how many organizations have it."""
 
     word: str
     quality: float
@@ -35,103 +36,107 @@ class Option:
 
 
 @dataclass
-class Slot:
-    """One word of the question and what it is known as in the directory."""
+class QueryWord:
+    """One word of the query, and the words of the directory that it may stand for."""
 
     word: str
     organizations: int = 0
-    share: float = 0.0  # of the directory's organizations; 0 where nobody has it
-    country: str = ""  # where nearly all organizations with this word are
-    options: list[Option] = field(default_factory=list)
+    share: float = 0.0  # of the directory's organizations; 0 if none has it
+    country: str = ""  # the country of nearly all organizations with this word
+    options: list[WordMatch] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked, as it is looked up."""
+class Query:
+    """The query: an email address, its domain, and a company name with its keys."""
 
     email: str
-    domain: str  # "" where it can't be evidence
+    domain: str  # "" if it can't be evidence
     name: str
     key: str
     terms: tuple[str, ...]
 
     @cached_property
     def joins(self) -> tuple[str, ...]:
-        """The keys without spaces under which the directory may have the name."""
+        """The keys without spaces under which the name may be stored."""
         return spacing.keys(self.name) if self.key else ()
 
     @property
     def registrable(self) -> str:
-        """What somebody registered of the email domain."""
+        """The registrable domain of the email domain."""
         return normalize.registrable_domain(self.domain)
 
     @property
     def label(self) -> str:
-        """The registrable domain's name without its ending."""
+        """The registrable domain without its public suffix."""
         return normalize.domain_label(self.domain)
 
     @property
     def within(self) -> list[str]:
-        """The domains that an address at the email domain is at: itself, and those above it."""
+        """The email domain and its parent domains, down to the registrable one."""
         return list(normalize.with_parents(self.domain))
 
 
 @dataclass
-class Found:
-    """An organization that was looked up: its ties, and its facts as the ranking needs them."""
+class RetrievedOrganization:
+    """An organization that a statement returned: its ties, and the columns that ranking and cards need."""
 
     pk: int
-    values: list[Any]  # of COLUMNS
+    values: list[Any]  # in the order of COLUMNS
     key: str
     country: str
     other_names: tuple[tuple[str, str], ...]  # name, key
-    domains: tuple[tuple[str, str], ...]  # name, status; only those that it has now
-    former: tuple[tuple[str, str], ...]  # name, until when, of former domains that the email domain is, or is under
+    domains: tuple[tuple[str, str], ...]  # (name, status) of current domains
+    former: tuple[tuple[str, str], ...]  # (name, used until) of former domains that the email domain equals or is below
     ties: list[tuple[str, ...]] = field(default_factory=list)
-    by_words: float = 0.0
+    word_score: float = 0.0
 
     @cached_property
     def organization(self) -> Organization:
-        """The row, with the domains that it has now and other names; made only for those that are shown."""
+        """The model instance with current domains and other names. It is only made for cards."""
         organization = Organization.from_db(connection.alias, COLUMNS, self.values)
         _attach(organization, "domains", [Domain(name=name, status=status) for name, status in self.domains])
         _attach(organization, "other_names", [OtherName(name=name) for name, _key in self.other_names])
         return organization
 
     def value(self, column: str) -> Any:
-        """One column of the row."""
+        """Return the value of a column of Organization."""
         return self.values[AT[column]]
 
 
 def _attach(organization: Organization, relation: str, rows: list[Any]) -> None:
-    """Give an organization its related rows as a prefetch does, so that nobody asks for them again."""
+    """Fill the prefetch cache of a relation, so that reading it runs no query."""
     related = getattr(organization, relation).all()
     related._result_cache = rows
     related._prefetch_done = True
     organization.__dict__.setdefault("_prefetched_objects_cache", {})[relation] = related
 
 
-def make_question(email: str, domain: str, name: str) -> Question:
-    """The question as it is looked up; ``domain`` is "" where it can't be evidence."""
+def make_query(email: str, domain: str, name: str) -> Query:
+    """Make a query; ``domain`` is "" if it can't be evidence."""
     key = normalize.name_key(name)
-    return Question(email, domain, name, key, tuple(dict.fromkeys(terms.of_key(key)))[: statements.MOST_WORDS])
+    return Query(email, domain, name, key, tuple(dict.fromkeys(terms.of_key(key)))[: statements.MOST_WORDS])
 
 
-def generate_candidates(question: Question, also: Sequence[int] = ()) -> tuple[dict[int, Found], list[Slot]]:
-    """What may be the organization (and ``also`` these), and what the question's words are known as.
+def generate_candidates(
+    query: Query, also: Sequence[int] = ()
+) -> tuple[dict[int, RetrievedOrganization], list[QueryWord]]:
+    """Return candidates by primary key, and the query's words with their variants in the directory.
 
-    One round trip where the email's domain or the whole name settles it (see _is_settled), else two.
+    It takes one round trip if the email's domain or the whole name settles the query (see _is_settled), else two.
+
+    :param also: primary keys of organizations to return besides.
     """
-    found: dict[int, Found] = {}
-    keys = list(question.joins)
-    label = question.label
+    found: dict[int, RetrievedOrganization] = {}
+    keys = list(query.joins)
+    label = query.label
     if len(label) >= 3:
         keys += dict.fromkeys([label, label.replace("-", "")])
     values = {
-        "email": question.email,
-        "domain": question.domain or "-",
-        "start": normalize.name_start(question.name),
-        **_asked_first(question),
+        "email": query.email,
+        "domain": query.domain or "-",
+        "start": normalize.name_start(query.name),
+        **_order_parameters(query),
         "label": label or "-",
         "keys": keys,
         "given": list(also),
@@ -140,40 +145,42 @@ def generate_candidates(question: Question, also: Sequence[int] = ()) -> tuple[d
         one = _read(facts)
         one.ties = [tuple(tie.split(" ")) if " " in tie else (tie, "") for tie in ties]
         found[one.pk] = one
-    slots = [Slot(word) for word in question.terms]
-    if _is_settled(found, question):
-        for slot in slots:
-            slot.options.append(Option(slot.word, 1.0, 1))
-        return found, slots
-    return _by_words(question, found, slots)
+    query_words = [QueryWord(word) for word in query.terms]
+    if _is_settled(found, query):
+        for query_word in query_words:
+            query_word.options.append(WordMatch(query_word.word, 1.0, 1))
+        return found, query_words
+    return _generate_by_words(query, found, query_words)
 
 
-def _asked_first(question: Question) -> dict[str, Any]:
-    """Which of an organization's names and domains are brought first, and which former domains at all."""
-    return {"key": question.key, "registrable": question.registrable or "-", "within": question.within}
+def _order_parameters(query: Query) -> dict[str, Any]:
+    """Return the parameters that decide which names and domains of an organization are returned first."""
+    return {"key": query.key, "registrable": query.registrable or "-", "within": query.within}
 
 
-def _is_settled(found: Mapping[int, Found], question: Question) -> bool:
-    """Whether words would add nothing: one organization alone has the domain, or a whole name says enough."""
+def _is_settled(found: Mapping[int, RetrievedOrganization], query: Query) -> bool:
+    """Return whether the second statement is unnecessary: one owner of the domain, or a distinctive whole name."""
     on_domain = [one for one in found.values() if ("domain", "") in one.ties]
     if len(on_domain) == 1 and all(one is on_domain[0] or ("name", "") not in one.ties for one in found.values()):
         return True
-    telling = len(question.key) >= 10 and " " in question.key
-    joined = spacing.joined(question.key)
-    return len(question.key) >= 6 and any(
+    distinctive = len(query.key) >= 10 and " " in query.key
+    joined = spacing.joined(query.key)
+    return len(query.key) >= 6 and any(
         joined in map(spacing.joined, (one.key, *(key for _name, key in one.other_names)))
-        for one in (found.values() if telling else on_domain)
+        for one in (found.values() if distinctive else on_domain)
     )
 
 
-def _by_words(question: Question, found: dict[int, Found], slots: list[Slot]) -> tuple[dict[int, Found], list[Slot]]:
-    """The second round trip: organizations by the rarest words, and what each word is known as."""
-    readings = _readings(question)
-    neighbours = list(spacing.neighbours(question.terms))
-    words = list(question.terms)
-    asked = words + [word for word in _label_words(question) if word not in words]
+def _generate_by_words(
+    query: Query, found: dict[int, RetrievedOrganization], query_words: list[QueryWord]
+) -> tuple[dict[int, RetrievedOrganization], list[QueryWord]]:
+    """Add candidates by the rarest words, and the variants of each word (the second round trip)."""
+    readings = _readings(query)
+    neighbours = list(spacing.neighbours(query.terms))
+    words = list(query.terms)
+    asked = words + [word for word in _label_words(query) if word not in words]
     values = {
-        **_asked_first(question),
+        **_order_parameters(query),
         "words": asked,
         "of_name": len(words),
         "sounds": [terms.sound(word) for word in asked],
@@ -187,28 +194,28 @@ def _by_words(question: Question, found: dict[int, Found], slots: list[Slot]) ->
         if option is None:
             one = _read(facts)
             known = found.setdefault(one.pk, one)
-            known.by_words = amount
+            known.word_score = amount
             continue
         arm, place, word, country, organizations, size = option
-        if int(place) > len(slots) or arm in _WHERE_TO_LOOK:
+        if int(place) > len(query_words) or arm in _RETRIEVAL_ONLY:
             continue
-        slot = slots[int(place) - 1]
+        query_word = query_words[int(place) - 1]
         if arm == "known":
-            slot.country, slot.organizations = country, int(organizations)
-            slot.share = slot.organizations / max(float(size), _A_DIRECTORY)
+            query_word.country, query_word.organizations = country, int(organizations)
+            query_word.share = query_word.organizations / max(float(size), _LEAST_DIRECTORY_SIZE)
         elif arm == "spelling":
-            amount = _spelling(slot.word, word)
+            amount = _misspelling_probability(query_word.word, word)
         if amount:
-            slot.options.append(Option(word, amount, int(organizations)))
-    return found, slots
+            query_word.options.append(WordMatch(word, amount, int(organizations)))
+    return found, query_words
 
 
-def _read(facts: list[Any]) -> Found:
-    """The facts of an organization as a statement brings them."""
+def _read(facts: list[Any]) -> RetrievedOrganization:
+    """Convert the columns of a statement's row."""
     other_names, domains, *values = facts
     split = statements.SPLIT
     parts = sorted(each.split(split) for each in domains)
-    return Found(
+    return RetrievedOrganization(
         pk=values[AT["id"]],
         values=values,
         key=values[AT["name_key"]],
@@ -219,11 +226,11 @@ def _read(facts: list[Any]) -> Found:
     )
 
 
-def _readings(question: Question) -> list[tuple[str, int]]:
-    """Readings of the words in other scripts, each with the place of the term it is a reading of."""
-    places = {term: place for place, term in reversed(list(enumerate(question.terms)))}
+def _readings(query: Query) -> list[tuple[str, int]]:
+    """Return Latin readings of words in other scripts, each with the index of its term."""
+    places = {term: place for place, term in reversed(list(enumerate(query.terms)))}
     found: list[tuple[str, int]] = []
-    for word in question.key.split():
+    for word in query.key.split():
         of_word = terms.of_word(word)
         for reading, at in terms.readings(word):
             if of_word and (place := places.get(of_word[min(at, len(of_word) - 1)])) is not None:
@@ -231,14 +238,14 @@ def _readings(question: Question) -> list[tuple[str, int]]:
     return found[:60]
 
 
-def _label_words(question: Question) -> list[str]:
-    """The parts of the email domain that may be words of the name."""
-    label = question.label
+def _label_words(query: Query) -> list[str]:
+    """Return the parts of the email domain that may be words of the name."""
+    label = query.label
     return [part for part in {label, *label.split("-")} if len(part) >= 3 and part.isascii()] if label else []
 
 
-def _spelling(asked: str, word: str) -> float:
-    """How likely a word is what was meant; 0 where too many letters differ."""
+def _misspelling_probability(asked: str, word: str) -> float:
+    """Return the probability that a misspelt word means ``word``; 0 if they differ by more than two edits."""
     edits = OSA.distance(asked, word)
     shorter = min(len(asked), len(word))
     if edits == 1:

@@ -1,4 +1,4 @@
-"""A candidate as a card, and how much of it the person who asks may see."""
+"""Candidates as cards, and the masking of a card for its viewer."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from orgs.finder import evidence_rules, evidence_sentences
-from orgs.finder.evidence_rules import Code, Evidence, Use
+from orgs.finder.evidence_rules import Code, Evidence, UsageFigures
 from orgs.models import Domain, Organization
 from orgs.text import normalize
 
 
 def is_shared(domain: str) -> bool:
-    """Whether a domain is never evidence: free and disposable mail, and the operator's own ``SHARED_DOMAINS``."""
+    """Return whether a domain is never evidence: free and disposable mail, and the setting ``SHARED_DOMAINS``."""
     return normalize.is_shared_domain(domain, frozenset(getattr(settings, "SHARED_DOMAINS", ())))
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who reads the answer, and what they have proved.
+    """Who reads the cards, and what they have proved. What a person types is never proof.
 
-    ``proved_email``: an address whose mailbox they proved with a code. ``ordered_name`` and ``ordered_email``: the
-    customer as the order names it, which the vendor placed. ``names_customer``: whatever is asked for was named by the
-    vendor (the order desk, measurements). ``sold_to``: the company that the vendor sold the order to. ``partner_of``:
-    primary keys of the organizations they are partner of record of. ``only``: where it is fixed, the organizations
-    that they may be shown besides those they belong to. What a person types counts for nothing.
+    - ``proved_email``: an address whose mailbox they proved with a code.
+    - ``names_customer``: the vendor chose the query (the order desk, measurements), so everything may be shown.
+    - ``partner_of``: primary keys of organizations whose partner of record they are.
+    - ``ordered_name``, ``ordered_email``: the customer as the vendor's order names it.
+    - ``sold_to``: the company that the vendor sold the order to.
+    - ``only``: primary keys of the organizations they may be shown besides those they belong to; None for no limit.
     """
 
     proved_email: str = ""
@@ -41,24 +42,24 @@ class Viewer:
     only: frozenset[int] | None = None
 
     def named(self, name: str) -> bool:
-        """Whether this name is the vendor's word, not one that the person chose."""
+        """Return whether the vendor chose this name, not the person."""
         words = {normalize.name_key(each) for each in (self.ordered_name, self.sold_to) if each}
         return self.names_customer or normalize.name_key(name) in words
 
     def may_know_of(self, email: str) -> bool:
-        """Whether this person may be told that this address belongs to somebody: their own, or one the vendor named."""
+        """Return whether the viewer may learn that an address is a member's: their own, or one the vendor named."""
         own = {normalize.email_key(each) for each in (self.proved_email, self.ordered_email) if each}
         return self.names_customer or normalize.email_key(email) in own
 
     def belongs_to(self, organization: Organization, domains: Sequence[Domain], member: str) -> bool:
-        """Whether this person has proved a tie of their own; ``member`` is an address that belongs to it, or ""."""
+        """Return whether the viewer has proved a tie of their own; ``member`` is an address of a member, or ""."""
         if self.names_customer or organization.pk in self.partner_of:
             return True
         proved = normalize.email_key(self.proved_email)
         return bool(proved) and (member == proved or _is_at(proved, domains))
 
     def knows(self, organization: Organization, domains: Sequence[Domain], member: str) -> bool:
-        """Whether this person may see the organization's facts: by a tie of their own, or by what the order names."""
+        """Return whether the viewer may see the organization's facts, by an own tie or by what the order names."""
         if self.belongs_to(organization, domains, member):
             return True
         ordered = normalize.email_key(self.ordered_email)
@@ -71,7 +72,7 @@ class Viewer:
 
 
 def _is_at(email: str, domains: Sequence[Domain]) -> bool:
-    """Whether this address is at one of these domains, or below one; at a former one it may be anybody's."""
+    """Return whether an address is at or below one of these domains; former ones don't count: others may own them."""
     domain = normalize.email_domain(email)
     if not domain or is_shared(domain):
         return False
@@ -82,8 +83,8 @@ FULL: Final = Viewer(names_customer=True)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked: the address, the company's name, the domain, and whether this organization was chosen already."""
+class CardQuery:
+    """The parts of the query that a masked card may repeat; ``chosen``: the organization was chosen before."""
 
     email: str
     name: str
@@ -93,10 +94,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An organization that may be the right one, with the evidence, and what the card shows of it.
+    """A candidate with its evidence and the text of its card.
 
-    Templates read the ``shown_…`` fields, ``tie``, ``reasons``, ``warnings`` and ``domains``, which are masked where
-    they have to be; ``organization`` is for the actions that follow.
+    Templates read the ``shown_…`` fields, ``tie``, ``reasons``, ``warnings`` and ``domains``, which are masked if
+    necessary. ``organization`` is never masked; it is for actions only.
     """
 
     organization: Organization
@@ -115,15 +116,15 @@ class Candidate:
     shown_subscriptions: str
     shown_created: str
     shown_origin: str
-    # Nothing proves a tie of the reader's own: the card counts as one of the few that an order shows, see rate_limits.
+    # The viewer has no proven tie, so the card counts against the number that an order is shown, see orgs.rate_limits.
     counted: bool = False
-    value: str = ""  # what a form posts for it
+    value: str = ""  # the form value of the card
 
     @classmethod
     def of(
-        cls, organization: Organization, evidence: tuple[Evidence, ...], score: float, use: Use, now: datetime
+        cls, organization: Organization, evidence: tuple[Evidence, ...], score: float, use: UsageFigures, now: datetime
     ) -> Self:
-        """The full card."""
+        """Make the unmasked card."""
         return cls(
             organization=organization,
             evidence=evidence,
@@ -160,7 +161,7 @@ class Candidate:
 
     @property
     def only_former_domain(self) -> bool:
-        """Whether a domain that the organization used before is all but names that ties it to what was asked."""
+        """Whether a former domain is the only tie besides names."""
         codes = {each.code for each in self.evidence} & (evidence_rules.DOMAIN_TIES | evidence_rules.EXACT)
         return codes == {Code.FORMER_DOMAIN}
 
@@ -175,27 +176,27 @@ class Candidate:
         return any(each.code in evidence_rules.SAME_NAMES for each in self.evidence)
 
     def marked_best(self) -> Self:
-        """The same card with the mark *Best match*."""
+        """Return the card with the mark *Best match*."""
         return replace(self, best=True)
 
 
 def _domains(organization: Organization, evidence: Sequence[Evidence]) -> tuple[tuple[str, str], ...]:
-    """The names of its domains and whether they are verified or claimed: first those that tie it to the question."""
+    """Return (name, status) of the domains, those that tie the organization to the query first."""
     ties = {each.about for each in evidence if each.code in evidence_rules.DOMAIN_TIES}
     ordered = sorted(organization.domains.all(), key=lambda each: each.name not in ties)
     return tuple((each.name, str(each.get_status_display())) for each in ordered)
 
 
-def as_seen_by(
+def mask_for_viewer(
     viewer: Viewer,
     organization: Organization,
     evidence: tuple[Evidence, ...],
     score: float,
-    use: Use,
-    asked: Asked,
+    use: UsageFigures,
+    asked: CardQuery,
     now: datetime,
 ) -> Candidate | None:
-    """The card with what the viewer may know; None where they may not even know that it is there (names alone)."""
+    """Return the card as the viewer may see it; None if they may not know that it exists (only a name ties it)."""
     codes = {each.code for each in evidence}
     domains, member = list(organization.domains.all()), asked.email if codes & evidence_rules.EXACT else ""
     belongs = viewer.belongs_to(organization, domains, member)
@@ -207,10 +208,10 @@ def as_seen_by(
     return replace(_masked(Candidate.of(organization, evidence, score, use, now), use, asked, now), counted=True)
 
 
-def _is_named(viewer: Viewer, codes: Set[Code], asked: Asked) -> bool:
-    """Whether the vendor named it: the name that the order gives the customer finds it.
+def _is_named(viewer: Viewer, codes: Set[Code], asked: CardQuery) -> bool:
+    """Return whether the customer's name in the order finds the organization.
 
-    A few of the same words don't count where it takes an address of the reader's choice to find it.
+    A loose name tie doesn't count if an address that the viewer chose is also needed to find it.
     """
     if not viewer.ordered_name or normalize.name_key(asked.name) != normalize.name_key(viewer.ordered_name):
         return False
@@ -220,18 +221,17 @@ def _is_named(viewer: Viewer, codes: Set[Code], asked: Asked) -> bool:
 
 
 def _without_role(card: Candidate) -> Candidate:
-    """The card without what somebody else's address, which nobody named, is in the organization."""
+    """Return the card without the role of the address, which is neither the viewer's nor named by the vendor."""
     exact = [each for each in card.evidence if each.code in evidence_rules.EXACT]
     rest = [each for each in card.evidence if each.code not in evidence_rules.EXACT]
     reasons = (*evidence_sentences.reasons(exact, masked=True), *evidence_sentences.reasons(rest))
     return replace(card, tie=evidence_sentences.tie(exact, masked=True), reasons=reasons)
 
 
-def _masked(card: Candidate, use: Use, asked: Asked, now: datetime) -> Candidate:
-    """The card with the name as it was typed, bands instead of counts, and no domain but the one that was asked."""
+def _masked(card: Candidate, use: UsageFigures, asked: CardQuery, now: datetime) -> Candidate:
+    """Return the card with the name as typed, ranges instead of counts, and no domain except for the query's."""
     organization = card.organization
-    # Which country it is in could be found out by naming one after the other.
-    evidence = tuple(each for each in card.evidence if each.code is not Code.ANOTHER_COUNTRY)
+    evidence = tuple(each for each in card.evidence if each.code not in evidence_rules.NOT_ON_MASKED_CARDS)
     if card.only_former_domain:
         return _without_facts(card, asked)
     if card.strong_name_tie and asked.name:
@@ -257,9 +257,10 @@ def _masked(card: Candidate, use: Use, asked: Asked, now: datetime) -> Candidate
     )
 
 
-def _without_facts(card: Candidate, asked: Asked) -> Candidate:
-    """The card of an organization that nothing but a former domain leads to: whoever owns the domain now learns no more
-    than that it was used before, whatever name they type.
+def _without_facts(card: Candidate, asked: CardQuery) -> Candidate:
+    """Return the card of an organization that only a former domain ties to the query.
+
+    The viewer may own the domain now. They learn only that it was used before, whatever name they type.
     """
     evidence = tuple(each for each in card.evidence if each.code is Code.FORMER_DOMAIN)
     return replace(
@@ -281,12 +282,13 @@ def _without_facts(card: Candidate, asked: Asked) -> Candidate:
 
 
 def disclosed(candidates: Sequence[Candidate], shown: Sequence[int]) -> tuple[Candidate, ...]:
-    """The candidates that may be shown where these organizations (``shown``, first shown first) were counted.
+    """Return the candidates that may be shown, given the counted organizations.
 
-    Masked cards that would read the same get a letter, so that two people can talk about them and one chooses what one
-    means: "An organization at contoso.com (B)". The letter is the organization's place among those that the order was
-    ever shown. So it stays the same on every page, and says nothing of the organization; the country, which would tell
-    three branches apart just as well, is a fact that nothing proves the reader may know.
+    :param shown: primary keys of the organizations that the order was ever shown, first shown first.
+
+    Masked cards with equal names get a letter, such as "An organization at contoso.com (B)", so that people can tell
+    them apart. The letter is the place in ``shown``: it is the same on every page and reveals nothing. The country
+    would also tell them apart, but the viewer may not know it.
     """
     kept = [card for card in candidates if not card.counted or card.organization.pk in shown]
     names = [card.shown_name for card in kept]

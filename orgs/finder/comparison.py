@@ -1,4 +1,4 @@
-"""What is compared: the question, and an organization with its names, each prepared once. Plain Python."""
+"""The query and an organization's names, prepared for comparison. Plain Python."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ _FUNCTION_WORDS: Final = frozenset(
 
 @dataclass(frozen=True)
 class Word:
-    """A word of the question: how much it tells (idf), and what it is known as in the directory, with how sure."""
+    """A word of the query: its inverse document frequency (idf), and probabilities of words that it may stand for."""
 
     word: str
     idf: float
     known_as: Mapping[str, float]
-    country: str = ""  # where nearly all organizations with this word are
-    is_usual: bool = False  # several organizations have it: hardly a misspelling of another word
+    country: str = ""  # the country of nearly all organizations with this word
+    is_usual: bool = False  # more than two organizations have it, so it is unlikely to be a misspelling
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The question as it is compared."""
+class PreparedQuery:
+    """The query, prepared for comparison."""
 
     key: str
     words: tuple[Word, ...]
     domain: str
     registrable: str
     label: str
-    country: str  # of the email domain's ending, "" where it has none
+    country: str  # of the email domain's top-level domain, "" if it has none
     is_native: bool
-    readings: str  # the name in Latin letters, where it is in another script
-    script_countries: frozenset[str]  # where the script of the name is written
-    joins: frozenset[str] = frozenset()  # what the name may be without spaces, see orgs.text.spacing
+    readings: str  # the name in Latin letters, "" if it is in Latin script
+    script_countries: frozenset[str]  # countries that use the script of the name
+    joins: frozenset[str] = frozenset()  # keys without spaces, see orgs.text.spacing
 
     @cached_property
     def worth(self) -> float:
-        """How much all the words tell."""
+        """The sum of the words' idf."""
         return sum(word.idf for word in self.words) or 1.0
 
     @cached_property
@@ -69,7 +69,7 @@ class Asked:
 
     @cached_property
     def stands_for(self) -> dict[str, list[tuple[int, float]]]:
-        """For each word that a word of the question may stand for: which one, and how sure."""
+        """(index of the query's word, probability) by each word that it may stand for."""
         found: dict[str, list[tuple[int, float]]] = {}
         for place, word in enumerate(self.words):
             for other, quality in {**word.known_as, word.word: 1.0}.items():
@@ -83,13 +83,13 @@ class Asked:
 
     @cached_property
     def as_name(self) -> Name:
-        """The question's name as if it were an organization's."""
+        """The query's name as a Name."""
         return Name(self.key, tuple(self.key.split()))
 
 
 @dataclass(frozen=True)
 class Name:
-    """One name of an organization, as it is compared."""
+    """One name of an organization, prepared for comparison."""
 
     key: str
     terms: tuple[str, ...]
@@ -106,12 +106,12 @@ class Name:
 
     @cached_property
     def idfs(self) -> tuple[float, ...]:
-        """How much each of the distinct terms tells."""
+        """The idf of each distinct term."""
         return tuple(idf(term) for term in self.distinct)
 
     @cached_property
     def worth(self) -> float:
-        """How much they tell together."""
+        """The sum of the distinct terms' idf."""
         return sum(self.idfs) or 1.0
 
     @cached_property
@@ -142,23 +142,23 @@ class Name:
 
 @lru_cache(maxsize=65536)
 def name_of(key: str) -> Name:
-    """A name by its key; the same object each time, as much of comparing is the same each time."""
+    """Return the Name of a key. It is cached, because its properties are expensive."""
     return Name(key, terms.of_key(key))
 
 
 @dataclass(frozen=True)
-class Known:
-    """An organization as it is compared."""
+class PreparedOrganization:
+    """An organization, prepared for comparison."""
 
     pk: int
-    names: tuple[Name, ...]  # the first is its own, the others are other names
-    domains: tuple[tuple[str, bool], ...]  # name, claimed
+    names: tuple[Name, ...]  # its own name, then its other names
+    domains: tuple[tuple[str, bool], ...]  # (name, whether it is claimed)
     country: str
-    by_words: float
+    word_score: float
 
 
 def idf(term: str) -> float:
-    """How much a word of an organization's name tells: rare words much, "university" little. 0.5 to about 10."""
+    """Return the inverse document frequency of a term, 0.5 to about 10: high for rare words."""
     if term in _FUNCTION_WORDS:
         return 0.5
     share = SHARES.get(term)

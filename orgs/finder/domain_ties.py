@@ -1,4 +1,4 @@
-"""How domains and countries tie an organization to a question. Plain Python."""
+"""Features from domains and countries. Plain Python."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 
 from rapidfuzz.distance import JaroWinkler
 
-from orgs.finder.comparison import Asked, Known
-from orgs.finder.similarity import acronym
+from orgs.finder.comparison import PreparedOrganization, PreparedQuery
+from orgs.finder.similarity import acronym_score
 from orgs.text import normalize
 
 
-def domain_ties(asked: Asked, known: Known) -> dict[str, float]:
-    """How the email's domain and the organization's domains hang together: one of these, the strongest."""
+def domain_ties(asked: PreparedQuery, known: PreparedOrganization) -> dict[str, float]:
+    """Return the features that compare the email's domain with the organization's domains and names."""
     found = dict.fromkeys(
         ("domain_same", "domain_sub", "domain_parent", "domain_sibling", "domain_other_ending", "domain_similar"), 0.0
     )
@@ -66,8 +66,8 @@ def domain_ties(asked: Asked, known: Known) -> dict[str, float]:
     return found
 
 
-def their_domain(asked: Asked, known: Known) -> dict[str, float]:
-    """What the organization's own domains say about the asked name: written out, as initials, as one of its words."""
+def name_in_domains(asked: PreparedQuery, known: PreparedOrganization) -> dict[str, float]:
+    """Return the features that compare the query's name with the organization's domains."""
     found = {"their_domain_is_asked": 0.0, "their_domain_is_initials": 0.0, "their_domain_has_word": 0.0}
     joined = asked.readings or asked.joined
     for name, _claimed in known.domains:
@@ -76,14 +76,14 @@ def their_domain(asked: Asked, known: Known) -> dict[str, float]:
             continue
         if label == joined or (len(label) >= 5 and (joined.startswith(label) or label.startswith(joined))):
             found["their_domain_is_asked"] = 1.0
-        found["their_domain_is_initials"] = max(found["their_domain_is_initials"], acronym(label, asked.as_name))
+        found["their_domain_is_initials"] = max(found["their_domain_is_initials"], acronym_score(label, asked.as_name))
         inside = sum(word.idf for word in asked.words if len(word.word) >= 4 and word.word in label)
         found["their_domain_has_word"] = max(found["their_domain_has_word"], inside / asked.worth)
     return found
 
 
 def strength(tie: Mapping[str, float]) -> float:
-    """How strong a tie is, for choosing what is looked at closely."""
+    """Return the weight of domain features in the preselection of candidates."""
     return (
         2.0 * max(tie["domain_same"], tie["domain_sub"], tie["domain_parent"], tie["domain_sibling"])
         + 0.8 * tie["domain_other_ending"]
@@ -106,12 +106,12 @@ _SCRIPTS: Final = (
 
 
 def script_countries(name: str) -> frozenset[str]:
-    """The countries where names are written in the script of this one; empty for Latin."""
+    """Return the countries that use the script of a name; empty for Latin script."""
     return next((frozenset(countries) for script, countries in _SCRIPTS if script.search(name)), frozenset())
 
 
-def script_country(asked: Asked, country: str) -> float:
-    """1 where the script of the asked name is written in that country, -1 where it is not, 0 for Latin."""
+def script_country(asked: PreparedQuery, country: str) -> float:
+    """Return 1 if the country uses the script of the query's name, -1 if not, 0 for Latin script."""
     if not asked.is_native:
         return 0.0
     return 1.0 if country in asked.script_countries else -1.0

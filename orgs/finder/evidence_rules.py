@@ -1,4 +1,4 @@
-"""Named evidence for and against an organization, how names are compared, and what use says. Plain Python."""
+"""Codes of evidence with their weights, and rules about equal names and usage. Plain Python."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rapidfuzz.distance import Levenshtein
 
 from orgs.text import normalize, spacing, terms
 
-# Two words this alike are one word with a typing error in it.
-NEAR: Final = 0.84
+# Edit similarity from which a name is a near name.
+NEAR_NAME_SIMILARITY: Final = 0.84
 ABANDONED_AFTER: Final = timedelta(days=365)
 
 
 class Code(enum.StrEnum):
-    """What speaks for a candidate, strongest first, or against it."""
+    """Evidence for a candidate, strongest first, then against it."""
 
     ADMINISTRATOR = "administrator"
     MEMBER = "member"
     CLAIMED_DOMAIN = "claimed_domain"
-    USERS_AND_NAME_START = "users_and_name_start"  # the older seed's rule
+    USERS_AND_NAME_START = "users_and_name_start"  # rule of the older specification
     VERIFIED_DOMAIN = "verified_domain"
     SUB_DOMAIN = "sub_domain"
     FORMER_DOMAIN = "former_domain"
@@ -43,8 +43,8 @@ class Code(enum.StrEnum):
     NO_VERIFIED_DOMAIN = "no_verified_domain"
 
 
-# Which evidence a card gives first: what a person or a domain proves before what a name suggests; below zero is what
-# speaks against. The order of the cards is another thing: their scores come from weights.toml (orgs.finder.scoring).
+# The order of evidence on a card: members and domains before names; negative for evidence against. The order of the
+# cards is independent of it: their scores come from weights.toml (orgs.finder.scoring).
 WEIGHTS: Final[dict[Code, float]] = {
     Code.ADMINISTRATOR: 100,
     Code.MEMBER: 90,
@@ -82,13 +82,15 @@ SAME_NAMES: Final = frozenset(
 )
 NAME_TIES: Final = SAME_NAMES | {Code.ACRONYM, Code.READS_THE_SAME, Code.NEAR_NAME, Code.SAME_WORDS}
 EXACT: Final = frozenset({Code.ADMINISTRATOR, Code.MEMBER})
+# Evidence that a masked card never shows. A viewer could find the country by trying one after the other.
+NOT_ON_MASKED_CARDS: Final = frozenset({Code.ANOTHER_COUNTRY})
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One thing that speaks for or against a candidate: what, how much, the word it is about, and until when it was so.
+    """A piece of evidence: its code, its weight, and the name, domain or country that it is about.
 
-    ``until`` is a year or a date as ``normalize.is_year_or_date`` has it, "" where it is so now or nobody knows.
+    ``until`` is a year or an ISO 8601 date until when it was true; "" if it is true now or the end is unknown.
     """
 
     code: Code
@@ -98,8 +100,8 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Use:
-    """How much an organization is used: decides between candidates that belong equally well."""
+class UsageFigures:
+    """Usage figures of an organization, which order candidates with almost equal scores."""
 
     active_subscriptions: int
     active_users: int
@@ -109,12 +111,12 @@ class Use:
 
 
 def evidence(code: Code, about: str = "", factor: float = 1.0, *, until: str = "") -> Evidence:
-    """A piece of evidence with the weight of its kind."""
+    """Make a piece of evidence with the weight of its code."""
     return Evidence(code, WEIGHTS[code] * factor, about, until)
 
 
 def compare_names(asked: str, name: str, other_names: Iterable[str]) -> Evidence | None:
-    """The best tie between the name that was typed and the names of an organization; None if they are not near."""
+    """Return the strongest name tie between a typed name and an organization's names; None if no name is near."""
     words = normalize.words(asked)
     if not words:
         return None
@@ -128,56 +130,58 @@ def compare_names(asked: str, name: str, other_names: Iterable[str]) -> Evidence
     joins = spacing.keys(asked)
     if "".join(normalize.words(name)) in joins:
         return evidence(Code.SAME_NAME_BUT_SPACING, name)
-    near = similarity(words, normalize.words(name))
+    near = word_sequence_similarity(words, normalize.words(name))
     best, about = near, name
     for other in other_names:
         theirs = normalize.words(other)
         if theirs == words or sorted(theirs) == sorted(words) or "".join(theirs) in joins:
             return evidence(Code.OTHER_NAME, other)
-        near = similarity(words, theirs)
+        near = word_sequence_similarity(words, theirs)
         if near > best:
             best, about = near, other
-    if best < NEAR:
+    if best < NEAR_NAME_SIMILARITY:
         return None
     return evidence(Code.NEAR_NAME, about, best)
 
 
 def is_same_company(asked: str, name: str, other_names: Iterable[str]) -> bool:
-    """Say whether ``asked`` is one of an organization's names, but for legal form, accents, word order or script."""
+    """Return whether ``asked`` is one of an organization's names except for legal form, accents, order or script."""
     others = list(other_names)
     if asked.strip() == name.strip():
         return True
     tie = compare_names(asked, name, others)
-    return (tie is not None and tie.code in SAME_NAMES) or any(_reads_alike(asked, each) for each in (name, *others))
+    return (tie is not None and tie.code in SAME_NAMES) or any(
+        _has_same_reading(asked, each) for each in (name, *others)
+    )
 
 
-def _reads_alike(name: str, other: str) -> bool:
-    """Whether two names, one of them in another script, are read aloud alike."""
+def _has_same_reading(name: str, other: str) -> bool:
+    """Return whether two names in different scripts have nearly the same reading in Latin letters."""
     if normalize.is_native(name) == normalize.is_native(other):
         return False
     one, two = (terms.reading(normalize.name_key(each)) for each in (name, other))
-    return Levenshtein.normalized_similarity(one, two) >= NEAR
+    return Levenshtein.normalized_similarity(one, two) >= NEAR_NAME_SIMILARITY
 
 
-def similarity(words: tuple[str, ...], others: tuple[str, ...]) -> float:
-    """How alike two names are, 0 to 1: by edits, in the order written and with the words sorted."""
+def word_sequence_similarity(words: tuple[str, ...], others: tuple[str, ...]) -> float:
+    """Return the edit similarity of two names (0 to 1): the greater one of written order and sorted words."""
     return max(
         Levenshtein.normalized_similarity(" ".join(words), " ".join(others)),
         Levenshtein.normalized_similarity(" ".join(sorted(words)), " ".join(sorted(others))),
     )
 
 
-def looks_abandoned(use: Use, now: datetime) -> bool:
-    """No verified domain, no activity in a year and no active subscription."""
-    return not use.has_verified_domain and not use.active_subscriptions and is_quiet(use, now)
+def looks_abandoned(use: UsageFigures, now: datetime) -> bool:
+    """Return whether there is no verified domain, no activity in a year and no active subscription."""
+    return not use.has_verified_domain and not use.active_subscriptions and is_inactive(use, now)
 
 
-def is_quiet(use: Use, now: datetime) -> bool:
-    """No activity of any user in a year. Where there never was any, the account's age counts: a new one had no time."""
+def is_inactive(use: UsageFigures, now: datetime) -> bool:
+    """Return whether there was no activity in a year; without any activity the account's creation date counts."""
     return now - (use.last_activity_at or use.created_at) > ABANDONED_AFTER
 
 
-def order_key(score: float, use: Use) -> tuple[float, int, int, float]:
-    """Sorts candidates ascending: evidence of belonging first, then use, then recency."""
+def usage_sort_key(score: float, use: UsageFigures) -> tuple[float, int, int, float]:
+    """Return a key that sorts candidates by score, then by subscriptions, active users and recency, descending."""
     recency = use.last_activity_at.timestamp() if use.last_activity_at else 0.0
     return (-round(score, 3), -use.active_subscriptions, -use.active_users, -recency)

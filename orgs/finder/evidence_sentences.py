@@ -1,4 +1,4 @@
-"""The sentences for evidence, ties and warnings: what a person reads on a candidate's card."""
+"""Labels and sentences on a candidate's card: ties, reasons, warnings, counts and dates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
-from orgs.finder.evidence_rules import DOMAIN_TIES, EXACT, NAME_TIES, Code, Evidence, Use, is_quiet, looks_abandoned
+from orgs.finder.evidence_rules import (
+    DOMAIN_TIES,
+    EXACT,
+    NAME_TIES,
+    Code,
+    Evidence,
+    UsageFigures,
+    is_inactive,
+    looks_abandoned,
+)
 from orgs.text import normalize
 
 NO_BREAK: Final = "\u00a0"
@@ -31,7 +40,7 @@ _TIES: Final[dict[Code, Promise]] = {
     Code.SAME_NAME_BUT_SCRIPT: _("Same name in another script"),
     Code.SAME_NAME_BUT_ORDER: _("Same name, different word order"),
     Code.SAME_NAME_BUT_SPACING: _("Same name, written differently"),
-    Code.OTHER_NAME: _("Known by this name"),
+    Code.OTHER_NAME: _("PreparedOrganization by this name"),
     Code.ACRONYM: _("Same name, abbreviated"),
     Code.READS_THE_SAME: _("Same name in another script"),
     Code.NEAR_NAME: _("Similar name"),
@@ -67,7 +76,7 @@ _SENTENCES: Final[dict[Code, Promise]] = {
     Code.NEAR_NAME: _("The name is spelled almost like this: “%(about)s”."),
     Code.SAME_WORDS: _("Distinctive words of the name are in “%(about)s” too, or mean the same."),
 }
-# What a masked card may say: the same without the organization's own names and domains, and who administers it.
+# Sentences for masked cards, without the organization's names and domains, and without who administers it.
 _MASKED: Final[dict[Code, Promise]] = {
     **_SENTENCES,
     Code.ADMINISTRATOR: _("The email address belongs to this organization."),
@@ -102,8 +111,9 @@ _USED_UNTIL_SENTENCE: Final = _(
 
 
 def tie(found: Sequence[Evidence], *, masked: bool = False) -> str:
-    """One plain label for what ties it to what was asked, "" where nothing does: the strongest tie and, beside a tie by
-    domain, the one by name. A masked card has the strongest alone.
+    """Return a label of the strongest tie, "" if there is none; if it is a domain tie, also the strongest name tie.
+
+    A masked card only has the strongest tie.
     """
     best = _strongest(found, _TIES)
     if best is None:
@@ -123,7 +133,7 @@ def _label(found: Evidence) -> str:
 
 
 def until(text: str) -> str:
-    """A year, a month or a day as the language writes it; ``text`` is as ``normalize.is_year_or_date`` has it."""
+    """Format a year, month or day (ISO 8601) in the active language."""
     first = normalize.day_of(text)
     if first is None or len(text) == len("2022"):
         return text
@@ -135,9 +145,9 @@ def _strongest(found: Sequence[Evidence], among: Container[Code]) -> Evidence | 
 
 
 def reasons(found: Sequence[Evidence], *, masked: bool = False) -> tuple[str, ...]:
-    """One sentence for each piece of evidence that speaks for it, strongest first.
+    """Return one sentence for each piece of supporting evidence, strongest first.
 
-    Beside the email's own domain a related one, or one with another ending, says nothing more.
+    If the organization has the email's domain, related domains and those with another ending are left out.
     """
     sentences = _MASKED if masked else _SENTENCES
     own = any(each.code in {Code.CLAIMED_DOMAIN, Code.VERIFIED_DOMAIN} for each in found)
@@ -154,14 +164,14 @@ def _sentence(found: Evidence, sentences: Mapping[Code, Promise], *, masked: boo
     return str(sentences[found.code]) % {"about": found.about}
 
 
-def warnings(found: Sequence[Evidence], use: Use, now: datetime, *, masked: bool = False) -> tuple[str, ...]:
-    """What should make a person hesitate, each as a sentence, said once; without dates where they are masked."""
+def warnings(found: Sequence[Evidence], use: UsageFigures, now: datetime, *, masked: bool = False) -> tuple[str, ...]:
+    """Return a sentence for each warning; without dates if masked."""
     against = {each.code: each.about for each in found}
     sentences: list[str] = []
     if looks_abandoned(use, now):
         sentences.append(_abandoned(use, masked=masked))
     else:
-        if is_quiet(use, now):
+        if is_inactive(use, now):
             sentences.append(_quiet(use, masked=masked))
         if Code.NO_VERIFIED_DOMAIN in against:
             sentences.append(gettext("No verified domain."))
@@ -170,7 +180,7 @@ def warnings(found: Sequence[Evidence], use: Use, now: datetime, *, masked: bool
     return tuple(sentences)
 
 
-def _abandoned(use: Use, *, masked: bool) -> str:
+def _abandoned(use: UsageFigures, *, masked: bool) -> str:
     if masked:
         return gettext("Looks abandoned: no verified domain, no activity in a year, no active subscription.")
     if use.last_activity_at is None:
@@ -181,7 +191,7 @@ def _abandoned(use: Use, *, masked: bool) -> str:
     }
 
 
-def _quiet(use: Use, *, masked: bool) -> str:
+def _quiet(use: UsageFigures, *, masked: bool) -> str:
     if masked:
         return gettext("No activity in the last year.")
     if use.last_activity_at is None:
@@ -190,30 +200,30 @@ def _quiet(use: Use, *, masked: bool) -> str:
 
 
 def number(count: int) -> str:
-    """A count with the separators of the language."""
+    """Format a count in the active language."""
     return number_format(count, force_grouping=True)
 
 
 def users(count: int, active: int) -> str:
-    """Users of an organization, and how many of them are active."""
+    """Format the number of users and of active users."""
     if not count:
         return gettext("None")
     text = gettext("%(count)s (%(active)s active)") % {"count": number(count), "active": number(active)}
-    return text.replace(" ", NO_BREAK).replace(f"{NO_BREAK}(", " (")  # a narrow column breaks it before the bracket
+    return text.replace(" ", NO_BREAK).replace(f"{NO_BREAK}(", " (")  # a narrow column wraps before the bracket
 
 
 def date(at: day | datetime) -> str:
-    """A day as the language writes it."""
+    """Format a day in the active language."""
     return date_format(at, gettext("j F Y"))
 
 
 def activity(at: datetime | None) -> str:
-    """The day of the last activity of any user."""
+    """Format the day of the last activity."""
     return date(at) if at else gettext("None")
 
 
 def band(count: int) -> str:
-    """A count as a masked card gives it: none, or a range."""
+    """Return the range of a count for a masked card."""
     for limit, label in _BANDS:
         if count <= limit:
             return str(label)
@@ -224,7 +234,7 @@ _BANDS: Final = ((0, _("None")), (10, _("1 to 10")), (100, _("11 to 100")), (100
 
 
 def activity_band(at: datetime | None, now: datetime) -> str:
-    """The last activity as a masked card gives it."""
+    """Return the range of the last activity for a masked card."""
     if at is None:
         return str(_("None"))
     if (now - at).days <= 365:

@@ -1,4 +1,8 @@
-"""What speaks for and against an organization as numbers with names a person understands. Plain Python."""
+"""The features of a candidate: named numbers that the regressions in ``scoring`` weigh. Plain Python.
+
+``asked_…`` is about the query's name, ``name_…`` about the most similar name of the organization. ``…_covered`` is the
+share of idf that the other side has, ``…_missing`` the greatest idf that it lacks.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +11,38 @@ from collections.abc import Container, Iterable
 from typing import Final
 
 from orgs.finder import domain_ties
-from orgs.finder.comparison import Asked, Known, Name
-from orgs.finder.similarity import acronym, compare, quick, sounds_like
+from orgs.finder.comparison import Name, PreparedOrganization, PreparedQuery
+from orgs.finder.similarity import acronym_score, estimate_similarity, name_similarity, reading_similarity
 
-FULL_FEATURES: Final = 20  # candidates that are looked at closely
+FULL_FEATURES: Final = 20  # candidates for which all features are computed
 
 
-def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) -> list[tuple[Known, dict[str, float]]]:
-    """The candidates worth a close look (and those with the primary keys ``must``), each with its features by name."""
+def compute_features(
+    asked: PreparedQuery, found: Iterable[PreparedOrganization], must: Container[int] = ()
+) -> list[tuple[PreparedOrganization, dict[str, float]]]:
+    """Return the most promising candidates with their features by name.
+
+    :param must: primary keys of candidates that are returned in any case.
+    """
     found = list(found)
     tied_by = {known.pk: domain_ties.domain_ties(asked, known) for known in found}
     guesses: dict[int, float] = {}
     nearest: dict[int, list[Name]] = {}
     for known in found:
-        guess, nearest[known.pk] = quick(asked, known)
+        guess, nearest[known.pk] = estimate_similarity(asked, known)
         guesses[known.pk] = guess + domain_ties.strength(tied_by[known.pk])
-    found.sort(key=lambda known: (known.pk not in must, -guesses[known.pk], -known.by_words, known.pk))
+    found.sort(key=lambda known: (known.pk not in must, -guesses[known.pk], -known.word_score, known.pk))
     first = found[: FULL_FEATURES + sum(known.pk in must for known in found)]
     on_domain = sum(1 for each in tied_by.values() if each["domain_same"] or each["domain_sub"])
     on_label = sum(1 for each in tied_by.values() if each["domain_other_ending"])
     worth = min(asked.worth, 40.0)
     hinted = {word.country for word in asked.words if word.country}
     joined = asked.joined.replace("-", "")
-    described: list[tuple[Known, dict[str, float]]] = []
+    described: list[tuple[PreparedOrganization, dict[str, float]]] = []
     for known in first:
         close = nearest[known.pk]
-        likeness = [compare(asked, name) for name in close]
-        best, own = max(likeness, key=lambda each: each.total), likeness[0]
+        similarities = [name_similarity(asked, name) for name in close]
+        best, own = max(similarities, key=lambda each: each.total), similarities[0]
         tie = tied_by[known.pk]
         tied = max(tie["domain_same"], tie["domain_sub"], tie["domain_parent"], tie["domain_sibling"])
         country = float(bool(asked.country) and asked.country == known.country)
@@ -42,9 +51,9 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
         begins = [name for name in known.names if name.key and asked.key.startswith(name.key + " ")]
         begun = [name for name in known.names if asked.key and name.key.startswith(asked.key + " ")]
         is_short = float(len(joined) <= 8 and best.asked_covered < 0.5)
-        short = max((acronym(joined, name) for name in known.names), default=0.0) if len(joined) <= 8 else 0.0
+        short = max((acronym_score(joined, name) for name in known.names), default=0.0) if len(joined) <= 8 else 0.0
         longer = max(
-            (acronym(name.joined, asked.as_name) for name in known.names if len(name.joined) <= 8),
+            (acronym_score(name.joined, asked.as_name) for name in known.names if len(name.joined) <= 8),
             default=0.0,
         )
         described.append(
@@ -60,21 +69,21 @@ def describe(asked: Asked, found: Iterable[Known], must: Container[int] = ()) ->
                     "name_covered": best.name_covered,
                     "both_covered": cover,
                     "both_covered_squared": cover * cover,
-                    "any_name_covers": max(each.asked_covered for each in likeness),
-                    # Another name that is exactly this one is nearly as good as the own.
+                    "any_name_covers": max(each.asked_covered for each in similarities),
+                    # An equal other name counts nearly as much as the own name.
                     "own_name_covered": max(own.asked_covered * own.name_covered, 0.85 * best.same),
                     "edits": best.edits,
                     "country_of_words_same": words_country,
                     "country_of_words_differs": float(bool(hinted) and not words_country),
                     "name_begins_asked": float(bool(begins)),
                     "asked_begins_name": float(bool(begun)),
-                    **domain_ties.their_domain(asked, known),
+                    **domain_ties.name_in_domains(asked, known),
                     "long_ending": tie["domain_other_ending"] * (len(asked.label) >= 7),
                     "short_ending": tie["domain_other_ending"] * (len(asked.label) <= 4),
                     "domain_is_a_name_and_covered": tie["domain_is_a_name"] * cover,
                     "worth_covered": cover * worth / 40,
                     "ending_and_missing": tie["domain_other_ending"] * best.asked_missing,
-                    "reads_the_same": max(sounds_like(asked, name) for name in close),
+                    "reads_the_same": max(reading_similarity(asked, name) for name in close),
                     "short_form": short,
                     "short_form_tied": short * tied,
                     "asked_is_short": is_short * tied,

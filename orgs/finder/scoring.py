@@ -1,7 +1,7 @@
-"""Small logistic regressions over named features, one for each decision.
+"""Three logistic regressions over named features.
 
-One ranks the candidates, one (the gate) decides whether to show them, one whether the first may be marked *Best match*.
-Their weights are in ``weights.toml`` beside this file, made by ``manage.py fit_matching``. Plain Python.
+The ranker orders the candidates, the gate decides whether to show them, and the mark decides whether the first one is
+marked *Best match*. ``manage.py fit_matching`` writes their weights to ``weights.toml``. Plain Python.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from orgs.finder.comparison import Asked, Known
+from orgs.finder.comparison import PreparedOrganization, PreparedQuery
 
 WEIGHTS: Final = Path(__file__).with_name("weights.toml")
 TIES: Final = ("domain_same", "domain_sub", "domain_parent", "domain_sibling")
-# What the gate never sees: an organization that the email's domain is tied to is always shown.
+# Features that the gate doesn't use, because an organization with the email's domain is always shown.
 _RANKER_ONLY: Final = frozenset(
     {*TIES, "domain_alone", "tied_and_missing", "tied_and_covered", "short_form_tied", "asked_is_short"}
 )
@@ -26,7 +26,7 @@ _RANKER_ONLY: Final = frozenset(
 
 @dataclass(frozen=True)
 class Weights:
-    """What is fitted (a set of weights for each decision), and the thresholds that were fixed with them."""
+    """The weights of the three regressions by feature, and two thresholds."""
 
     ranker: Mapping[str, float]
     gate: Mapping[str, float]
@@ -37,9 +37,9 @@ class Weights:
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate with its features and its score, best first in a list."""
+    """A candidate with its features and its score."""
 
-    known: Known
+    known: PreparedOrganization
     features: Mapping[str, float]
     score: float
 
@@ -50,20 +50,22 @@ class Scored:
 
     @property
     def same_name(self) -> bool:
-        """Whether one of its names is the one that was asked for."""
+        """Whether one of its names equals the query's."""
         return bool(self.features["name_same"])
 
 
 @cache
 def weights() -> Weights:
-    """The weights in use."""
+    """Return the weights in use."""
     with WEIGHTS.open("rb") as file:
         read = tomllib.load(file)
     return Weights(read["ranker"], read["gate"], read["mark"], **read["thresholds"])
 
 
-def rank(described: Sequence[tuple[Known, Mapping[str, float]]], ranker: Mapping[str, float]) -> list[Scored]:
-    """The candidates by score, best first; equal ones by primary key."""
+def rank(
+    described: Sequence[tuple[PreparedOrganization, Mapping[str, float]]], ranker: Mapping[str, float]
+) -> list[Scored]:
+    """Return the candidates by score, best first; equal scores by primary key."""
     scored = [
         Scored(known, features, sum(ranker.get(name, 0.0) * value for name, value in features.items() if value))
         for known, features in described
@@ -71,8 +73,8 @@ def rank(described: Sequence[tuple[Known, Mapping[str, float]]], ranker: Mapping
     return sorted(scored, key=lambda each: (-each.score, each.known.pk))
 
 
-def gate_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
-    """What the gate looks at: the first candidate's features, how clear it is, and what kind of question it was."""
+def gate_features(asked: PreparedQuery, ranked: Sequence[Scored]) -> dict[str, float]:
+    """Return the gate's features: those of the first candidate, its lead over the second, and the kind of query."""
     first = ranked[0]
     second = ranked[1] if len(ranked) > 1 else None
     margin = min(first.score - second.score, 6.0) if second else 6.0
@@ -110,10 +112,11 @@ def gate_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
     }
 
 
-def shown(asked: Asked, ranked: Sequence[Scored], gate: Mapping[str, float]) -> float:
-    """How likely the answer is among the candidates, 0 to 1.
+def answer_probability(asked: PreparedQuery, ranked: Sequence[Scored], gate: Mapping[str, float]) -> float:
+    """Return the probability that the right organization is among the candidates.
 
-    1 where a domain ties one of them to the email, or one is known by this very name: whoever types it expects that.
+    It is 1 if a domain ties one of them to the email, or one has exactly this name, because a person who types the
+    name expects to see it.
     """
     if not ranked:
         return 0.0
@@ -122,23 +125,23 @@ def shown(asked: Asked, ranked: Sequence[Scored], gate: Mapping[str, float]) -> 
     return sigmoid(sum(gate.get(name, 0.0) * value for name, value in gate_features(asked, ranked).items() if value))
 
 
-def first_is_right(ranked: Sequence[Scored]) -> float:
-    """How likely the first candidate is the right one, if one of them is."""
+def softmax_of_first(ranked: Sequence[Scored]) -> float:
+    """Return the softmax of the first candidate's score."""
     if not ranked:
         return 0.0
     return 1 / sum(math.exp(min(each.score - ranked[0].score, 0.0)) for each in ranked)
 
 
-def mark_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
-    """What the mark looks at: what the gate does, the domain ties, and how far the first one is ahead of all others."""
+def mark_features(asked: PreparedQuery, ranked: Sequence[Scored]) -> dict[str, float]:
+    """Return the mark's features: the gate's, the domain ties, and the softmax of the first score."""
     first = ranked[0].features
     tied = float(ranked[0].tied)
     cover = first["both_covered"]
     return {
         **gate_features(asked, ranked),
-        # Which kind of tie it is does not count: what the questions say about sub-domains is an accident of theirs.
+        # Without the kind of domain tie: the questions have too few subdomains to fit it.
         **{name: first[name] for name in _RANKER_ONLY.difference(TIES)},
-        "first_is_right": first_is_right(ranked),
+        "first_is_right": softmax_of_first(ranked),
         "tied": tied,
         "alone_on_domain": float(first["domain_alone"] >= 1),
         "alone_on_domain_and_covered": float(first["domain_alone"] >= 1) * cover,
@@ -151,14 +154,14 @@ def mark_features(asked: Asked, ranked: Sequence[Scored]) -> dict[str, float]:
 
 
 def _is_named(features: Mapping[str, float]) -> bool:
-    """Whether anything but the domain speaks for it: nobody is marked on a domain alone."""
+    """Return whether there is evidence besides the domain. A candidate is never marked on a domain alone."""
     names = (features["any_name_covers"], features["edits"], features["reads_the_same"], features["short_form"])
     domains = (features["their_domain_is_asked"], features["their_domain_is_initials"])
     return max(*names, *domains, features["short_form_of_asked"]) >= 0.4
 
 
-def is_right(asked: Asked, ranked: Sequence[Scored], mark: Mapping[str, float]) -> float:
-    """How likely the first candidate is the right one, 0 to 1."""
+def first_probability(asked: PreparedQuery, ranked: Sequence[Scored], mark: Mapping[str, float]) -> float:
+    """Return the probability that the first candidate is the right one."""
     if not ranked or not _is_named(ranked[0].features):
         return 0.0
     return sigmoid(sum(mark.get(name, 0.0) * value for name, value in mark_features(asked, ranked).items() if value))

@@ -1,4 +1,4 @@
-"""How alike two names are: word by word with what is known about words, then letter by letter. Plain Python."""
+"""Similarity of two names: by words and the words they may stand for, and by edit distance. Plain Python."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from orgs.finder.comparison import Asked, Known, Name
+from orgs.finder.comparison import Name, PreparedOrganization, PreparedQuery
 from orgs.text import terms
 
 _COGNATES: Final = (("ph", "f"), ("th", "t"), ("ch", "c"), ("ck", "c"), ("qu", "c"), ("k", "c"), ("y", "i"), ("z", "c"))
 _DOUBLE: Final = re.compile(r"(.)\1")
 _NAMES_COMPARED: Final = 4
-_WRITTEN_TOGETHER: Final = 0.95  # how sure words are the same that differ in their spaces
+_WRITTEN_TOGETHER: Final = 0.95  # probability that words are the same if only their spaces differ
 _MOST_JOINED: Final = 5
 
 
 @dataclass
 class NameSimilarity:
-    """How alike the asked name and one name of an organization are."""
+    """The similarity of the query's name and one name of an organization; all fields are about 0 to 1."""
 
     same: float  # the same key
     same_words: float  # the same words in another order
-    asked_covered: float  # share of the asked words' worth that the name has
-    name_covered: float  # share of the name's words' worth that was asked
-    edits: float  # letters that are the same, in order
-    asked_missing: float  # worth of the most telling asked word that the name has not
-    name_missing: float  # worth of the most telling word of the name that was not asked
+    asked_covered: float  # share of the query words' idf that the name has
+    name_covered: float  # share of the name's idf that the query has
+    edits: float  # normalized Levenshtein similarity, the best of several forms
+    asked_missing: float  # greatest idf of a query word that the name lacks
+    name_missing: float  # greatest idf of a word of the name that the query lacks
     numbers_differ: float
     first_word: float  # the first words are the same
-    known_missing: float  # like asked_missing, of words that are in the directory
-    asked_exact: float  # share of the asked words' worth that the name has letter by letter
-    asked_likened: float  # share that it has only if a usual word was meant for another
+    known_missing: float  # as asked_missing, only for words that are in the directory
+    asked_exact: float  # share of the query words' idf that the name has in the same spelling
+    asked_likened: float  # share of idf that is covered only if a common word is a misspelling of another
 
     @property
     def total(self) -> float:
-        """For choosing the name that is most alike."""
+        """A sum for choosing the most similar name."""
         return 2 * self.same + self.same_words + self.asked_covered + self.name_covered + self.edits
 
 
-def compare(asked: Asked, name: Name) -> NameSimilarity:
-    """Compare the asked name with one name: word by word with what is known about words, then letter by letter."""
+def name_similarity(asked: PreparedQuery, name: Name) -> NameSimilarity:
+    """Compare the query's name with one name, by words and by edit distance."""
     words, stands_for = asked.words, asked.stands_for
     same = asked.key == name.key or name.joined in asked.joins
     got = [0.0] * len(words)
@@ -64,7 +64,7 @@ def compare(asked: Asked, name: Name) -> NameSimilarity:
             continue
         mine = word.word
         for at, term in open_terms:
-            # What is misspelt, abbreviated or written by ear begins or ends the same.
+            # Misspellings and abbreviations have the same first letter or the same last two.
             if mine[0] == term[0] or mine[-2:] == term[-2:]:
                 quality = word_similarity(mine, term)
                 if quality > got[place]:
@@ -106,7 +106,7 @@ def compare(asked: Asked, name: Name) -> NameSimilarity:
 
 @lru_cache(maxsize=262144)
 def word_similarity(word: str, term: str) -> float:
-    """How likely two different Latin words are the same: misspelt, abbreviated, or written by ear. 0 to 0.9."""
+    """Return the probability (0 to 0.95) that two Latin words mean the same: misspelt, abbreviated, or phonetic."""
     if len(word) < 3 or len(term) < 3 or not word.isascii() or not term.isascii():
         return 0.0
     short, long = (word, term) if len(word) <= len(term) else (term, word)
@@ -118,7 +118,7 @@ def word_similarity(word: str, term: str) -> float:
         best = max(best, near * 0.95 if near >= 0.75 else near * 0.7)
     if best < 0.7 and len(short) >= 5:
         mine, other = _cognate(word), _cognate(term)
-        common = _begin_alike(mine, other)
+        common = _common_prefix(mine, other)
         if common >= 5 and common >= 0.6 * max(len(mine), len(other)):
             best = max(best, 0.7)
     if best < 0.55 and len(short) >= 4 and terms.sound(word) and terms.sound(word) == terms.sound(term):
@@ -126,21 +126,21 @@ def word_similarity(word: str, term: str) -> float:
     return best
 
 
-def _begin_alike(word: str, other: str) -> int:
-    """How many letters two words begin with alike."""
+def _common_prefix(word: str, other: str) -> int:
+    """Return the length of the common prefix of two words."""
     return next((at for at, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
 
 
 @lru_cache(maxsize=65536)
 def _cognate(word: str) -> str:
-    """A word as it may be written in another language of Latin letters: "polytechnic" and "politecnica" begin alike."""
+    """Return a word in a spelling that Latin languages share, so that "polytechnic" and "politecnica" have a prefix."""
     for written, plain in _COGNATES:
         word = word.replace(written, plain)
     return _DOUBLE.sub(r"\1", word)
 
 
 def _join(apart: Sequence[str], together: Sequence[str], had: list[float], got: list[float]) -> None:
-    """Words that one side writes together and the other apart: "Port Harcourt", "Portharcourt"; also misspelt."""
+    """Match words that one side writes together and the other apart: "Port Harcourt", "Portharcourt"; also misspelt."""
     for at, long in enumerate(together):
         if got[at] >= 0.8 or len(long) < 2:
             continue
@@ -160,7 +160,7 @@ def _join(apart: Sequence[str], together: Sequence[str], had: list[float], got: 
 
 
 def _written_together(joined: str, long: str) -> float:
-    """How sure joined words are one word of the other side; 0 where they are not."""
+    """Return the probability that joined words equal one word of the other side."""
     if joined == long:
         return _WRITTEN_TOGETHER
     if len(long) < 7:
@@ -169,16 +169,16 @@ def _written_together(joined: str, long: str) -> float:
     return 0.95 * near if near else 0.0
 
 
-def sounds_like(asked: Asked, name: Name) -> float:
-    """How alike two names are read aloud, where one of them is in another script; 0 where both are Latin."""
+def reading_similarity(asked: PreparedQuery, name: Name) -> float:
+    """Return the similarity of two names in Latin letters if one of them is in another script, else 0."""
     if name.key.isascii() == (not asked.readings):
         return 0.0
     mine, other = asked.readings or asked.joined, name.reading
     return Levenshtein.normalized_similarity(mine, other, score_cutoff=0.6)
 
 
-def acronym(asked: str, name: Name) -> float:
-    """How well a short word stands for a name: 1 for its initials, less for letters in the right order. 0 to 1."""
+def acronym_score(asked: str, name: Name) -> float:
+    """Return how well a short word abbreviates a name: 1 for its initials, less for letters in order. 0 to 1."""
     if not asked.isascii() or not name.key.isascii() or not 2 <= len(asked) <= 8 or len(name.terms) < 2:
         return 0.0
     if name.initials == asked:
@@ -186,12 +186,12 @@ def acronym(asked: str, name: Name) -> float:
     long = "".join(term[0] for term in name.terms if len(term) > 3)
     if long == asked:
         return 0.95
-    # Each letter begins a word, or goes on in the word of the letter before it.
+    # Each letter begins a word, or continues in the word of the letter before it.
     return _in_order(asked, name.terms)
 
 
 def _in_order(asked: str, words: Sequence[str]) -> float:
-    """The share of words that a short form's letters begin, if all letters are found in order; else 0."""
+    """Return the share of words that begin with one of the letters if all letters are found in order, else 0."""
     begun, at, inside = 0, -1, 0
     for letter in asked:
         following = next((i for i in range(at + 1, len(words)) if words[i][0] == letter), None)
@@ -205,8 +205,8 @@ def _in_order(asked: str, words: Sequence[str]) -> float:
     return 0.9 * begun / max(len(words), len(asked)) if begun >= 2 else 0.0
 
 
-def quick(asked: Asked, known: Known) -> tuple[float, list[Name]]:
-    """A first guess from words alone, for choosing what is looked at closely: how near, and the nearest names."""
+def estimate_similarity(asked: PreparedQuery, known: PreparedOrganization) -> tuple[float, list[Name]]:
+    """Return a fast estimate of the similarity for the preselection, and the most similar names."""
     guesses: list[tuple[float, int]] = []
     stands_for, joins, whole = asked.stands_for, asked.joins, asked.joined
     short = asked.joined if len(asked.key) <= 8 else ""
@@ -215,7 +215,7 @@ def quick(asked: Asked, known: Known) -> tuple[float, list[Name]]:
         if not guess and len(whole) >= 7:
             guess = 2 * Levenshtein.normalized_similarity(whole, name.joined, score_cutoff=0.84)
         if short and not guess:
-            guess = 1.5 * acronym(short, name)
+            guess = 1.5 * acronym_score(short, name)
         got: dict[int, float] = {}
         hit = 0.0
         for term, value in zip(name.distinct, name.idfs, strict=True):

@@ -1,8 +1,8 @@
-"""The finder's two statements, each a union of b-tree look-ups, and the functions of the database that run them.
+"""The finder's two SQL statements, each a union of b-tree look-ups, and the database functions that run them.
 
-Planning such a union takes longer than running it, so its plan is kept, and a generic one: look-ups by equality are all
-alike. A prepared statement would do that for one connection, which behind a pooler in transaction mode is another one
-each time. A function in PL/pgSQL keeps its plan on whichever connection runs it. Migrations make the functions.
+Planning such a union takes longer than running it, so a generic plan is cached. A prepared statement would belong to
+one connection, which changes with each transaction behind a pooler in transaction mode. A PL/pgSQL function caches its
+plan on any connection that runs it. The post_migrate signal creates the functions.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ MOST_CHOSEN: Final = 20
 MOST_NAMES: Final = 40
 MOST_DOMAINS: Final = 20
 
-# The columns of an organization that its card and the actions that follow need.
+# The columns of an organization.
 COLUMNS: Final = tuple(field.attname for field in Organization._meta.concrete_fields)
 AT: Final = {column: place for place, column in enumerate(COLUMNS)}
 SPLIT: Final = "\x1f"
-# What was asked for comes first: some organizations have more names and domains than anybody compares.
+# Names and domains that match the query come first, because the number that is returned is limited.
 _FACTS: Final = f"""
     ARRAY(SELECT name || E'\\x1f' || name_key FROM orgs_othername WHERE organization_id = o.id
           ORDER BY name_key <> %(key)s, id LIMIT {MOST_NAMES}),
@@ -42,9 +42,9 @@ _FACTS: Final = f"""
     {", ".join(f"o.{column}" for column in COLUMNS)}
 """  # noqa: S608 — names of ours only
 
-# The ties: each arm is a b-tree look-up with its own limit; then the facts of what was found. Names are compared
-# without their spaces, as the indexes have them: with >= and <=, because a trigram index on them, where somebody makes
-# one, would be taken for = and be 200 times slower.
+# Ties: each arm is a b-tree look-up with its own limit; then the columns of the organizations. Names are compared
+# without their spaces, as they are indexed, and with >= and <=: for = the planner would use a trigram index if there
+# is one, which is 200 times slower.
 TIES: Final = f"""
 WITH ties AS MATERIALIZED (
     (SELECT organization_id AS id, 'member ' || role AS tie FROM orgs_member WHERE email = %(email)s LIMIT 50)
@@ -87,8 +87,8 @@ WITH ties AS MATERIALIZED (
 SELECT tied.ties, 0::float, {_FACTS} FROM tied JOIN orgs_organization o ON o.id = tied.id WHERE o.closed_at IS NULL
 """  # noqa: S608 — names and numbers of ours only
 
-# By words: what each word of the question is known as (itself, what it is paired with, how it may be misspelt or
-# sound, readings of other scripts), the rarest of those, the organizations that have most of them, and their facts.
+# By words: the variants of each query word in the directory (itself, word pairs, misspellings, sounds, readings of
+# other scripts), the rarest of these, and the organizations with the greatest sum of weights.
 BY_WORDS: Final = f"""
 WITH directory AS (
     SELECT greatest(reltuples, 1) AS size FROM pg_class WHERE oid = to_regclass('orgs_organization')
@@ -198,7 +198,7 @@ FROM options
 """  # noqa: S608 — names and numbers of ours only
 
 
-# The types of what is asked for, by the names that the statements have for it.
+# SQL types of the statements' parameters.
 TYPES: Final = {
     **dict.fromkeys(("email", "domain", "start", "key", "registrable", "label"), "text"),
     **dict.fromkeys(("keys", "words", "sounds", "readings", "heard", "within", "neighbours"), "text[]"),
@@ -206,13 +206,13 @@ TYPES: Final = {
     "of_name": "integer",
     **dict.fromkeys(("reading_slots", "neighbour_slots"), "integer[]"),
 }
-# A process of an earlier version may still run after a migration: so many functions of earlier versions are kept.
+# Functions of earlier versions to keep, because their processes may still run after a migration.
 _KEPT: Final = 6
 
 
 @dataclass(frozen=True)
 class Function:
-    """A statement as a function of the database: what makes it, and what calls it."""
+    """A statement as a database function: its name, its CREATE statement, and the SELECT that calls it."""
 
     name: str
     definition: str
@@ -221,7 +221,7 @@ class Function:
 
 @cache
 def function(sql: str) -> Function:
-    """A function that runs this statement. Its name follows from it, so another version has another function."""
+    """Return the function that runs this statement. Its name has a hash of the statement, so versions don't collide."""
     names = dict.fromkeys(re.findall(r"%\((\w+)\)s", sql))
     body = sql % {name: f"${place}" for place, name in enumerate(names, start=1)}
     columns = ", ".join(f"column_{place} {kind}" for place, kind in enumerate(_returned(), start=1))
@@ -234,13 +234,13 @@ def function(sql: str) -> Function:
 
 
 def _returned() -> list[str]:
-    """The types of the columns that both statements return."""
+    """Return the SQL types of the columns that both statements return."""
     columns = [str(field.db_type(connection)) for field in Organization._meta.concrete_fields]
     return ["text[]", "float", "text[]", "text[]", *columns]
 
 
 def install(*, using: str = DEFAULT_DB_ALIAS, **_signal: object) -> None:
-    """Make the functions where they are missing, as migrations end, and drop those of versions long gone."""
+    """Create missing functions after migrations, and drop those of old versions."""
     wanted = [function(TIES), function(BY_WORDS)]
     with transaction.atomic(using), connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('functions of the finder'))")
@@ -261,9 +261,9 @@ _installed: set[str] = set()
 
 
 def run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a statement on Django's connection, by its function; where nobody has migrated yet, as it is.
+    """Run a statement on Django's connection by its function, or directly if the function doesn't exist yet.
 
-    Nothing of it stays on the connection: behind a pooler, each transaction may have another one.
+    It leaves no state on the connection, which may change with each transaction behind a pooler.
     """
     connection.ensure_connection()
     called = function(sql)

@@ -1,1 +1,1 @@
-"""Names and domains of organizations as plain text: normalized, split into tokens, compared."""
+"""Names, email addresses, domains and CSV files as plain text, without Django. All modules may be imported."""

@@ -32,5 +32,5 @@ SHORT: Final = _reverse(LONG)
 
 
 def of(word: str) -> tuple[str, ...]:
-    """Return what a word may be written as instead: its long forms where it is short, else its short forms."""
+    """Return the long forms and the short forms of a word."""
     return LONG.get(word, ()) + SHORT.get(word, ())

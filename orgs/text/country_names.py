@@ -1,4 +1,4 @@
-"""Countries as people and other systems write them, as codes of two letters (ISO 3166-1). Plain Python."""
+"""Country names in many languages as two-letter codes (ISO 3166-1). Plain Python."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from babel.core import get_global
 from babel.languages import get_official_languages
 from rapidfuzz import process
 
-# Regions in CLDR's list that are no countries of ISO 3166-1. Kosovo (XK) is taken by common use.
+# Regions in CLDR's list that are not in ISO 3166-1. Kosovo (XK) is accepted because it is in common use.
 _NO_COUNTRIES: Final = frozenset("AC CP CQ DG EA EU EZ IC QO TA UN XA XB ZZ".split())
-# The languages in which any country is understood; beside them, its own.
+# Languages in which every country is recognized, besides the country's own languages.
 _LANGUAGES: Final = ("en", "de", "fr", "es")
-# What CLDR doesn't have: codes and names that are in use all the same, and formal names as ISO writes them.
+# Names and codes in common use that CLDR lacks, and formal names from ISO 3166-1.
 _ALSO: Final[dict[str, str]] = {
     "BA": "Bosnia",
     "BN": "Brunei Darussalam",
@@ -65,7 +65,7 @@ _ALSO: Final[dict[str, str]] = {
     "VI": "Virgin Islands (U.S.)|Virgin Islands, U.S.|US Virgin Islands",
     "VN": "Viet Nam",
 }
-# Names that more than one country goes by.
+# Ambiguous names.
 _SEVERAL: Final[dict[str, tuple[str, ...]]] = {
     "congo": ("CD", "CG"),
     "korea": ("KP", "KR"),
@@ -76,13 +76,13 @@ _DROPPED: Final = frozenset({"the", "and", "und", "et", "y", "of", "de", "der", 
 
 
 def find(text: str) -> str:
-    """The code of the country that is meant; "" where it is unknown or several go by it (see ``problem``)."""
+    """Return the code of a country; "" if it is unknown or ambiguous (see ``problem``)."""
     found = _found(text)
     return found[0] if len(found) == 1 else ""
 
 
 def problem(text: str) -> str:
-    """What to do about a text that ``find`` doesn't know: a sentence that names the nearest."""
+    """Return a sentence about a text that ``find`` doesn't know. It names the nearest country."""
     shown, found = text.strip()[:80], _found(text)
     if found:
         names = " or ".join(f"{code} ({_english()[code]})" for code in found)
@@ -94,7 +94,7 @@ def problem(text: str) -> str:
 
 
 def codes() -> frozenset[str]:
-    """Every code that there is."""
+    """Return all country codes."""
     return frozenset(_english())
 
 
@@ -111,7 +111,7 @@ def _found(text: str) -> tuple[str, ...]:
 
 
 def _key(text: str) -> str:
-    """A name without what spellings of it differ by: case, accents, punctuation, articles."""
+    """Return a name without case, accents, punctuation and articles."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(
         char if char.isalnum() else "" if unicodedata.combining(char) or char in ".'’" else " " for char in plain
@@ -130,7 +130,7 @@ def _english() -> dict[str, str]:
 
 @functools.cache
 def _names() -> dict[str, list[str]]:
-    """Codes by name, in the languages that are understood for any country."""
+    """Return codes by name in _LANGUAGES."""
     found: dict[str, list[str]] = {}
     for language in _LANGUAGES:
         _add(found, Locale(language).territories.items())
@@ -142,7 +142,7 @@ def _names() -> dict[str, list[str]]:
 
 @functools.cache
 def _own_names() -> dict[str, list[str]]:
-    """Codes by name in each country's own languages; only looked at for what the others don't know."""
+    """Return codes by name in each country's own languages."""
     found: dict[str, list[str]] = {}
     for code in _english():
         for language in get_official_languages(code, regional=True, de_facto=True):

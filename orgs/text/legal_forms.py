@@ -1,11 +1,11 @@
-"""Words that say how a company is registered, in many languages: not part of what it is called.
+"""Legal forms of companies in many languages, such as "Ltd" and "GmbH". Name keys leave them out.
 
-Sources: the entity legal forms of ISO 20275 as people abbreviate them, and the names in the sample directory.
+Sources: the entity legal forms of ISO 20275 in their usual abbreviations, and the names in the sample directory.
 """
 
 from __future__ import annotations
 
-# Single words, folded as orgs.text.normalize folds them (lower case, no accents, dots closed up: "S.p.A." is "spa").
+# Single words as orgs.text.normalize folds them (lower case, no accents, dots closed up: "S.p.A." is "spa").
 WORDS = frozenset(
     """
     inc incorporated corp corporation co company cos ltd limited ltda limitada llc llp lllp lp plc pllc pc pty pvt
@@ -22,7 +22,7 @@ WORDS = frozenset(
     """.split()
 )
 
-# Words that are legal forms only as part of these endings or beginnings, longest first.
+# Phrases that are legal forms at the end of a name.
 PHRASES = (
     "sp z o o",
     "sp zoo",
@@ -70,7 +70,7 @@ PHRASES = (
     "aktsionernoe obshchestvo",
 )
 
-# Written without spaces before or after the name; removed wherever they stand. Longest first.
+# Chinese, Japanese and Korean forms, written without spaces. Removed at any place in a name; longer ones first.
 CJK = (
     "国立研究開発法人",
     "地方独立行政法人",
@@ -127,7 +127,7 @@ CJK = (
     "사회복지법인",
 )
 
-# Written out in other scripts, as whole words.
+# Whole words in other scripts.
 NATIVE_WORDS = frozenset(
     """
     ооо оао зао пао ао ано тов пат прат тоо еоод оод еад ад дд доо фгбу фгуп фгбоу гбоу мбоу ип

@@ -1,4 +1,4 @@
-"""Names, addresses and domains as they are compared. Plain Python; one normaliser for what is stored and asked."""
+"""Normalizes names, email addresses and domains, both stored and queried ones. Plain Python."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ START_LENGTH: Final = 5
 _YEAR_OR_DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 
 _suffixes = PublicSuffixList()
-# Mail that anybody can have: the two lists, hosts on which unrelated organizations have their pages or accounts, and
-# services that make up addresses for others.
+# Domains that are no evidence: free and disposable mail, hosts of pages and accounts of unrelated organizations, and
+# services that generate addresses.
 _SHARED: Final = (
     frozenset(_free)
     | frozenset(_disposable)
@@ -42,7 +42,7 @@ _SHARED: Final = (
     )
 )
 
-# On the free lists although one organization has them for its own people.
+# On the lists although a single organization uses them.
 _OWNED: Final = frozenset({"unican.es"})
 _OWNED_SUFFIXES: Final = ("edu", "ac", "gov")
 
@@ -52,7 +52,7 @@ _ARABIC: Final = str.maketrans(
 )
 _INITIALS: Final = re.compile(r"(?<!\w)(?:\w\.\s?){2,}(?:\w(?!\w))?")
 _SLASHED: Final = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
-# Scripts whose words are not set apart by spaces, or not the way that Latin names are; terms takes them to pieces.
+# Scripts without spaces between words, or with other ones than Latin names; orgs.text.terms splits them.
 _JOINED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0002ffff]"
 )
@@ -66,21 +66,21 @@ _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 
 def email_key(email: str) -> str:
-    """The address as it is stored and compared: stripped, lower case."""
+    """Return an email address stripped and in lower case."""
     return email.strip().lower()
 
 
 def email_domain(email: str) -> str:
-    """What follows the last @, in lower case and as ASCII (IDNA) where it can be; "" without an @."""
+    """Return the domain of an email address in lower case and ASCII (IDNA) if possible; "" without an @."""
     domain = email_key(email).rpartition("@")[2] if "@" in email else ""
     return ascii_domain(domain)
 
 
 @lru_cache(maxsize=4096)
 def ascii_domain(domain: str) -> str:
-    """A domain in lower case, without a trailing dot, as DNS has it (``münchen.de`` → ``xn--mnchen-3ya.de``).
+    """Return a domain in lower case and ASCII without a trailing dot (``münchen.de`` → ``xn--mnchen-3ya.de``).
 
-    By IDNA 2008 (UTS 46, nontransitional), where ``straße.de`` isn't ``strasse.de``: somebody else may have that one.
+    It follows IDNA 2008 (UTS 46, nontransitional processing), where ``straße.de`` and ``strasse.de`` differ.
     """
     domain = domain.strip().strip(".").lower()
     if domain.isascii():
@@ -93,9 +93,9 @@ def ascii_domain(domain: str) -> str:
 
 @lru_cache(maxsize=4096)
 def registrable_domain(domain: str) -> str:
-    """The part of a domain that somebody registered (``mail.example.co.uk`` → ``example.co.uk``); "" if there is none.
+    """Return the registrable domain (``mail.example.co.uk`` → ``example.co.uk``); "" if there is none.
 
-    By the public suffix list with its private section, so that ``name.github.io`` stands for itself.
+    It follows the public suffix list with its private section, so ``name.github.io`` is registrable.
     """
     domain = ascii_domain(domain)
     if not domain or "." not in domain:
@@ -105,18 +105,18 @@ def registrable_domain(domain: str) -> str:
 
 @lru_cache(maxsize=4096)
 def domain_label(domain: str) -> str:
-    """The registrable domain without its public suffix: what stays the same under another TLD."""
+    """Return the registrable domain without its public suffix (``example.co.uk`` → ``example``)."""
     registrable = registrable_domain(domain)
     return registrable.partition(".")[0]
 
 
 def is_within(domain: str, name: str) -> bool:
-    """Whether a domain is this one, or below it: not below a public suffix, where everybody registers their own."""
+    """Return whether ``domain`` equals ``name`` or is below it, unless ``name`` is a public suffix."""
     return domain == name or (domain.endswith(f".{name}") and bool(registrable_domain(name)))
 
 
 def with_parents(domain: str) -> tuple[str, ...]:
-    """The domain and the domains above it down to the registrable one, longest first; none where there is no such."""
+    """Return a domain and its parents down to the registrable one, longest first; () if it has none."""
     registrable, found = registrable_domain(domain), []
     while registrable and len(domain) >= len(registrable):
         found.append(domain)
@@ -125,12 +125,12 @@ def with_parents(domain: str) -> tuple[str, ...]:
 
 
 def is_year_or_date(text: str) -> bool:
-    """Whether this is a year, a month or a day as ISO 8601 has them: ``2022``, ``2022-06``, ``2022-06-30``."""
+    """Return whether a text is a year, month or day in ISO 8601: ``2022``, ``2022-06``, ``2022-06-30``."""
     return _YEAR_OR_DATE.fullmatch(text) is not None and day_of(text) is not None
 
 
 def day_of(text: str) -> date | None:
-    """The first day of a year or a month, or the day itself; None where there is none."""
+    """Return the first day of a year, month or day in ISO 8601; None if it is invalid."""
     try:
         return date.fromisoformat(f"{text}-01-01"[:10])
     except ValueError:
@@ -138,9 +138,9 @@ def day_of(text: str) -> date | None:
 
 
 def is_shared_domain(domain: str, extra: frozenset[str] = frozenset()) -> bool:
-    """Whether anybody can have an address here (free or disposable mail, page hosts): never evidence of belonging.
+    """Return whether a domain is shared by unrelated people (free or disposable mail, page hosts) or has no owner.
 
-    ``extra`` are the operator's own additions, registrable domains in lower case.
+    :param extra: more shared domains, registrable and in lower case.
     """
     domain = ascii_domain(domain)
     registrable = registrable_domain(domain)
@@ -152,12 +152,12 @@ def is_shared_domain(domain: str, extra: frozenset[str] = frozenset()) -> bool:
 
 
 def name_start(name: str) -> str:
-    """The first five characters of a name, case-folded and otherwise exactly as written (the older seed's rule)."""
+    """Return the first five characters of a name, stripped and case-folded (a rule of the older specification)."""
     return unicodedata.normalize("NFC", name.strip()).casefold()[:START_LENGTH]
 
 
 def is_native(text: str) -> bool:
-    """Whether the text is mostly written in another script than Latin."""
+    """Return whether most letters of a text are in another script than Latin."""
     letters = [char for char in text if char.isalpha()]
     other = sum(1 for char in letters if char > "\u024f" and not unicodedata.name(char, "").startswith("LATIN"))
     return other * 2 > len(letters)
@@ -165,7 +165,7 @@ def is_native(text: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _fold_word(word: str) -> str:
-    """One word without accents; other alphabets in Latin letters, joined scripts (kana, Hangul, …) as they are."""
+    """Return a word without accents and in Latin letters; scripts without spaces (kana, Hangul, …) are unchanged."""
     if word.isascii():
         return word
     if _JOINED.search(word):
@@ -175,10 +175,13 @@ def _fold_word(word: str) -> str:
 
 @lru_cache(maxsize=8192)
 def words(name: str, *, legal: bool = False, small: bool = False) -> tuple[str, ...]:
-    """The words of a name as they are compared, in order; ``legal=True`` keeps the legal forms, ``small=True`` "of".
+    """Return the normalized words of a name in order, without legal forms and small words.
 
-    Case, accents, punctuation, "&" and the form of initials don't matter; runs of Chinese characters or kana are one
-    word. Never empty for a name with a letter or digit in it.
+    Case, accents, punctuation, "&" and dots of initials are normalized. A run of Chinese characters or kana is one
+    word. The result is never empty for a name with a letter or digit.
+
+    :param legal: keep legal forms.
+    :param small: keep small words, such as "of".
     """
     text = unicodedata.normalize("NFKC", name).casefold().translate(_LATIN_EXTRA).translate(_ARABIC)
     if not legal and not text.isascii():
@@ -205,7 +208,7 @@ def words(name: str, *, legal: bool = False, small: bool = False) -> tuple[str, 
 
 
 def _without_legal_forms(found: list[str]) -> list[str]:
-    """Take legal forms off the end, then off the beginning, and never the whole name."""
+    """Remove legal forms from the end, then from the beginning, but never the whole name."""
     while len(found) > 1:
         for phrase in _PHRASES.get(found[-1], ()):
             size = len(phrase)
@@ -222,5 +225,5 @@ def _without_legal_forms(found: list[str]) -> list[str]:
 
 
 def name_key(name: str) -> str:
-    """The whole name as it is looked up: its words without legal forms, joined by spaces; at most 200 characters."""
+    """Return the key of a name: its words without legal forms, joined by spaces; at most KEY_LENGTH characters."""
     return " ".join(words(name))[:KEY_LENGTH]

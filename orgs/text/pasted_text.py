@@ -1,7 +1,6 @@
-"""What people paste into fields for codes, email addresses, domains, numbers: the value without what came with it.
+"""Cleans pasted text in fields for codes, email addresses, domains and numbers. Plain Python.
 
-The one cleaning of these fields, in plain Python. Nothing is guessed: a text that can't be read in one way only comes
-back as it is, or as nothing, for the field to refuse.
+Nothing is guessed: an ambiguous text is returned unchanged, or as an empty value, so that the field refuses it.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ _LONGEST: Final = 5_000
 _QUOTES: Final = " '\"`‘’‚‛“”„‟«»‹›′″〝〞〟「」『』"
 _BRACKETS: Final = "()[]{}<>〈〉《》【】"
 _ENDS: Final = ".,;:!?。、…"
-# Marks and fillers that aren't seen and aren't in the category of format characters; variation selectors.
+# Invisible characters outside the category Cf, and variation selectors.
 _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\ufffc") | {chr(code) for code in range(0xFE00, 0xFE10)}
 _MINUS: Final = frozenset("\u2212\u2043\u02d7\u00af")
-_LONG_VOWEL: Final = "\u30fc"  # ー, which a Japanese keyboard writes for a hyphen
-# Cyrillic and Greek capitals that look the same as a Latin one.
+_LONG_VOWEL: Final = "\u30fc"  # ー, which Japanese keyboards produce for a hyphen
+# Cyrillic and Greek capitals that look like Latin ones.
 _SAME_SHAPE: Final = str.maketrans("АВЕКМНОРСТХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTXIJSABEZHIKMNOPTYX")
-# What is taken for what; counts where one of them alone is in a code's alphabet.
+# Characters that look alike. Applied if exactly one of them is in a code's alphabet.
 _LOOKS_LIKE: Final = {
     "0": "O", "O": "0", "1": "IL", "I": "1L", "L": "1I", "|": "1IL", "2": "Z", "Z": "2", "5": "S", "S": "5", "6": "G",
     "G": "6", "8": "B", "B": "8",
@@ -39,9 +38,9 @@ _GROUPED: Final = (
 
 
 def plain(text: str, *, long_vowel: bool = False) -> str:
-    """The text in compatibility form (NFKC) without invisible characters, with one kind of space and of dash.
+    """Return a text in NFKC without invisible characters, with plain spaces and dashes, and single spaces.
 
-    ``long_vowel``: a Japanese long vowel mark stands for a dash.
+    :param long_vowel: whether a Japanese long vowel mark is replaced by a dash.
     """
     text = text[:_LONGEST]
     if not text.isascii():
@@ -67,14 +66,14 @@ def _without(text: str, start: str, end: str) -> str:
 
 
 def bare(text: str) -> str:
-    """The text without quotes and brackets around it, and without punctuation at its end."""
+    """Return a text without surrounding quotes and brackets, and without punctuation at its end."""
     return _without(text, _QUOTES + _BRACKETS, _QUOTES + _BRACKETS + _ENDS)
 
 
 def code(typed: str, *, alphabet: str, length: int) -> str:
-    """The letters of a code that was typed in any way, in groups of four or not, also within a sentence; "" for none.
+    """Return the characters of a typed code, with or without groups of four, also within a sentence; "" if none.
 
-    A character that isn't in the alphabet stands for the one in it that looks like it, if there is one alone.
+    A character that isn't in the alphabet is replaced by the only one in it that looks like it, if there is one.
     """
     text = bare(plain(typed, long_vowel=True)).upper().translate(_SAME_SHAPE)
     looks = {
@@ -93,9 +92,9 @@ def code(typed: str, *, alphabet: str, length: int) -> str:
 
 
 def emails(typed: str) -> list[str]:
-    """The addresses in what was typed or pasted: ``Sam <sam@contoso.com>``, ``mailto:``, with marks around it.
+    """Return the email addresses in a text such as ``Sam <sam@contoso.com>``, with ``mailto:`` or marks around it.
 
-    Each once, in the order and case in which they are there. A text without any comes back as it is.
+    Each is returned once, in the order and case of the text. A text without an address is returned itself.
     """
     text = plain(typed)
     if "mailto:" in text.lower():
@@ -116,7 +115,7 @@ def emails(typed: str) -> list[str]:
 
 
 def _address(text: str) -> str:
-    """One address without ``mailto:``, a label before it ("Email:"), and marks around it."""
+    """Return an address without ``mailto:``, a label before it ("Email:") and marks around it."""
     text = _without(text, _QUOTES + _BRACKETS, _QUOTES + _BRACKETS + _ENDS)
     if (mailto := re.match(r"(?:.*\s)?mailto:/*", text, re.IGNORECASE)) is not None:
         text = unquote(text[mailto.end() :].partition("?")[0])
@@ -129,9 +128,9 @@ def _address(text: str) -> str:
 
 
 def domain(typed: str) -> str:
-    """The domain in what was typed, as DNS has it: of a URL, an email address, ``@contoso.com``; "" where it is none.
+    """Return the domain of a URL, an email address or ``@contoso.com`` in ASCII; "" if there is none.
 
-    Without ``www``, unless that is a part of the name itself (``www.gov.uk``).
+    ``www`` is removed, unless it is part of the registrable domain (``www.gov.uk``).
     """
     if not _DOMAIN.fullmatch(typed):
         text = re.sub(r"^[a-z][a-z0-9+.-]*:(?://|(?=[^/]*@))", "", bare(plain(typed)).lower())
@@ -144,13 +143,13 @@ def domain(typed: str) -> str:
 
 
 def whole_number(typed: str) -> int | None:
-    """The whole number that was typed, in digits of any script, with or without grouping; None where it is none.
+    """Return a whole number in digits of any script, with or without grouping; None if it isn't one.
 
-    ``1,000``, ``1.000``, ``1 000``, ``1'000`` and ``1,00,000``; never what has a part of a whole: ``1.5``,
-    ``0.500``, ``1000.000``.
+    ``1,000``, ``1.000``, ``1 000``, ``1'000`` and ``1,00,000`` are whole numbers; ``1.5``, ``0.500`` and ``1000.000``
+    aren't.
     """
     if len(typed) > 100 or any(unicodedata.category(char) == "No" for char in typed):
-        return None  # "5²" is no 52
+        return None  # "5²" is not 52
     text = plain(typed).replace("٬", ",").replace("’", "'").replace("،", ",")
     text = _without(text, _QUOTES, _QUOTES)
     text = "".join(str(unicodedata.decimal(char, char)) for char in text)
@@ -160,10 +159,10 @@ def whole_number(typed: str) -> int | None:
 
 
 def short(typed: str) -> str:
-    """An order number, a postal or a phone number as it was typed, without marks around it, with plain dashes."""
+    """Return an order, postal or phone number without surrounding marks and with plain dashes."""
     return _without(plain(typed, long_vowel=True), _QUOTES, _QUOTES + ".,;")
 
 
 def order_number(typed: str) -> str:
-    """An order number, without a label ("Order: 100001", "#100001")."""
+    """Return an order number without a label ("Order: 100001", "#100001")."""
     return short(typed).rpartition(":")[2].strip(" #")

@@ -1,7 +1,7 @@
-"""Names written together or apart: "KUOW Public Radio", "kuowpublicradio", "K.U.O.W. Public-Radio". Plain Python.
+"""Keys without spaces, so that "KUOW Public Radio" and "kuowpublicradio" are found alike. Plain Python.
 
-An organization is looked up by its key without spaces (an index has it). What else a question may be as such a key is
-made here: with legal forms and small words left out of a joined word, with short forms for long ones and the reverse.
+Name keys are indexed without spaces. ``keys`` returns variants of a query's key: without legal forms and small words
+inside a joined word, and with short and long forms exchanged.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from orgs.text import abbreviations, normalize, terms
 from orgs.text.word_frequency import SHARES
 
 MOST_KEYS: Final = 16
-_LONGEST_JOINED: Final = 4  # words of a question that one word of the directory may be
-# A word this long that is no usual one may be several.
+_LONGEST_JOINED: Final = 4  # query words that may be one word in the directory
+# A word with at least this many letters that isn't common may be several words.
 _JOINED_FROM: Final = 7
-_LEFT_FROM: Final = 4  # letters that are left of it
-# Legal forms that end a joined word: those that hardly end any other.
+_LEFT_FROM: Final = 4  # letters that must remain of it
+# Legal forms at the end of a joined word; only those that few other words end with.
 _FORMS: Final = (
     *("incorporated", "corporation", "aktiengesellschaft", "gesellschaft", "limited", "company", "gmbh", "corp"),
     *("sarl", "ltda", "inc", "ltd", "llc", "plc", "srl"),
@@ -33,7 +33,7 @@ def joined(key: str) -> str:
 
 @lru_cache(maxsize=8192)
 def keys(name: str) -> tuple[str, ...]:
-    """Return the keys without spaces under which the directory may have a name, the likeliest first."""
+    """Return at most MOST_KEYS keys without spaces under which a name may be stored, the likeliest first."""
     found: dict[str, None] = {}
     plain = normalize.words(name)
     ways = [plain, normalize.words(name, small=True), normalize.words(name, legal=True)]
@@ -46,7 +46,7 @@ def keys(name: str) -> tuple[str, ...]:
 
 
 def _nearest_first(choices: list[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """Every choice of one from each: first those that change one word, then those that change more."""
+    """Yield combinations of the words' variants: first those that change one word, then those that change more."""
     first = tuple(each[0] for each in choices)
     for place, each in enumerate(choices):
         for other in each[1:]:
@@ -55,7 +55,7 @@ def _nearest_first(choices: list[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
 
 
 def _written(word: str, *, last: bool) -> tuple[str, ...]:
-    """Return the ways in which one word may be written, as it is first."""
+    """Return variants of a word, the word itself first."""
     ways = dict.fromkeys((word, *abbreviations.of(word)[:4]))
     if len(word) < _JOINED_FROM or word in SHARES or not word.isascii():
         return tuple(ways)
@@ -74,7 +74,7 @@ def _written(word: str, *, last: bool) -> tuple[str, ...]:
 
 
 def _ends_written(word: str) -> Iterator[str]:
-    """Yield a joined word with the short form that it begins or ends with written out, and the reverse."""
+    """Yield a joined word with an abbreviation at its beginning or end exchanged for the long form, or the reverse."""
     begins = [other + word[size:] for size in range(2, len(word) - 2) for other in abbreviations.of(word[:size])[:3]]
     yield from begins
     for one in (word, *begins[:3]):
@@ -83,7 +83,7 @@ def _ends_written(word: str) -> Iterator[str]:
 
 
 def neighbours(words: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Yield neighbouring words of a question as one word, each with the place of its first."""
+    """Yield adjacent words of a query joined to one word, each with the index of the first."""
     for size in range(2, _LONGEST_JOINED + 1):
         for place in range(len(words) - size + 1):
             together = "".join(words[place : place + size])

@@ -1,8 +1,8 @@
-"""The reader of every CSV file that the product takes, as spreadsheets and databases write them.
+"""Reads CSV files of spreadsheets and databases.
 
-A file is read line by line: its encoding and separator are found out, its columns by name in any spelling, and every
-row is either given out or refused with the line where it begins and what to do. What makes the whole file unusable
-raises ``FileRefused`` with a sentence; nothing else is ever raised.
+The encoding and the separator are detected, and columns are matched by name in any spelling. Every row is either
+yielded, or refused with its first line number and a sentence. If the whole file is unusable, ``FileRefused`` is raised
+with a sentence; no other exception is raised for the content of a file.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import BinaryIO, Final, Self, cast
 
 from rapidfuzz import fuzz, process
 
-MAX_FIELD: Final = 131_072  # characters, as Python's csv module has it
+MAX_FIELD: Final = 131_072  # characters, the limit of Python's csv module
 MAX_LINE: Final = 16_000_000
-_LOOK_AHEAD: Final = 1_000_000  # characters that are searched for the end of a quoted field
+_LOOK_AHEAD: Final = 1_000_000  # characters in which the end of a quoted field is searched
 _BLOCK: Final = 1 << 18
 
 _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -43,13 +43,13 @@ _MAGIC: Final = (
 )
 _MARKUP: Final = re.compile(rb"\s*<(?:!doctype|html|\?xml|table|workbook)", re.IGNORECASE)
 _XZ: Final = b"\xfd7zXZ\0"
-# Symbols that no text in Windows-1252 has between letters: those are letters of other encodings.
+# Symbols that don't occur between letters in Windows-1252; they are letters in other encodings.
 _NOT_WESTERN: Final = re.compile(
     r"(?<=[^\W\d_])[\x80-\x89\x8b\x8d\x8f-\x91\x93-\x95\x98\x99\x9b\x9d\xa1-\xac\xae-\xb3\xb5\xb6\xb8-\xbf](?=[^\W\d_])"
 )
 _RUN: Final = re.compile(r"[\x80-\U0010ffff]{4,}")
 
-# Words for yes and no in the languages of spreadsheet programs, and the signs that people tick lists with.
+# Words for yes and no in the languages of spreadsheet programs, and check marks.
 _TRUE: Final = frozenset(
     """
     1 true t yes y x on ✓ ✔ ☑ wahr ja j vrai oui verdadero sí si vero verdadeiro sim waar prawda tak sant sann
@@ -66,19 +66,19 @@ _FALSE: Final = frozenset(
 
 
 class FileRefused(ValueError):
-    """The whole file can't be read; the text says why and what to do."""
+    """The file can't be read. The message is a sentence that says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A row, or a part of one, that was not brought in: its line in the file, and what is expected."""
+    """A row, or a part of one, that was refused: its line number, and a sentence with what is expected."""
 
     line: int
     reason: str
 
 
 def truth(text: str) -> bool | None:
-    """Yes or no as spreadsheets and people write it in many languages, no for nothing; None for anything else."""
+    """Parse yes or no in many languages. An empty text is no; None for anything else."""
     word = unicodedata.normalize("NFKC", text).strip(" .'\"“”„‚’\u200b\ufeff").casefold()
     if word in _TRUE:
         return True
@@ -93,16 +93,16 @@ class _Encoding:
 
 
 class _Record:
-    """One row while it is read, line by line: its fields, and the quoted field that is still open."""
+    """A row while it is read line by line: its fields, and the quoted field that is still open."""
 
     def __init__(self, separator: str) -> None:
         self.separator = separator
         self.fields: list[str] = []
         self.open: list[str] | None = None
-        self.broken = False  # text follows a quote that closes
+        self.broken = False  # text follows a closing quote
 
     def feed(self, line: str) -> None:
-        """Take one line, without its end."""
+        """Parse one line, without its line end."""
         separator, size, at = self.separator, len(line), 0
         if self.open is not None:
             self.open.append("\n")
@@ -123,7 +123,7 @@ class _Record:
             at = end + 1
 
     def _quoted(self, line: str, at: int) -> int:
-        """Read on in the open field; where the next field begins, or -1 where none does."""
+        """Continue the open field; return where the next field begins, -1 if none does."""
         parts = self.open
         assert parts is not None  # noqa: S101 - for mypy: only called with an open field
         while True:
@@ -150,14 +150,14 @@ class _Record:
 
 
 class _Lines:
-    """The lines of a text with their numbers, which can be given back."""
+    """An iterator of lines that counts them, and to which lines can be pushed back."""
 
     def __init__(self, blocks: Iterator[str]) -> None:
         self._blocks = blocks
         self._ready: list[str] = []  # in reverse
         self._rest = ""
         self._ended = False
-        self.number = 0  # of the line that was given out last
+        self.number = 0  # of the last line that was returned
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -182,21 +182,21 @@ class _Lines:
             raise FileRefused(f"Line {line} has more than {MAX_LINE:,} characters: this is no CSV file. {_AS_CSV}")
         self._ready.reverse()
 
-    def give_back(self, lines: Sequence[str]) -> None:
-        """Have the lines given out last once more."""
+    def push_back(self, lines: Sequence[str]) -> None:
+        """Push back the last lines."""
         self._ready.extend(reversed(lines))
         self.number -= len(lines)
 
 
 class TableFile:
-    """An open CSV file: iterate for ``(line, {column: text})``; ``refused`` are the rows that couldn't be read.
+    """An open CSV file. Iterating yields ``(line, {column: text})``; ``refused`` has the rows that couldn't be read.
 
-    :param columns: the names of the columns, as the rows have them; a file may spell them in any case, with spaces or
-        hyphens. Without any, and with ``others``, the columns of the file go by their own names.
-    :param required: those that have to be there.
-    :param others: whether other columns are read as well instead of being refused.
-    :param encoding: the codec, where it need not be found out.
-    :param progress: hears how many bytes were read.
+    :param columns: the names of the columns in the yielded rows. A file may spell them in any case, with spaces or
+        hyphens.
+    :param required: columns that must be there.
+    :param others: whether other columns are read under their own names instead of being refused.
+    :param encoding: the codec; "" to detect it.
+    :param progress: called with the number of bytes that were read.
 
     :raises FileRefused: here, or while the rows are read.
     """
@@ -212,7 +212,7 @@ class TableFile:
         progress: Callable[[int], None] = lambda _read: None,
     ) -> None:
         self.refused: list[Refused] = []
-        self._odd = False  # characters were found that no row may have
+        self._odd = False  # the file has characters that a row may not have
         self._progress = progress
         if encoding:
             self._encoding = _Encoding(encoding, encoding)
@@ -225,9 +225,9 @@ class TableFile:
             self._lines = _Lines(self._blocks())
             self.separator, header = self._header(columns)
             self.columns = _columns(header, columns, required, others=others)
-            # Of a whole row, also with the empty columns at its end.
+            # Separators of a complete row, with and without empty columns at its end.
             self._separators = {len(self.columns) - 1, len(header) - 1}
-            # Made once: making it takes longer than reading a row.
+            # Created once, because creating it takes longer than reading a row.
             self._dialect = csv.reader((), delimiter=self.separator, skipinitialspace=True, strict=True).dialect
         except BaseException:
             self._file.close()
@@ -243,7 +243,7 @@ class TableFile:
 
     @property
     def read_as(self) -> str:
-        """What was found out: "Read as Windows-1252, separated by semicolons"."""
+        """The detected format: "Read as Windows-1252, separated by semicolons"."""
         return f"Read as {self._encoding.label}, separated by {_SEPARATORS[self.separator]}"
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
@@ -266,7 +266,7 @@ class TableFile:
             raise FileRefused("The file names its columns and has no row below them.")
 
     def _blocks(self) -> Iterator[str]:
-        """The text in blocks, with one kind of line end."""
+        """Yield the text in blocks, with line ends as \\n."""
         plain = codecs.getincrementaldecoder(self._encoding.codec)(self._encoding.errors)
         decoder = io.IncrementalNewlineDecoder(plain, translate=True)
         ended = False
@@ -285,7 +285,7 @@ class TableFile:
             self._progress(self._file.tell())
 
     def _header(self, wanted: Sequence[str]) -> tuple[str, list[str]]:
-        """The separator, and the names in the first line that isn't empty."""
+        """Return the separator, and the names in the first line that isn't empty."""
         known = {_key(name) for name in wanted}
         given = ""
         for line in self._lines:
@@ -325,19 +325,19 @@ class TableFile:
         return separator, record.fields
 
     def _header_record(self, line: str, separator: str) -> tuple[_Record, int]:
-        """The header as it reads with this separator, and how many more lines it takes; they are given back."""
+        """Parse the header with this separator; return it and the number of further lines, which are pushed back."""
         record, taken = _Record(separator), list[str]()
         record.feed(line)
         while record.open is not None and len(taken) < 100 and (more := next(self._lines, None)) is not None:
             taken.append(more)
             record.feed(more)
-        self._lines.give_back(taken)
+        self._lines.push_back(taken)
         return record, len(taken)
 
     def _quoted(self, line: str, number: int, width: int) -> list[str]:
-        """The fields of a row with quotes, which may go on in the lines below; none where it was refused."""
+        """Return the fields of a row with quotes, which may continue in the next lines; [] if it is refused."""
         try:
-            # A row in one line, as nearly all are; what isn't right is looked at below.
+            # Nearly all rows are one line; the others are parsed below.
             fields = next(csv.reader((line,), self._dialect))
             return self._checked(number, fields) if self._odd else fields
         except csv.Error:
@@ -349,8 +349,8 @@ class TableFile:
             size += len(more) + 1
             record.feed(more)
         if record.open is not None or (record.broken and taken):
-            # The lines below are rows of their own.
-            self._lines.give_back(taken)
+            # The next lines are separate rows.
+            self._lines.push_back(taken)
             column = self._column(len(record.fields) - record.broken)
             return self._refuse(
                 number,
@@ -379,17 +379,17 @@ class TableFile:
         return [_in_one_line(field) for field in self._checked(number, record.fields)]
 
     def _look_like_rows(self, first: str, taken: list[str], width: int) -> bool:
-        """Whether a quote that opens in one line and closes in another rather was forgotten to be closed."""
+        """Return whether lines within a quoted field look like rows, so that a closing quote is probably missing."""
         *between, last = taken
         like = [text.count(self.separator) in self._separators for text in between if text.strip()]
         if like:
             return width > 1 and all(like) and (len(like) > 1 or width > 2)
         both = width > 1 and {first.count(self.separator), last.count(self.separator)} <= self._separators
-        # In a file of two columns, any name with the separator in it looks so; their ids are alike if they are rows.
+        # With two columns, a name with a separator looks like a row. If they are rows, their ids have the same shape.
         return both and (width > 2 or _shape(first, self.separator) == _shape(last, self.separator))
 
     def _checked(self, number: int, fields: list[str]) -> list[str]:
-        """The fields, or none where one of them can't be kept."""
+        """Return the fields; [] if one of them is too long or has invalid characters."""
         for at, field in enumerate(fields):
             if len(field) > MAX_FIELD:
                 return self._refuse(
@@ -410,7 +410,7 @@ class TableFile:
         return fields
 
     def _fitting(self, number: int, fields: list[str]) -> list[str]:
-        """As many fields as there are columns; none for an empty line, and where there are too few or too many."""
+        """Return as many fields as there are columns; [] for an empty line, and if there are too few or too many."""
         if not any(field.strip().strip("\x1a") for field in fields):
             return []
         width = len(self.columns)
@@ -432,7 +432,7 @@ class TableFile:
 
 
 def _open(path: Path) -> BinaryIO:
-    """The file's bytes, decompressed where xz compressed them; refuses what is no file."""
+    """Open a file, decompressing xz; refuse what isn't a regular file."""
     try:
         if path.is_dir():
             raise FileRefused(f"{path} is a folder. Name the CSV file in it.")
@@ -455,7 +455,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _detect(file: BinaryIO) -> _Encoding:
-    """The encoding that fits the whole file; refuses what is no text."""
+    """Return the encoding of the whole file; refuse what isn't text."""
     try:
         head = file.read(4096)
         _refuse_other_formats(head)
@@ -540,7 +540,7 @@ def _fits(file: BinaryIO, encoding: _Encoding) -> _Encoding:
 
 
 def _count(file: BinaryIO, codec: str) -> tuple[int, int]:
-    """How many characters beyond ASCII are right, and how many bytes are wrong."""
+    """Return the number of valid characters beyond ASCII, and of invalid bytes."""
     right = wrong = 0
     for text in _decoded(file, codec, "surrogateescape"):
         if not text.isascii():
@@ -551,7 +551,7 @@ def _count(file: BinaryIO, codec: str) -> tuple[int, int]:
 
 
 def _refuse_other_alphabets(file: BinaryIO) -> None:
-    """Refuse what any byte fits into, but is no text of Western Europe: Cyrillic, Polish or Japanese encodings."""
+    """Refuse other single-byte and Japanese encodings, whose bytes are valid Windows-1252 but make no sense."""
     all_of_them = strange = 0
     line, first = 1, 0
     for text in _decoded(file, "cp1252", "strict"):
@@ -569,12 +569,12 @@ def _refuse_other_alphabets(file: BinaryIO) -> None:
 
 
 def _key(name: str) -> str:
-    """A column's name without what spellings of it differ by."""
+    """Return a column's name without case, spaces and punctuation."""
     return "".join(char for char in unicodedata.normalize("NFKC", name).casefold() if char.isalnum())
 
 
 def _columns(header: list[str], wanted: Sequence[str], required: Sequence[str], *, others: bool) -> list[str]:
-    """The columns in the file's order; refuses those that are unknown, missing, without a name or there twice."""
+    """Return the columns in the file's order; refuse unknown, missing, unnamed and duplicate ones."""
     while header and not _key(header[-1]):
         header = header[:-1]
     known = {_key(name): name for name in wanted}
@@ -600,7 +600,7 @@ def _columns(header: list[str], wanted: Sequence[str], required: Sequence[str], 
 
 
 def _shape(line: str, separator: str) -> str:
-    """What the first field looks like: "a9" for c1, "a-9" for PO-100001."""
+    """Return the shape of the first field: "a9" for c1, "a-9" for PO-100001."""
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", line.partition(separator)[0]))
 
 

@@ -1,4 +1,4 @@
-"""What names are searched by: words, pieces of Chinese characters, spellings with a letter left out, sounds. Plain."""
+"""Search terms of names: words, character n-grams, misspellings, sounds, Latin readings. Plain Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _RUN: Final = re.compile(
     rf"(?P<han>[{_HAN}]+)|(?P<kana>[{_KANA}]+)|(?P<hangul>[{_HANGUL}]+)|(?P<joined>[{_JOINED}]+)"
     rf"|(?P<plain>[^{_HAN}{_KANA}{_HANGUL}{_JOINED}]+)"
 )
-# Small kana change the one before them (a mark and the full-sized one), a small tsu doubles the consonant after it.
+# A small kana modifies the one before it (written as a mark and the full-sized one); a small tsu doubles the next
+# consonant.
 _SMALL: Final = str.maketrans(
     dict(
         zip(
@@ -35,7 +36,7 @@ _DOUBLES: Final = re.compile(r"\*(?=([a-z]?))")
 _LONG: Final = re.compile(r"(?<=[aeiou])(?:(?<=[ou])u|(?<=o)o)")
 _VOWELS: Final = re.compile(r"(?<=.)[aeiouyhw]+")
 _DOUBLED: Final = re.compile(r"(.)\1+")
-# Letters that spellings of one sound change between, as seen between romanisations of one name.
+# Letters that different romanizations use for the same sound.
 _SOUNDS: Final = str.maketrans(
     {"c": "k", "q": "k", "z": "s", "v": "b", "f": "p", "g": "k", "d": "t", "j": "s", "l": "r"}
 )
@@ -43,7 +44,7 @@ _SOUNDS: Final = str.maketrans(
 
 @lru_cache(maxsize=65536)
 def of_word(word: str) -> tuple[str, ...]:
-    """The terms of one word of a name key: itself, or the pieces of a run of Chinese characters and kana."""
+    """Return the terms of one word of a name key: the word, or n-grams in scripts without spaces."""
     if word.isascii():
         return (word[:LONGEST],)
     found: list[str] = []
@@ -64,15 +65,15 @@ def of_word(word: str) -> tuple[str, ...]:
 
 
 def _pieces(run: str, size: int) -> list[str]:
-    """Every piece of this many characters; the whole run where it is shorter."""
+    """Return all n-grams of this size; the whole run if it is shorter."""
     return [run[i : i + size] for i in range(len(run) - size + 1)] or [run]
 
 
 @lru_cache(maxsize=16384)
 def readings(word: str) -> tuple[tuple[str, int], ...]:
-    """Latin words that pieces of a run in another script may be written as, each with the place of its term.
+    """Return Latin readings of pieces of a word in another script, each with the index of its term.
 
-    Pinyin of two to four characters, romanised Hangul, the beginnings and endings of a run of kana.
+    These are pinyin of two to four characters, romanized Hangul, and the beginnings and ends of a run of kana.
     """
     if word.isascii():
         return ()
@@ -100,12 +101,12 @@ def readings(word: str) -> tuple[tuple[str, int], ...]:
 
 
 def latin(run: str) -> str:
-    """Any script in Latin letters, without what is no letter."""
+    """Return a text in Latin letters and digits."""
     return "".join(char for char in anyascii(run).lower() if char.isalnum())
 
 
 def _romaji(run: str) -> str:
-    """A run of kana in Latin letters, about as names are written: "トウキョウ" is "tokyo"."""
+    """Return a run of kana in Latin letters in the usual spelling of names: "トウキョウ" is "tokyo"."""
     latin = "".join(char for char in anyascii(run.translate(_SMALL)).lower() if char.isalnum() or char in "'*")
     for kana, plain in (("shi'y", "sh"), ("chi'y", "ch"), ("ji'y", "j"), ("i'y", "y")):
         latin = latin.replace(kana, plain)
@@ -115,12 +116,12 @@ def _romaji(run: str) -> str:
 
 @lru_cache(maxsize=65536)
 def of_key(key: str) -> tuple[str, ...]:
-    """The terms of a name key, in order."""
+    """Return the terms of a name key, in order."""
     return tuple(term for word in key.split(" ") if word for term in of_word(word))
 
 
 def reading(key: str) -> str:
-    """A whole name key in Latin letters without spaces: how it may be written in another script's country."""
+    """Return a whole name key in Latin letters without spaces."""
     return "".join(piece for word in key.split(" ") for piece in _latin_runs(word))
 
 
@@ -133,12 +134,12 @@ def _latin_runs(word: str) -> Iterator[str]:
 
 
 def distinct(keys: Iterable[str]) -> set[str]:
-    """The terms that an organization with names of these keys is found by."""
+    """Return the distinct terms of these name keys."""
     return {term for key in keys for term in of_key(key)}
 
 
 def spellings(word: str) -> tuple[str, ...]:
-    """The word with each letter left out, and as it is; () for words too short to be repaired."""
+    """Return the word, and the word with each letter left out; () for words that are too short or too long."""
     if not 4 <= len(word) <= LONGEST_REPAIRED or not word.isascii() or word.isdigit():
         return ()
     return (word, *dict.fromkeys(word[:i] + word[i + 1 :] for i in range(len(word))))
@@ -146,7 +147,7 @@ def spellings(word: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65536)
 def sound(word: str) -> str:
-    """How a word sounds, roughly: its consonants, those that spellings change between alike; "" if that says little."""
+    """Return a phonetic key of a word: its consonants, with similar ones merged; "" if fewer than three remain."""
     if not word.isascii() or word.isdigit():
         return ""
     bare = _DOUBLED.sub(r"\1", _VOWELS.sub("", word.replace("x", "ks").translate(_SOUNDS)))

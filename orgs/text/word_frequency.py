@@ -14,7 +14,7 @@ def _read(path: Path) -> dict[str, float]:
         if line and not line.startswith("#"):
             count, *words = line.split()
             shares.update(dict.fromkeys(words, int(count) / 10_000))
-    # A short form tells as little as the commonest word that it stands for.
+    # A short form is as common as the commonest word that it stands for.
     for short, long in abbreviations.LONG.items():
         share = max((shares[word] for word in (short, *long) if word in shares), default=0.0)
         if share:
@@ -22,5 +22,5 @@ def _read(path: Path) -> dict[str, float]:
     return shares
 
 
-# Word -> the share of organizations that have it in a name.
+# Word -> the share (0 to 1) of organizations with the word in a name.
 SHARES: Final = _read(Path(__file__).with_name("word_frequency.txt"))

@@ -97,7 +97,7 @@ def approve_request(*, order: Order, request: AccessRequest, by: User, ends_at: 
         )
         request.right_ends_at = member.given_until
     request.save(update_fields=["decision", "decided_at", "decided_by", "reason", "right_ends_at"])
-    if order.state == Order.State.MAPPED:
+    if order.state in {Order.State.MAPPED, Order.State.SETTING_UP}:
         contact_of(order, request.requester).update(rests_on=request)
 
 
@@ -178,7 +178,8 @@ def _stop(*, order: Order, request: AccessRequest, by: User) -> None:
     if holds and not carried_on and contact_of(order, requester).exists():
         hold(order=order, by=by, organization=organization, shown_name=request.shown_name)
     # A full right may carry other orders of the own company too; their histories say why they stopped.
-    carried = request.carries.filter(ended_at=None, order__state=Order.State.MAPPED).exclude(order=order)
+    running = [Order.State.MAPPED, Order.State.SETTING_UP]
+    carried = request.carries.filter(ended_at=None, order__state__in=running).exclude(order=order)
     for part in carried.select_related("order"):
         facts = {**facts_of(request), "reason": request.taken_back_reason}
         history.record(order=part.order, kind=Event.Kind.RIGHT_TAKEN, by=by, facts=facts)

@@ -40,7 +40,7 @@ def map_order(
     an order that was cancelled or has closed; then nothing is changed.
     """
     order = lock(order)
-    if order.state in {Order.State.MAPPED, Order.State.SET_UP}:
+    if order.state in {Order.State.MAPPED, Order.State.SETTING_UP, Order.State.SET_UP}:
         return order
     if order.state not in UNMAPPED:
         raise too_late(order)

@@ -43,7 +43,7 @@ def take_over(*, order: Order, by: User) -> Order:
     Raises Refused when it is done already, or the order has closed.
     """
     order = lock(order)
-    if order.state != Order.State.MAPPED:
+    if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP}:
         raise too_late(order)
     refuse_closed(order)
     if order.delegated_to:

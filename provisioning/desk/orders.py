@@ -25,6 +25,7 @@ from orgs.text import pasted_text
 from provisioning import actions, emails
 from provisioning.desk.access_requests import RequestAdmin
 from provisioning.desk.deadlines import MOST_AT_ONCE, DateFilter, give_more_time
+from provisioning.desk.provisioning import ACTS, ProvisioningAdmin, acts_for, state_words, to_see_to
 from provisioning.history import event_sentences
 from provisioning.integration import webhooks
 from provisioning.models import AccessRequest, Mail, User, Webhook, WebhookReceiver
@@ -34,7 +35,7 @@ from provisioning.templatetags.display import day
 from provisioning.wizard.forms.fields import EmailField, WholeNumberField
 from subscriptions import packs
 from subscriptions.actions import end_of_day
-from subscriptions.models import Order
+from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.rules import validation
 from subscriptions.rules.deadlines import may_be_date
 from subscriptions.rules.validation import Line, Problem, Refused
@@ -110,7 +111,7 @@ class OrderForm(ModelFormOfOrder):
         del self.fields["set_up_by"]  # more time has a page of its own
         if self.instance.state == Order.State.MAPPED:
             closed |= {"contact_email", "customer_name", "customer_email"}
-        if self.instance.state in FINISHED or self.instance.is_closed:
+        if self.instance.state in {*FINISHED, Order.State.SETTING_UP} or self.instance.is_closed:
             closed = set(self.fields)
         for name in closed:
             self.fields[name].disabled = True
@@ -201,6 +202,25 @@ class MailProblem(admin.SimpleListFilter):
         return queryset.filter(Exists(UNSENT)) if self.value() == "problem" else queryset
 
 
+class ProvisioningProblem(admin.SimpleListFilter):
+    """Orders whose set-up somebody has to see to."""
+
+    title = gettext_lazy("set-up")
+    parameter_name = "set_up"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What the desk, or the customer, has to do."""
+        return [("failed", _("Failed, or out of reach")), ("refused", _("Waiting for the customer’s change"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        """Those orders, or all."""
+        refused = Q(state="refused", superseded_at=None, order__state=Order.State.SETTING_UP)
+        wanted = {"failed": to_see_to(), "refused": refused}.get(self.value() or "")
+        if wanted is None:
+            return queryset
+        return queryset.filter(pk__in=ProvisioningRequest.objects.filter(wanted).values("order"))
+
+
 @admin.register(Order, site=site)
 class OrderAdmin(AdminOfOrder):
     """One order: its facts, its history, its emails, and what can be done with it."""
@@ -216,7 +236,7 @@ class OrderAdmin(AdminOfOrder):
         "date",
         "emails_went_out",
     )
-    list_filter = ("state", DateFilter, MailProblem, "placed_at")
+    list_filter = ("state", ProvisioningProblem, DateFilter, MailProblem, "placed_at")
     search_fields = ("number", "sold_to", "customer_name", "contact_email", "customer_email")
     search_help_text = gettext_lazy("Order number, company, customer or email address")
     list_per_page = 50
@@ -318,7 +338,9 @@ class OrderAdmin(AdminOfOrder):
                 **self.admin_site.each_context(request),
                 "title": words.title % {"number": order.number},
                 "order": order,
-                "explanation": words.explanation,
+                "explanation": CANCEL_RUNNING
+                if name == "cancel" and order.state == Order.State.SETTING_UP
+                else words.explanation,
                 "button": words.button,
                 "opts": self.opts,
             }
@@ -344,6 +366,8 @@ class OrderAdmin(AdminOfOrder):
         order = self.get_object(request, object_id) if object_id else None
         if order is not None:
             finished = order.state in FINISHED
+            being_set_up = order.state == Order.State.SETTING_UP
+            requests = order.provisioning_requests.select_related("line", "order").order_by("-pk")
             context |= {
                 "title": _("Order %(number)s") % {"number": order.number},
                 "order": order,
@@ -356,8 +380,9 @@ class OrderAdmin(AdminOfOrder):
                 "people": order.parts.select_related("user").order_by("-pk"),
                 "may_resend": order.state != Order.State.CANCELLED and not order.is_closed,
                 "may_cancel": not finished,
-                "may_extend": not finished,
-                "show_save": not finished and not order.is_closed,
+                "may_extend": not finished and not being_set_up,
+                "show_save": not finished and not being_set_up and not order.is_closed,
+                "requests": [(each, state_words(each), acts_for(each)) for each in requests],
             }
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         try:
@@ -516,6 +541,9 @@ BUTTONS = {
 }
 
 
+CANCEL_RUNNING = ACTS["cancel"].explanation
+
+
 def operator(request: HttpRequest) -> User:
     """Who is at the desk; the site lets nobody else in."""
     return cast(User, request.user)
@@ -524,3 +552,4 @@ def operator(request: HttpRequest) -> User:
 site.register(Organization, OrganizationAdmin)
 site.register(LikelyDuplicate, LikelyDuplicateAdmin)
 site.register(AccessRequest, RequestAdmin)
+site.register(ProvisioningRequest, ProvisioningAdmin)

@@ -22,7 +22,9 @@ from provisioning.emails.rights_emails import (
     desk_gave_to_you,
     right_taken_back,
 )
+from provisioning.emails.set_up_emails import set_up_late, set_up_refused
 from provisioning.models import Mail, Part, SignInCode
+from subscriptions.models import was_begun
 from subscriptions.summary import documents
 from subscriptions.summary.summary import mask
 
@@ -109,6 +111,7 @@ def order_cancelled(mail: Mail, url: str) -> Message:
         title=_("Order %(number)s was cancelled") % {"number": number},
         paragraphs=(
             _("Nothing more will be set up for this order, and your link to it has ended."),
+            *((_("What was set up for it, or begun, is taken back."),) if was_begun(mail.order) else ()),
             _("There is nothing that you need to do. If you did not expect this, answer this email."),
         ),
         facts=order_facts(mail.order),
@@ -270,6 +273,8 @@ EVENTS: dict[str, Letter] = {
         question_asked,
         question_answered,
         set_up_confirmation,
+        set_up_refused,
+        set_up_late,
         access_requested,
         access_approved,
         access_declined,

@@ -28,6 +28,7 @@ class Job:
     requested_by: str
     operation: str = ""
     external: Mapping[str, Any] = field(default_factory=dict)
+    repeated: bool = False  # the same call was made before, or was about to be
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Unreachable:
     """No usable answer came: it is tried again. ``after``: seconds that the other side asked for.
 
     ``abandon``: the call may have made an instance; it is deleted, and the next try is for a new one.
-    ``is_outage``: the other side as a whole is away, so that the circuit breaker counts it.
+    ``is_outage``: the other side as a whole is away, so that the circuit breaker counts it. ``external`` are ids
+    that the deletion needs.
     """
 
     sentence: str
@@ -91,6 +93,7 @@ class Unreachable:
     abandon: bool = False
     is_outage: bool = True
     answer: str = ""
+    external: Mapping[str, Any] = field(default_factory=dict)
 
 
 Outcome = Done | Running | Refused | Failed | Unreachable

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import uuid_utils.compat as uuid
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import get_language
 
 from orgs.text.normalize import email_key
@@ -22,6 +24,7 @@ from provisioning.fulfillment.drivers import driver_of
 from provisioning.fulfillment.outcomes import Done, Failed, Job, Outcome, Refused, Running, Unreachable
 from provisioning.models import Event, User
 from subscriptions import actions as subscriptions
+from subscriptions.actions import database_now
 from subscriptions.models import AbandonedInstance, Order, OrderLine, ProvisioningRequest
 from subscriptions.rules.validation import Problem
 from subscriptions.rules.validation import Refused as NotAllowed
@@ -32,18 +35,11 @@ State = ProvisioningRequest.State
 # An other side that is away is asked for so long; then the order desk has to mend it.
 KEEP_TRYING: Final = timedelta(days=3)
 FIRST_PAUSE: Final = timedelta(seconds=2)
-LONGEST_PAUSE: Final = timedelta(minutes=15)
-# How often an operation in progress is asked for, where the other side says nothing.
-POLL: Final = timedelta(seconds=5)
+# An operation in progress is first asked for after this, then less and less often, where the other side says nothing.
+FIRST_POLL: Final = timedelta(milliseconds=100)
 LONGEST_POLL: Final = timedelta(hours=1)
-
-
-def database_now() -> datetime:
-    """Return the time of the database: the clocks of the hosts may differ, and leases compare times of several."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        found: datetime = cursor.fetchone()[0]
-        return found
+# After so many leases no call that was under way makes an instance any more.
+SETTLE: Final = 3
 
 
 def job_of(request: ProvisioningRequest, instance: AbandonedInstance | None = None) -> Job:
@@ -64,6 +60,7 @@ def job_of(request: ProvisioningRequest, instance: AbandonedInstance | None = No
         requested_by="" if instance else str(request.requester or ""),
         operation=instance.operation if instance else request.operation,
         external=instance.external if instance else request.external,
+        repeated=request.fence > 1,
     )
 
 
@@ -81,6 +78,8 @@ def request_lines(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
         requester=by.pk,
         drivers={line.service: driver_of(line.service).name for line in order.lines.all()},
     )
+    if not requests:
+        return order
     later = [request for request in requests if request.driver != "local"]
     if later and not Event.objects.filter(order=order, kind=Event.Kind.SETTING_UP).exists():
         history.record(order=order, kind=Event.Kind.SETTING_UP, by=by)
@@ -90,8 +89,9 @@ def request_lines(*, order: Order, by: User, plans: Mapping[str, Any]) -> Order:
         else:
             history.record(order=order, kind=Event.Kind.REQUESTED, by=by, facts=_facts(request))
     follow(order)
-    if later:
+    for _request in later:
         wake()
+    if later:
         documents.issue(order)
     return order
 
@@ -101,6 +101,11 @@ def wake() -> None:
     emails.wake_task("provision")
 
 
+def lease() -> timedelta:
+    """Return how long a claim holds: longer than any call takes, so whoever holds it longer has died, or sleeps."""
+    return timedelta(seconds=settings.PROVISIONING_LEASE_SECONDS)
+
+
 def record(request: ProvisioningRequest, outcome: Outcome) -> bool:
     """Write down what a driver answered to the claim that ``request`` was read with; False where it came too late.
 
@@ -108,38 +113,45 @@ def record(request: ProvisioningRequest, outcome: Outcome) -> bool:
     abandoned, so that it is deleted, unless it is the instance that is still wanted.
     """
     with transaction.atomic():
-        order = _lock(request.order_id)
-        now = ProvisioningRequest.objects.select_for_update(of=("self",)).select_related("line").get(pk=request.pk)
-        now.order = order
+        order, now = _locked_request(request)
         if now.fence != request.fence:
             wanted = now.instance_id == request.instance_id and (now.is_open or now.state == State.SUCCEEDED)
-            if not wanted and not isinstance(outcome, Refused):
+            if not wanted:
                 abandon(now, request.instance_id, reason="late", external=_external(outcome) or request.external)
             return False
-        now.lease_until = None
-        try:
-            with transaction.atomic():
-                _apply(order, now, outcome)
-        except NotAllowed as refused:  # set up outside, and no longer possible here
-            problem = f"It was set up outside, but can't be written down here: {refused.problem}."
-            _ended(order, now, Failed("conflict_here", problem, abandon=True, answer=outcome.answer), database_now())
-        follow(order)
+        _take(order, now, outcome)
         return True
 
 
-def report(*, request: ProvisioningRequest, outcome: Outcome, by: User | None = None) -> bool:
-    """Apply what the vendor's system reports of a request; False where the request is over, and nothing is changed."""
+def report(*, request: ProvisioningRequest, outcome: Outcome, key: str) -> ProvisioningRequest | None:
+    """Apply what the vendor's system reports of a request, and return it as it is then.
+
+    A report that was applied before changes nothing. None where the request is over, and ended in another way.
+
+    :param key: the name of the API key, for the history.
+    """
     with transaction.atomic():
-        order = _lock(request.order_id)
-        now = ProvisioningRequest.objects.select_for_update(of=("self",)).select_related("line").get(pk=request.pk)
-        now.order = order
+        order, now = _locked_request(request)
         if not now.is_open or order.state != Order.State.SETTING_UP:
-            return False
+            return now if _is_as_reported(now, outcome) else None
         now.fence += 1
-        now.lease_until = None
-        _apply(order, now, outcome, by=by)
-        follow(order)
-        return True
+        if isinstance(outcome, Running):  # a word in time: the deadline is that of the next one
+            longest = outcome.longest or settings.PROVISIONING_CALLBACK_HOURS * 3600
+            now.deadline_at, outcome = database_now() + timedelta(seconds=longest), replace(outcome, longest=longest)
+        _take(order, now, outcome, key=key)
+        return now
+
+
+def _is_as_reported(now: ProvisioningRequest, outcome: Outcome) -> bool:
+    """Say whether a request ended as this report says."""
+    if isinstance(outcome, Done):
+        return now.state == State.SUCCEEDED and now.external == dict(outcome.external)
+    if isinstance(outcome, Refused):
+        ended = (State.REFUSED, outcome.field, outcome.sentence)
+        return (now.state, now.problem_field, now.problem) == ended
+    if isinstance(outcome, Failed):
+        return (now.state, now.problem_code, now.problem) == (State.FAILED, outcome.code, outcome.sentence)
+    return False
 
 
 def retry(*, request: ProvisioningRequest, by: User) -> None:
@@ -148,6 +160,7 @@ def retry(*, request: ProvisioningRequest, by: User) -> None:
         order, now = _locked_current(request, {State.FAILED})
         again = subscriptions.request_again(now)
         history.record(order=order, kind=Event.Kind.RETRIED, by=by, facts=_facts(again))
+        documents.issue(order)
         wake()
 
 
@@ -159,9 +172,43 @@ def mark_done(*, request: ProvisioningRequest, by: User, reason: str) -> None:
     with transaction.atomic():
         order, now = _locked_current(request, {State.FAILED, State.WAITING, State.IN_PROGRESS})
         now.fence += 1
+        now.lease_until = None
         now.marked_done_reason = reason
         _succeeded(order, now, Done(), by=by, reason=reason)
         follow(order)
+        documents.issue(order)
+
+
+def note_late() -> int:
+    """Tell people, once for a line, that its set-up takes longer than promised; return of how many orders."""
+    found = 0
+    for pk in set(_late().values_list("order_id", flat=True)):
+        with transaction.atomic():
+            order = _lock(pk)
+            late = list(_late().filter(order=order).select_for_update(of=("self",)).select_related("line"))
+            if not late:
+                continue  # another worker was faster, or it is set up by now
+            ProvisioningRequest.objects.filter(pk__in=[each.pk for each in late]).update(told_late_at=database_now())
+            for request in late:
+                history.record(order=order, kind=Event.Kind.LATE, facts=_facts(request))
+            services = ",".join(request.line.service for request in late)
+            for email in sorted({email_key(order.contact_email), email_key(order.delegated_to)} - {""}):
+                emails.queue(order=order, event="set_up_late", to=email, services=services)
+            found += 1
+    return found
+
+
+def _late() -> QuerySet[ProvisioningRequest]:
+    """The requests of which people were promised more by now: open, or waiting for the order desk."""
+    now = database_now()
+    own = settings.PROVISIONING_PROMISED_MINUTES_BY_SERVICE
+    late = Q(requested_at__lte=now - timedelta(minutes=settings.PROVISIONING_PROMISED_MINUTES))
+    late &= ~Q(line__service__in=list(own))
+    for service, minutes in own.items():
+        late |= Q(line__service=service, requested_at__lte=now - timedelta(minutes=minutes))
+    # Open or failed, in words that the partial indexes have.
+    waiting = ProvisioningRequest.objects.filter(Q(next_try_at__isnull=False) | Q(state=State.FAILED))
+    return waiting.filter(late, order__state=Order.State.SETTING_UP, superseded_at=None, told_late_at=None)
 
 
 def take_back(*, order: Order, by: User) -> Order:
@@ -173,7 +220,7 @@ def take_back(*, order: Order, by: User) -> Order:
         order = _lock(order.pk)
         if order.state != Order.State.SETTING_UP:
             raise NotAllowed(Problem.NOT_BEING_SET_UP)
-        taken = [request for request in current(order) if request.is_open]
+        taken = [request for request in _locked_current_ones(order) if request.is_open]
         if not taken:
             raise NotAllowed(Problem.NOT_BEING_SET_UP)
         for request in taken:
@@ -181,38 +228,52 @@ def take_back(*, order: Order, by: User) -> Order:
             history.record(order=order, kind=Event.Kind.SET_UP_TAKEN_BACK, by=by, facts=_facts(request))
         if not current(order).exclude(state=State.CANCELLED).exists():
             subscriptions.back_to_mapped(order)
+        documents.issue(order)
         wake()
         return order
 
 
 def cancel_all(order: Order) -> None:
     """Cancel the requests of an order that is being cancelled (locked by the caller), and undo what was made."""
-    for request in current(order):
-        if request.state == State.SUCCEEDED:
-            subscriptions.end_subscription(request.line)
-            _cancel(request, made=True)
-        else:
-            _cancel(request)
+    subscriptions.end_subscriptions(order)
+    for request in _locked_current_ones(order):
+        _cancel(request)
     wake()
 
 
-def abandon(request: ProvisioningRequest, instance_id: Any, *, reason: str, external: Mapping[str, Any]) -> None:
-    """Have an instance deleted that may exist and that nobody wants; noting it again begins anew."""
+def abandon(
+    request: ProvisioningRequest,
+    instance_id: Any,
+    *,
+    reason: str,
+    external: Mapping[str, Any],
+    after: datetime | None = None,
+) -> None:
+    """Have an instance deleted that may exist and that nobody wants; noting it again begins anew.
+
+    :param after: when to begin, if not now.
+    """
     if request.driver == "local":
         return
-    row, created = AbandonedInstance.objects.get_or_create(
+    now = database_now()
+    row, created = AbandonedInstance.objects.select_for_update(of=("self",)).get_or_create(
         instance_id=instance_id,
         defaults={
             "request": request,
             "reason": reason,
             "external": dict(external),
-            "next_try_at": database_now(),
+            "next_try_at": after or now,
+            "abandoned_at": now,
         },
     )
-    if not created and row.deleted_at:
-        row.deleted_at, row.is_deleting, row.next_try_at = None, False, database_now()
+    if not created:  # a deletion that is under way may have come before what it should delete
+        row.abandoned_at, row.next_try_at = now, after or now
         row.fence += 1
+        row.lease_until = row.deleted_at = None
+        row.is_deleting, row.operation, row.attempts = False, "", 0
+        row.external = row.external or dict(external)
         row.save()
+    wake()
 
 
 def record_deletion(instance: AbandonedInstance, outcome: Outcome) -> bool:
@@ -224,12 +285,16 @@ def record_deletion(instance: AbandonedInstance, outcome: Outcome) -> bool:
         moment = database_now()
         now.lease_until, now.answer = None, outcome.answer
         if isinstance(outcome, Done):
-            now.deleted_at, now.next_try_at, now.is_deleting = moment, None, False
+            # A call that was under way may have made it after this deletion: it is deleted once more later.
+            settled = now.abandoned_at + SETTLE * lease()
+            now.deleted_at, now.next_try_at = now.deleted_at or moment, settled if moment < settled else None
+            now.is_deleting, now.attempts = False, 0
             wake()
-        elif isinstance(outcome, Running):
-            now.is_deleting, now.operation, now.attempts = True, outcome.operation, 0
-            now.external = dict(outcome.external) or now.external
-            now.next_try_at = moment + _until_next_poll(outcome)
+        elif isinstance(outcome, Running):  # also the second time: it was made after it had been deleted
+            begun = now.is_deleting
+            now.is_deleting, now.operation, now.attempts = True, outcome.operation, now.attempts + 1 if begun else 0
+            now.deleted_at, now.external = None, dict(outcome.external) or now.external
+            now.next_try_at = moment + _until_next_poll(outcome, FIRST_POLL * 2 ** min(now.attempts, 20))
         else:  # the platform must remember the instance, and goes on trying
             now.is_deleting = now.is_deleting and isinstance(outcome, Unreachable)
             now.attempts += 1
@@ -244,8 +309,8 @@ def current(order: Order) -> Any:
 
 
 def follow(order: Order) -> None:
-    """Let the order (locked by the caller) follow from its lines: when the last has succeeded, it is set up."""
-    if order.state != Order.State.SETTING_UP or not subscriptions.finish_set_up(order):
+    """Say that the order (locked by the caller) is set up, where the last of its lines has succeeded just now."""
+    if order.state != Order.State.SET_UP:
         return
     requests = list(current(order))
     history.record(order=order, kind=Event.Kind.SET_UP, by=_user(requests))
@@ -264,12 +329,33 @@ def pause_after(attempts: int, asked: int | None = None) -> timedelta:
 
     ``asked``: seconds that the other side asked for; the longer counts. Jitter of ±20 % keeps lines apart.
     """
-    pause: timedelta = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
+    longest = timedelta(seconds=settings.PROVISIONING_LONGEST_PAUSE_SECONDS)
+    pause: timedelta = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), longest)
     pause *= random.uniform(0.8, 1.2)  # noqa: S311 - no secret
     return pause if asked is None else max(pause, min(timedelta(seconds=asked), LONGEST_POLL))
 
 
-def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, by: User | None = None) -> None:
+def _take(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
+    """Apply an outcome to a request (locked), and let the order follow."""
+    request.lease_until = None
+    before = request.state, order.state
+    try:
+        with transaction.atomic():
+            _apply(order, request, outcome, key=key)
+    except (NotAllowed, IntegrityError) as refused:  # set up outside, and no longer possible here
+        if not isinstance(outcome, Done):
+            raise
+        request.state, order.state = before
+        why = refused.problem if isinstance(refused, NotAllowed) else refused
+        problem = f"It was set up outside, but can't be written down here: {why}."[:500]
+        failed = Failed("conflict_here", problem, abandon=True, answer=outcome.answer)
+        _ended(order, request, failed, database_now(), key=key)
+    follow(order)
+    if request.state != before[0] and order.state == Order.State.SETTING_UP:
+        documents.issue(order)  # so that downloading it writes nothing
+
+
+def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
     now = database_now()
     request.answer = outcome.answer
     if not isinstance(outcome, Unreachable):
@@ -286,15 +372,14 @@ def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, by: Use
         request.attempts, request.description, request.problem = 0, outcome.description, ""
         request.operation = outcome.operation or request.operation
         request.external = dict(outcome.external) or request.external
-        deadline = request.deadline_at or now + POLL
-        request.next_try_at = (
-            deadline if request.driver == "callback" else min(now + _until_next_poll(outcome), deadline)
-        )
+        pause = _until_next_poll(outcome, (now - request.state_since) / 4)
+        deadline = request.deadline_at or now + pause
+        request.next_try_at = deadline if request.driver == "callback" else min(now + pause, deadline)
         request.save()
     elif isinstance(outcome, Done):
-        _succeeded(order, request, outcome, by=by)
+        _succeeded(order, request, outcome, key=key)
     else:
-        _ended(order, request, outcome, now, by=by)
+        _ended(order, request, outcome, now, key=key)
 
 
 def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now: datetime) -> None:
@@ -307,15 +392,15 @@ def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now:
         _ended(order, request, Failed("unreachable", outcome.sentence, may_exist, outcome.answer), now)
         return
     if outcome.abandon:
-        abandon(request, request.instance_id, reason="no usable answer", external=request.external)
+        external = outcome.external or request.external
+        abandon(request, request.instance_id, reason="no usable answer", external=external)
         request.instance_id, request.operation, request.external = uuid.uuid7(), "", {}
-    request.next_try_at = now + pause_after(request.attempts, outcome.after)
+    pause = pause_after(request.attempts, outcome.after)
+    request.next_try_at = min(now + pause, request.deadline_at) if request.deadline_at else now + pause
     request.save()
 
 
-def _ended(
-    order: Order, request: ProvisioningRequest, outcome: Refused | Failed, now: datetime, by: User | None = None
-) -> None:
+def _ended(order: Order, request: ProvisioningRequest, outcome: Refused | Failed, now: datetime, key: str = "") -> None:
     refused = isinstance(outcome, Refused)
     request.state = State.REFUSED if refused else State.FAILED
     request.state_since, request.next_try_at, request.deadline_at = now, None, None
@@ -325,16 +410,22 @@ def _ended(
     if outcome.abandon:
         abandon(request, request.instance_id, reason=outcome.code, external=request.external)
     kind = Event.Kind.PROVISIONING_REFUSED if refused else Event.Kind.PROVISIONING_FAILED
-    facts = _facts(request) | {"problem": outcome.sentence, "code": outcome.code}
-    history.record(order=order, kind=kind, by=by, facts=facts)
+    facts = _facts(request, key) | {"problem": outcome.sentence, "code": outcome.code}
+    history.record(order=order, kind=kind, facts=facts)
     documents.issue(order)
     if refused:
-        for email in sorted(_told(order, [request])):
-            emails.queue(order=order, event="set_up_refused", to=email, service=request.line.service)
+        # Whoever sets the services up; others see it on their pages.
+        to = email_key(order.delegated_to or order.contact_email)
+        emails.queue(order=order, event="set_up_refused", to=to, service=request.line.service)
 
 
 def _succeeded(
-    order: Order, request: ProvisioningRequest, outcome: Done, by: User | None = None, reason: str = ""
+    order: Order,
+    request: ProvisioningRequest,
+    outcome: Done,
+    by: User | None = None,
+    reason: str = "",
+    key: str = "",
 ) -> None:
     """Start the subscription, and make the rows of what was set up."""
     request.state, request.state_since = State.SUCCEEDED, database_now()
@@ -344,45 +435,66 @@ def _succeeded(
     request.external = dict(outcome.external) or request.external
     request.save()
     subscriptions.start_subscription(order=order, request=request)
-    facts = _facts(request) | ({"reason": reason} if reason else {})
+    subscriptions.finish_set_up(order)
+    facts = _facts(request, key) | ({"reason": reason} if reason else {})
     history.record(order=order, kind=Event.Kind.PROVISIONED, by=by, facts=facts)
 
 
-def _cancel(request: ProvisioningRequest, *, made: bool = False) -> None:
-    began = made or request.started_at is not None
-    external = request.external
-    request.state, request.state_since = State.CANCELLED, database_now()
+def _cancel(request: ProvisioningRequest) -> None:
+    """Cancel a request of a locked order. While its start is being called, the deletion waits for the call's end."""
+    began = request.started_at is not None or request.state == State.SUCCEEDED
+    starting = request.lease_until if request.state == State.WAITING else None
+    now = database_now()
+    request.state, request.state_since = State.CANCELLED, now
     request.next_try_at = request.lease_until = request.deadline_at = None
     request.fence += 1
     request.save()
     if began:
-        abandon(request, request.instance_id, reason="cancelled", external=external)
+        after = starting if starting and starting > now else None
+        abandon(request, request.instance_id, reason="cancelled", external=request.external, after=after)
 
 
 def _locked_current(request: ProvisioningRequest, states: Iterable[str]) -> tuple[Order, ProvisioningRequest]:
-    order = _lock(request.order_id)
-    now = ProvisioningRequest.objects.select_for_update(of=("self",)).select_related("line").get(pk=request.pk)
-    now.order = order
+    order, now = _locked_request(request)
     if now.superseded_at or now.state not in set(states) or order.state != Order.State.SETTING_UP:
         raise NotAllowed(Problem.NOT_BEING_SET_UP)
     return order, now
+
+
+def _locked_request(request: ProvisioningRequest) -> tuple[Order, ProvisioningRequest]:
+    """Return the order and the request as they are now, locked in this order."""
+    order = _lock(request.order_id)
+    rows = ProvisioningRequest.objects.select_for_update(of=("self",), no_key=True).select_related("line")
+    now = rows.get(pk=request.pk)
+    now.order = order
+    return order, now
+
+
+def _locked_current_ones(order: Order) -> list[ProvisioningRequest]:
+    """Return the requests that count, locked: a claim at the same moment must not be overwritten."""
+    return list(current(order).select_for_update(of=("self",), no_key=True))
 
 
 def _lock(pk: int) -> Order:
     return Order.objects.select_for_update(of=("self",), no_key=True).select_related("customer", "partner").get(pk=pk)
 
 
-def _until_next_poll(outcome: Running) -> timedelta:
-    return min(timedelta(seconds=outcome.after), LONGEST_POLL) if outcome.after else POLL
+def _until_next_poll(outcome: Running, usual: timedelta) -> timedelta:
+    """Return how long to wait: what the other side asked for, else ``usual`` within our own limits."""
+    if outcome.after:
+        return min(timedelta(seconds=outcome.after), LONGEST_POLL)
+    return max(FIRST_POLL, min(usual, timedelta(seconds=settings.PROVISIONING_POLL_SECONDS)))
 
 
 def _external(outcome: Outcome) -> Mapping[str, Any]:
-    return outcome.external if isinstance(outcome, Done | Running) else {}
+    return outcome.external if isinstance(outcome, Done | Running | Unreachable) else {}
 
 
-def _facts(request: ProvisioningRequest) -> dict[str, Any]:
+def _facts(request: ProvisioningRequest, key: str = "") -> dict[str, Any]:
+    """What the history says of a request; ``key``: the API key that reported it."""
     line: OrderLine = request.line
-    return {"service": line.service, "product": line.product, "licenses": line.licenses, "id": str(request.public_id)}
+    facts = {"service": line.service, "product": line.product, "licenses": line.licenses, "id": str(request.public_id)}
+    return facts | ({"key": key} if key else {})
 
 
 def _told(order: Order, requests: Iterable[ProvisioningRequest]) -> set[str]:
@@ -409,7 +521,9 @@ __all__ = [
     "database_now",
     "follow",
     "job_of",
+    "lease",
     "mark_done",
+    "note_late",
     "record",
     "record_deletion",
     "report",

@@ -141,7 +141,7 @@ SENTENCES: dict[str, Sentence] = {
         desk=gettext_lazy("%(who)s asked for %(product)s again (request %(id)s)."),
     ),
     Kind.SET_UP_TAKEN_BACK: Sentence(gettext_lazy("%(who)s took the set-up of %(product)s back."), Seen.BY_PEOPLE),
-    Kind.LATE: Sentence(gettext_lazy("People were told that %(product)s takes longer."), Seen.BY_PEOPLE),
+    Kind.LATE: Sentence(gettext_lazy("%(product)s takes longer to set up than promised."), Seen.BY_PEOPLE),
     Kind.SET_UP: Sentence(gettext_lazy("%(who)s set up the services."), Seen.BY_PEOPLE),
     Kind.CANCELLED: Sentence(
         gettext_lazy("The order was cancelled."),
@@ -185,6 +185,8 @@ TOLD_TO_CONTACTS = frozenset(
         "setup_taken_over",
         "setup_handed_back",
         "set_up_confirmation",
+        "set_up_refused",
+        "set_up_late",
     }
 )
 
@@ -285,6 +287,8 @@ def sentence(event: Event, reader: Reader) -> str:
     said = str(found.desk if reader.is_desk and found.desk else found.text) % words
     for named in event.facts.get("not_as_ordered", ()):
         said += " " + _("The order names “%(named)s”; an organization of another name was chosen.") % {"named": named}
+    if reader.is_desk and (key := event.facts.get("key")):
+        said += " " + _("Reported with the API key “%(key)s”.") % {"key": key}
     reason = event.facts.get("reason")
     if reason and (reader.is_desk or event.facts.get("requester") == reader.email):
         said += " " + _("The reason given: “%(reason)s”") % {"reason": reason}

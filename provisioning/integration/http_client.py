@@ -12,6 +12,8 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -65,7 +67,7 @@ def request(
     """Send one request to an address of the outside world, and return how it was answered, whatever the status.
 
     :param allow: networks that may be written to although they aren't public, also without TLS.
-    :param keep: how many bytes of the answer's body are returned; a longer body is no answer.
+    :param keep: how many bytes of the answer's body are returned; a longer body is cut off there.
     :raises NoAnswer: it may not be written to, can't be reached, or doesn't answer within the limits.
     """
     parts = urlsplit(url)
@@ -77,12 +79,14 @@ def request(
         else HTTPConnection(address, port, timeout=limits.connect)
     )
     late = threading.Event()
-    watch = threading.Timer(limits.whole, _hang_up, (connection, late))
+    opened: list[socket.socket] = []
+    watch = threading.Timer(limits.whole, _hang_up, (connection, opened, late))
     watch.daemon = True
     watch.start()
     sent = False
     try:
         connection.connect()
+        opened.append(connection.sock)  # the connection forgets it while the body is read
         connection.timeout = limits.read
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         sent = True
@@ -97,17 +101,14 @@ def request(
         response = connection.getresponse()
         if late.is_set():  # what came until then ends in the middle of its head
             raise TimeoutError
-        after = response.headers.get("Retry-After", "")
-        seconds = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
+        seconds = _seconds(response.headers.get("Retry-After", ""))
         if not keep:
             with contextlib.suppress(HTTPError, OSError, ValueError):
                 response.read(_BODY)
             return Answer(response.status, seconds)
-        found = response.read(keep + 1)
+        found = response.read(keep)
         if late.is_set():
             raise TimeoutError
-        if len(found) > keep:
-            raise ValueError(f"the answer is longer than {keep} bytes")
         return Answer(response.status, seconds, found)
     except Exception as problem:  # of urllib3, http.client, ssl, sockets; also of a socket that was hung up in between
         why = f"No answer within {limits.whole:g} seconds." if late.is_set() else f"{type(problem).__name__}: {problem}"
@@ -115,6 +116,17 @@ def request(
     finally:
         watch.cancel()
         connection.close()
+
+
+def _seconds(after: str) -> int | None:
+    """Return in how many seconds a Retry-After says to ask again: it has a number, or a date (RFC 9110, 10.2.3)."""
+    if after.isascii() and after.isdigit() and len(after) < 7:
+        return int(after)
+    try:
+        moment = parsedate_to_datetime(after)
+        return max(0, min(999_999, round((moment - datetime.now(UTC)).total_seconds())))
+    except (TypeError, ValueError, OverflowError):  # TypeError: a date without a time zone
+        return None
 
 
 def may_be_reached(address: Address) -> bool:
@@ -158,10 +170,10 @@ def _plain(address: Address) -> Address:
     return mapped or address
 
 
-def _hang_up(connection: HTTPConnection, late: threading.Event) -> None:
+def _hang_up(connection: HTTPConnection, opened: list[socket.socket], late: threading.Event) -> None:
     """End a connection that takes too long: whoever waits for it finds it closed."""
     late.set()
-    sock = connection.sock
+    sock = opened[0] if opened else connection.sock
     if sock is not None:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)

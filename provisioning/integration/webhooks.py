@@ -1,9 +1,9 @@
 """Telling the vendor's systems what happens to an order: Standard Webhooks, each a row before it is sent.
 
 ``tell`` writes the rows in the transaction of what they tell. ``send_next`` sends one, from any number of processes
-and machines: it locks the row while it is at it, so that a killed worker's row is free at once and is repeated with
-the same id. The messages of one order arrive in order: one isn't sent before the one before it was accepted; the
-orders don't wait for each other.
+and machines: it claims the row by a lease, so that nothing is locked while the receiver answers; a killed worker's row
+is repeated, with the same id, when its lease is over. The messages of one order arrive in order: one isn't sent before
+the one before it was accepted; the orders don't wait for each other.
 
 A message that isn't accepted is tried again for three days (``pause_after``) and then given up, which the order desk
 sees. The later ones of its order go on waiting for it: a receiver may rely on having been told what came before. The
@@ -21,7 +21,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 from procrastinate.contrib.django import app
 from standardwebhooks import Webhook as Signer
@@ -58,6 +59,8 @@ TYPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 FOR = timedelta(days=3)
+# Longer than a request takes (http_client.Limits): whoever has a message for longer has died, or sleeps.
+LEASE = timedelta(seconds=30)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=6)
 _GONE = 410
 
@@ -100,31 +103,53 @@ def wake() -> None:
 def send_next(*, limits: Limits = Limits()) -> bool:  # noqa: B008 - it can't be changed
     """Try the message that is due and has waited longest, and note the outcome; False where none is due.
 
-    The note is written after the receiver accepted it: a worker killed between the two repeats it, with the same id.
+    The note is written after the receiver accepted it: a worker killed between the two leaves the message to another
+    one, which repeats it with the same id. Who comes back after its lease finds another claim, and notes nothing.
     """
     if not settings.WEBHOOK_URL or is_off():
         return False
+    row = _claim()
+    if row is None:
+        return False
+    now = timezone.now()
+    after = None
+    try:
+        status, after, _body = request(
+            "POST",
+            settings.WEBHOOK_URL,
+            row.body.encode(),
+            _headers(row, now),
+            allow=settings.OUTGOING_ALLOW_PRIVATE,
+            limits=limits,
+        )
+    except NoAnswer as problem:
+        status, said = 0, str(problem)
+    else:
+        said = f"Answered {status}."
+    _note(row.pk, row.fence, tried_at=now, status=status, said=said, after=after)
+    return True
+
+
+def _claim() -> Webhook | None:
     with transaction.atomic():
         row = due().select_for_update(skip_locked=True, of=("self",)).first()
         if row is None:
-            return False
-        now = timezone.now()
+            return None
+        row.fence += 1
+        Webhook.objects.filter(pk=row.pk).update(fence=row.fence, lease_until=Now() + LEASE)
+        return row
+
+
+def _note(pk: int, fence: int, *, tried_at: datetime, status: int, said: str, after: int | None) -> None:
+    """Write down what became of a try, unless somebody else has the message by now."""
+    with transaction.atomic():
+        row = Webhook.objects.select_for_update(of=("self",)).filter(pk=pk, fence=fence).first()
+        if row is None:
+            return
+        row.lease_until = None
         row.tries += 1
-        row.first_tried_at = row.first_tried_at or now
-        after = None
-        try:
-            status, after, _body = request(
-                "POST",
-                settings.WEBHOOK_URL,
-                row.body.encode(),
-                _headers(row, now),
-                allow=settings.OUTGOING_ALLOW_PRIVATE,
-                limits=limits,
-            )
-        except NoAnswer as problem:
-            status, row.problem = 0, str(problem)
-        else:
-            row.problem = f"Answered {status}."
+        row.first_tried_at = row.first_tried_at or tried_at
+        row.problem = said
         if 200 <= status < 300:
             row.accepted_at, row.given_up_at, row.problem = timezone.now(), None, ""
         else:
@@ -133,13 +158,13 @@ def send_next(*, limits: Limits = Limits()) -> bool:  # noqa: B008 - it can't be
         if status == _GONE:
             WebhookReceiver.objects.get_or_create(url=settings.WEBHOOK_URL)
         row.save()
-    return True
 
 
 def due() -> QuerySet[Webhook]:
     """Those that may be sent now: of each order the first that is open, if its time has come; the longest due first."""
     earlier = Webhook.objects.filter(Webhook.OPEN, order=OuterRef("order"), pk__lt=OuterRef("pk"))
-    ready = Webhook.objects.filter(Webhook.OPEN, given_up_at=None, next_try_at__lte=timezone.now())
+    free = Q(lease_until=None) | Q(lease_until__lte=Now())
+    ready = Webhook.objects.filter(Webhook.OPEN, free, given_up_at=None, next_try_at__lte=timezone.now())
     return ready.filter(~Exists(earlier)).order_by("next_try_at", "pk")
 
 
@@ -159,7 +184,7 @@ def send_again(rows: QuerySet[Webhook]) -> int:
 def skip(rows: QuerySet[Webhook]) -> int:
     """Never send those of these that are open, so that the later ones of their orders go on; returns how many."""
     with transaction.atomic():
-        count = rows.filter(Webhook.OPEN).update(skipped_at=timezone.now(), given_up_at=None)
+        count = rows.filter(Webhook.OPEN).update(**_TAKEN_AWAY, skipped_at=timezone.now(), given_up_at=None)
         wake()
     return count
 
@@ -178,7 +203,9 @@ def pause_after(tries: int) -> timedelta:
     return min(pause, _LONGEST_PAUSE)
 
 
-_AFRESH: dict[str, object] = {"tries": 0, "first_tried_at": None, "given_up_at": None, "problem": ""}
+# Who is sending one of these notes nothing any more.
+_TAKEN_AWAY: dict[str, object] = {"fence": F("fence") + 1, "lease_until": None}
+_AFRESH: dict[str, object] = _TAKEN_AWAY | {"tries": 0, "first_tried_at": None, "given_up_at": None, "problem": ""}
 
 
 def _later(row: Webhook, after: int | None) -> None:

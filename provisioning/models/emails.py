@@ -83,6 +83,8 @@ EMAIL_NAMES: dict[str, str | Promise] = {
     "question_asked": _("Question about the set-up"),
     "question_answered": _("Question answered"),
     "set_up_confirmation": _("Services set up"),
+    "set_up_refused": _("Something to change before the set-up"),
+    "set_up_late": _("Set-up takes longer"),
     "access_requested": _("Request for rights"),
     "access_approved": _("Request approved"),
     "access_declined": _("Request declined"),

@@ -24,6 +24,9 @@ class Webhook(models.Model):
     public_id = models.UUIDField(_("id"), default=uuid.uuid7, unique=True, editable=False)  # webhook-id, on every try
     created_at = models.DateTimeField(_("asked for at"), default=timezone.now)
     next_try_at = models.DateTimeField(_("next try at"), default=timezone.now)
+    # Who sends it has it until then, by the database's clock; ``fence`` tells whose claim is the last.
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveBigIntegerField(default=0)
     first_tried_at = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     accepted_at = models.DateTimeField(_("accepted at"), null=True, blank=True)

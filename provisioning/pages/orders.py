@@ -23,7 +23,7 @@ from provisioning.pages.base import page, page_with_form, show
 from provisioning.people.access import UNMAPPED, May, Role, access_to, access_to_request, person, request_to_decide
 from provisioning.wizard import set_up_lookups
 from provisioning.wizard.forms.access_requests import Decision, asked_too_often
-from subscriptions.models import Order
+from subscriptions.models import Order, was_begun
 from subscriptions.rules.validation import Refused
 from subscriptions.summary import documents, summary
 
@@ -211,7 +211,7 @@ def taken_over(request: HttpRequest, number: str) -> HttpResponse:
 def postponed(request: HttpRequest, number: str) -> HttpResponse:
     """*Set up later*: nothing is provisioned, everything is kept."""
     access = access_to(request.user, number)
-    if not access.may(May.SET_UP):
+    if access.order.state != Order.State.MAPPED or not access.may(May.SET_UP):
         return redirect("order", number=number)
     return show(request, "pages/postponed.html", access, url=reverse("set_up", args=[number]))
 
@@ -222,7 +222,7 @@ def cancelled(request: HttpRequest, number: str) -> HttpResponse:
     access = access_to(request.user, number)
     if access.order.state != Order.State.CANCELLED or access.role is Role.APPROVER:
         return redirect("order", number=number)
-    return show(request, "pages/cancelled.html", access)
+    return show(request, "pages/cancelled.html", access, begun=was_begun(access.order))
 
 
 @page
@@ -238,7 +238,7 @@ def closed(request: HttpRequest, number: str) -> HttpResponse:
 def order_summary(request: HttpRequest, number: str) -> HttpResponse:
     """What was set up, with the download."""
     access = access_to(request.user, number)
-    if not access.may(May.READ_SUMMARY):
+    if access.may(May.SEE_PROGRESS) or not access.may(May.READ_SUMMARY):
         return redirect("order", number=number)
     documents.get_ready()  # the next request is likely the one for the PDF
     seen = documents.seen_by(summary.build(access.order), access.user.email)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q, prefetch_related_objects
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from provisioning.models import AccessRequest, Draft, Part, User
+from provisioning.pages import service_states
 from provisioning.pages.order_status import page_of
+from provisioning.pages.service_states import ServiceState
 from provisioning.people import pending_replies
 from provisioning.people.access import Access, May, Role, orders_of
 from provisioning.templatetags.display import day, masked
@@ -24,7 +26,10 @@ STATES: Final = ("next", "problem", "waiting", "todo", "done", "ended")
 
 @dataclass(frozen=True)
 class Task:
-    """One of the two tasks of an order; ``state`` is one of STATES, ``owner`` who has it ("" where nobody need)."""
+    """One of the two tasks of an order, or a service of the second while that is being set up.
+
+    ``state`` is one of STATES, ``owner`` who has it ("" where nobody need).
+    """
 
     title: str
     status: str
@@ -66,7 +71,17 @@ def entries(user: User) -> list[Entry]:
     begun = {order: _Begun(find, set_up) for order, find, set_up in _answered(orders)}
     requests = AccessRequest.objects.filter(order__in=orders, requester=user)
     asked = {each.order_id: each for each in requests.order_by("pk")}
-    made = [_entry(access, begun.get(access.order.pk, _Begun()), asked.get(access.order.pk)) for access in found]
+    running = service_states.current_of(orders)
+    prefetch_related_objects([access.order for access in found], "lines")
+    made = [
+        _entry(
+            access,
+            begun.get(access.order.pk, _Begun()),
+            asked.get(access.order.pk),
+            service_states.of_lines(access, running[access.order.pk]) if access.order.pk in running else [],
+        )
+        for access in found
+    ]
     lost = pending_replies.unreachable(orders)
     made = [_unreachable(access, entry, lost) for access, entry in zip(found, made, strict=True)]
     return sorted(made, key=lambda entry: (STATES.index(entry.state), entry.state == "next" and entry.order.closes_at))
@@ -99,7 +114,7 @@ def _answered(orders: list[int]) -> list[tuple[int, bool, bool]]:
     return list(drafts.values_list("order_id", "find", "set_up"))
 
 
-def _entry(access: Access, begun: _Begun, asked: AccessRequest | None) -> Entry:
+def _entry(access: Access, begun: _Begun, asked: AccessRequest | None, services: list[ServiceState]) -> Entry:
     order = access.order
     if access.role is Role.APPROVER:
         return _of_request(access)
@@ -114,7 +129,7 @@ def _entry(access: Access, begun: _Begun, asked: AccessRequest | None) -> Entry:
     if order.state == State.CANCELLED:
         return replace(entry, status=_("Cancelled"), state="ended")
     if access.role in {Role.CONTACT, Role.DELEGATE}:
-        return _of_its_own(access, entry, begun, asked)
+        return _of_its_own(access, entry, begun, asked, services)
     if order.state == State.SET_UP:
         return entry  # who no longer has the order need not know what became of it
     if order.is_closed:
@@ -127,9 +142,13 @@ def _entry(access: Access, begun: _Begun, asked: AccessRequest | None) -> Entry:
     return replace(entry, status=_("Waiting for the partner"), state="waiting", owner=_("the partner"))
 
 
-def _of_its_own(access: Access, entry: Entry, begun: _Begun, asked: AccessRequest | None) -> Entry:
+def _of_its_own(
+    access: Access, entry: Entry, begun: _Begun, asked: AccessRequest | None, services: list[ServiceState]
+) -> Entry:
     """The entry of somebody who has the order, with both tasks."""
     order = access.order
+    if services:
+        return _being_set_up(access, entry, services)
     tasks = (_finding(access, begun, asked), _setting_up(access, begun, asked))
     current = next((task for task in tasks if task.state != "done"), tasks[-1])
     started = begun.find or begun.set_up or tasks[0].state == "done"
@@ -145,6 +164,28 @@ def _of_its_own(access: Access, entry: Entry, begun: _Begun, asked: AccessReques
         tasks=tasks,
         due=order.is_open,
     )
+
+
+def _being_set_up(access: Access, entry: Entry, services: list[ServiceState]) -> Entry:
+    """The entry of an order that is being set up: how far each service is, and whether something is the reader's."""
+    access = replace(access, to_answer=any(each.is_to_answer for each in services))
+    finding = _finding(access, _Begun(), None)
+    tasks = (finding, *(Task(each.label, each.status, _LOOKS[each.look], each.owner) for each in services))
+    answering = [each for each in services if each.is_to_answer]
+    mine = bool(answering) and access.may(May.SET_UP)
+    problem = next((each for each in services if each.look == "problem"), None)
+    return replace(
+        entry,
+        title=access.order.customer.name if access.order.customer else entry.title,
+        status=_("There is a problem") if problem else _("In progress") if mine else _("Being set up"),
+        state="next" if mine else "problem" if problem or answering else "waiting",
+        button=_("Change the answers") if mine else _("See progress"),
+        note=problem.said or problem.note if problem else "",
+        tasks=tasks,
+    )
+
+
+_LOOKS: Final = {"waiting": "waiting", "done": "done", "problem": "problem", "next": "todo"}
 
 
 def _finding(access: Access, begun: _Begun, asked: AccessRequest | None) -> Task:

@@ -116,6 +116,8 @@ class Access:
     role: Role
     # Whether an approver still is a full administrator, where that was looked up with the part.
     administers: bool | None = None
+    # Whether a line of an order that is being set up is to be answered, where that was looked up already.
+    to_answer: bool | None = None
 
     @property
     def standing(self) -> str:
@@ -145,7 +147,8 @@ class Access:
         if self.role is Role.CONTACT and what is May.SET_UP:
             return not delegated and not self.right_is_over  # the customer has it; taking over comes first
         if what is May.TAKE_OVER:
-            return delegated and not self.right_is_over
+            waits = self.order.state == State.MAPPED or self.has_lines_to_answer
+            return delegated and not self.right_is_over and waits
         if what is May.HAND_BACK:
             return not delegated and not self.right_is_over and self.former_delegate is not None
         if what is May.DISCUSS:
@@ -161,7 +164,7 @@ class Access:
     @cached_property
     def has_lines_to_answer(self) -> bool:
         """Say whether a line of an order that is being set up was refused or taken back, and is to be answered."""
-        return bool(lines_to_ask_for(self.order))
+        return bool(lines_to_ask_for(self.order)) if self.to_answer is None else self.to_answer
 
     @property
     def reader(self) -> Reader:

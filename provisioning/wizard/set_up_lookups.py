@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from orgs.models import Member, Organization
 from orgs.text import normalize
 from provisioning.actions import drafts, plan_set_up
+from provisioning.fulfillment import dry_run
 from provisioning.models import AccessRequest
 from provisioning.people.access import Access, Role
 from provisioning.wizard import review_rows
@@ -76,9 +77,14 @@ class SetUpLookups:
         def seen(email: str) -> str:
             return email if access.role is Role.CONTACT or email == access.user.email else mask(email)
 
+        would_refuse = dry_run.refusals(order=self.order, lines=self.lines, plans=plans) if plan else {}
         places = [line.made.time_zone for line in plan.subscriptions if line.made] if plan else []
         return {
             "seal": plan.seal if plan else "",
+            "refusals": tuple(
+                (refused.sentence, url(packs[service].place_of(refused.field, answers)[0]))
+                for service, refused in would_refuse.items()
+            ),
             "services": tuple(
                 review_rows.services(
                     plan,

@@ -35,7 +35,7 @@ class FinderWizard(OrderWizard):
     flow = "find"
     table = steps.FINDER
     capability = May.FIND
-    done_states = frozenset({Order.State.MAPPED.value, Order.State.SET_UP.value})
+    done_states = frozenset({Order.State.MAPPED.value, Order.State.SETTING_UP.value, Order.State.SET_UP.value})
     form_list: ClassVar[list[tuple[str, type[Any]]]] = [(step.name, step.form) for step in steps.FINDER]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -159,6 +159,14 @@ class SetUpWizard(OrderWizard):
         refused = self.facts.refused(kept)
         return {step: answer for step, answer in kept.items() if step not in refused}
 
+    def expected(self) -> dict[str, Any]:
+        """The answers with those that were refused: the steps that rest on them are shown as to come."""
+        kept, expected = super().kept, {"order": self.answers["order"]}
+        for step in self.table:
+            if step.name in kept and step.applies(expected):
+                expected[step.name] = kept[step.name]
+        return expected
+
     def order_facts(self) -> dict[str, Any]:
         """The services that are to be set up now: all, or those that were refused or taken back."""
         return {"services": [line.service for line in self.facts.lines], "administrator": False}
@@ -234,6 +242,7 @@ class SetUpWizard(OrderWizard):
                 )
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
-        if order.state == Order.State.SET_UP:
-            messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))
+        if order.state != Order.State.SET_UP:
+            return redirect("progress", number=self.order.number)
+        messages.success(self.request, _("Everything is set up. A confirmation is on its way by email."))
         return redirect("summary", number=self.order.number)

@@ -45,6 +45,10 @@ WITH_PDF = "set_up_confirmation"
 PDF_PATIENCE = 6 * GRACE
 # Of a process's threads, so many may wait for the vendor's systems: the others are there for emails and codes.
 _senders = threading.BoundedSemaphore(2)
+_provisioners = threading.BoundedSemaphore(4)
+# Of those, one waits for what comes due in the next seconds.
+_waiting = threading.Lock()
+_SOON = timedelta(seconds=2)
 # Of a process's threads, one at a time is between handing an email over and noting that it went out.
 _sending = threading.Lock()
 # After so many seconds a job ends and another goes on, so that it isn't taken for a stalled one.
@@ -128,20 +132,41 @@ def sweep_webhooks(timestamp: int) -> None:
 
 @app.task(name="provisioning.tasks.provision")
 def provision() -> None:
-    """Bring what is due at the drivers further, one call after the other, until nothing is due."""
-    until = time.monotonic() + _TURN
-    while loop.run_next():
-        if time.monotonic() > until:
-            transitions.wake()
-            return
+    """Bring what is due at the drivers further, one call after the other, until nothing is due now or soon."""
+    if not _provisioners.acquire(blocking=False):
+        return  # the four that are at it go on until nothing is due
+    try:
+        until = time.monotonic() + _TURN
+        while time.monotonic() < until:
+            if not loop.run_next() and not _wait_for_next():
+                return
+        transitions.wake()
+    finally:
+        _provisioners.release()
+
+
+def _wait_for_next() -> bool:
+    """Wait until the next call is due, if that is soon; False where it isn't, or another thread waits already."""
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        seconds = loop.seconds_to_next(_SOON)
+        if seconds is None:
+            return False
+        time.sleep(seconds)
+    finally:
+        _waiting.release()
+    for _row in range(loop.how_many_are_due(_MOST_SENDERS) - 1):
+        transitions.wake()
+    return True
 
 
 @app.periodic(cron="* * * * * */2")
 @app.task(name="provisioning.tasks.sweep_provisioning", pass_context=False)
 @_one_at_a_time
 def sweep_provisioning(timestamp: int) -> None:
-    """Wake workers for the provisioning requests that are due: polls, tries again, and what a killed worker left."""
-    for _row in range(loop.how_many_are_due(_MOST_SENDERS)):
+    """Wake workers for what is due until the next sweep: polls, tries again, and what a killed worker left."""
+    for _row in range(loop.how_many_are_due(_MOST_SENDERS, _SOON)):
         transitions.wake()
 
 
@@ -194,9 +219,10 @@ def sweep_pdfs(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.sweep", pass_context=False)
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
-    """Remind of dates and note those that have passed, send what waits, forget codes and sessions that are over."""
+    """Remind of dates and say what is late, send what waits, forget codes and sessions that are over."""
     documents.get_ready()
     actions.look_after_dates()
+    transitions.note_late()
     send_waiting()
     sign_in.forget_old_codes()
 

@@ -2,7 +2,7 @@
 
 from subscriptions.models.documents import Document, KeptPdf
 from subscriptions.models.orders import MAX_LICENSES, MAX_TERM_MONTHS, UNFINISHED, Order, OrderLine
-from subscriptions.models.provisioning import AbandonedInstance, DriverHealth, Leased, ProvisioningRequest
+from subscriptions.models.provisioning import AbandonedInstance, DriverHealth, Leased, ProvisioningRequest, was_begun
 from subscriptions.models.services import Location, Site, SiteName, Subscription
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "Site",
     "SiteName",
     "Subscription",
+    "was_begun",
 ]

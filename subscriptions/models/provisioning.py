@@ -72,6 +72,8 @@ class ProvisioningRequest(Leased):
     superseded_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("provisioning request")
+        verbose_name_plural = _("provisioning requests")
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
@@ -105,6 +107,12 @@ class ProvisioningRequest(Leased):
         return self.state in {self.State.WAITING, self.State.IN_PROGRESS}
 
 
+def was_begun(order: Order) -> bool:
+    """Say whether anything of an order was set up, or may have been begun outside."""
+    begun = models.Q(started_at__isnull=False) | models.Q(line__subscription__isnull=False)
+    return order.provisioning_requests.filter(begun).exists()
+
+
 class AbandonedInstance(Leased):
     """An instance at the other side that may exist and that nobody wants: it is deleted until that is confirmed."""
 
@@ -116,13 +124,14 @@ class AbandonedInstance(Leased):
     is_deleting = models.BooleanField(default=False)  # the other side said that it is at it
     answer = models.TextField(blank=True)
     abandoned_at = models.DateTimeField(db_default=Now())
+    # The other side confirmed it. It is deleted once more later, should a call that was under way have made it again.
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(deleted_at=None) | models.Q(next_try_at=None),
-                name="abandoned_instance_deleted_is_over",
+                condition=models.Q(deleted_at__isnull=False) | models.Q(next_try_at__isnull=False),
+                name="abandoned_instance_is_tried_until_deleted",
             ),
         ]
         indexes = [

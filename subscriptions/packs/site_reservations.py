@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Collection, Iterable
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from subscriptions.models import Order, SiteName
+from subscriptions.models import Order, Site, SiteName
 from subscriptions.rules import sites
 from subscriptions.rules.sites import SiteNameProblem
 from subscriptions.rules.validation import Problem, Refused, SiteNameTaken
@@ -68,13 +68,18 @@ def reserve_site_names(*, order: Order, names: Collection[str], others: Collecti
 
 def free_site_names(*, order: Order) -> None:
     """Give back the names that are reserved for an order; those of its sites stay."""
-    SiteName.objects.filter(order=order).exclude(order__state=Order.State.SET_UP).delete()
+    SiteName.objects.filter(~_IS_A_SITE, order=order).exclude(order__state=Order.State.SET_UP).delete()
+
+
+# Also of an order that was cancelled after the site had been set up.
+_IS_A_SITE = Exists(Site.objects.filter(name=OuterRef("name")))
 
 
 def _held() -> QuerySet[SiteName]:
-    """The names that are sites, or reserved for an order that can still be set up."""
+    """The names that are sites, or reserved for an order that is being set up or still can be."""
     waiting = Q(order__state=Order.State.MAPPED, order__closes_at__gt=timezone.now())
-    return SiteName.objects.filter(Q(order__state=Order.State.SET_UP) | waiting)
+    begun = Q(order__state__in=[Order.State.SETTING_UP, Order.State.SET_UP])
+    return SiteName.objects.filter(begun | waiting | _IS_A_SITE)
 
 
 def _problems(order: Order, names: Collection[str]) -> dict[str, SiteNameProblem]:

@@ -253,7 +253,9 @@ _ROWS = """
         concat_ws(':', p.id, p.xmin, p.ctid), (
             SELECT string_agg(concat_ws(':', l.id, l.xmin, l.ctid, s.xmin, s.ctid), ',' ORDER BY l.id)
             FROM subscriptions_orderline l LEFT JOIN subscriptions_subscription s ON s.line_id = l.id
-            WHERE l.order_id = o.id)%s)::text)
+            WHERE l.order_id = o.id), (
+            SELECT string_agg(concat_ws(':', r.id, r.xmin, r.ctid), ',' ORDER BY r.id)
+            FROM subscriptions_provisioningrequest r WHERE r.order_id = o.id)%s)::text)
     FROM subscriptions_order o LEFT JOIN orgs_organization c ON c.id = o.customer_id
     LEFT JOIN orgs_organization p ON p.id = o.partner_id WHERE o.id = %%s"""
 

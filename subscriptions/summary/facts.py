@@ -64,7 +64,8 @@ class OrderFacts:
     @property
     def as_of(self) -> datetime:
         """The last thing that happened: what the summary is a summary of."""
-        return self.set_up_at or self.mapped_at or self.placed_at
+        changes = [line.state_since for line in self.lines if line.state_since]
+        return self.set_up_at or max(changes, default=None) or self.mapped_at or self.placed_at
 
     @property
     def time_zone(self) -> str:
@@ -79,8 +80,9 @@ class OrderFacts:
 
     @property
     def _places(self) -> list[Made]:
-        """What was made, places on the map first."""
-        return sorted((line.made for line in self.lines if line.made), key=lambda made: not made.country)
+        """What was made, or is asked for, places on the map first."""
+        found = [made for line in self.lines if (made := line.made or line.asked)]
+        return sorted(found, key=lambda made: not made.country)
 
     @property
     def paper(self) -> str:
@@ -116,11 +118,12 @@ class OrderFacts:
         for line in self.lines:
             facts |= line.made.facts() if line.made else {}
         facts |= asdict(self)
-        for line in facts["lines"]:
-            for name in ("made", "asked", "description", "state_since"):
+        for line, bought in zip(facts["lines"], self.lines, strict=True):
+            for name in ("made", "description", "state_since"):
                 del line[name]
+            line["asked"] = bought.asked.facts() if bought.asked else None
             if self.set_up_at or not line["state"]:
-                del line["state"]  # an order that is set up has no other
+                del line["state"], line["asked"]  # everything is set up, or nothing is asked for yet
         return {name: plain(value) for name, value in facts.items()}
 
 

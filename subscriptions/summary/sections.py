@@ -6,6 +6,7 @@ Words are those of the active language; those of a service are its pack's.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from babel import Locale, UnknownLocaleError
 from babel.lists import format_list
@@ -28,19 +29,33 @@ def of(summary: OrderFacts) -> tuple[Section, ...]:
     found += [_service(summary, line) for line in summary.lines]
     found.append(Section("next", _("What happens next"), sentences=tuple(_next(summary))))
     for line in summary.lines:
-        if shown := line.made or line.asked:
-            found += shown.sections(summary.as_of)
+        if line.made:
+            found += line.made.sections(summary.as_of)
+        elif line.asked:
+            words = _("%(title)s (not set up yet)")
+            found += [replace(each, title=words % {"title": each.title}) for each in line.asked.sections(summary.as_of)]
     return tuple(found)
+
+
+def title(summary: OrderFacts) -> str:
+    """What the summary is called: one of an order that is being set up is not the last."""
+    being_set_up = summary.state == Order.State.SETTING_UP
+    return _("Order summary, while the order is being set up") if being_set_up else _("Order summary")
 
 
 def lead(summary: OrderFacts) -> str:
     """The summary in a sentence: what is set up, and for whom."""
     names = [str(packs.of(line.service).label) for line in summary.lines]
-    services = format_list(names, locale=_locale()) if len(names) > 1 else "".join(names)
+    services = _together(names)
     who = isolated(summary.customer.name if summary.customer else summary.customer_name or summary.sold_to)
     facts = {"services": services, "customer": who}
     if summary.set_up_at:
         one, many = _("%(services)s is set up for %(customer)s."), _("%(services)s are set up for %(customer)s.")
+    elif any(line.made for line in summary.lines):
+        done = [str(packs.of(line.service).label) for line in summary.lines if line.made]
+        rest = [name for name in names if name not in done]
+        facts |= {"done": _together(done), "rest": _together(rest)}
+        one = many = _("Set up for %(customer)s: %(done)s. Not set up yet: %(rest)s.")
     elif summary.state == Order.State.SETTING_UP:
         one = _("%(services)s is being set up for %(customer)s.")
         many = _("%(services)s are being set up for %(customer)s.")
@@ -93,10 +108,8 @@ def _service(summary: OrderFacts, line: BoughtLine) -> Section:
         Row(_("Licenses"), number(line.licenses), "number"),
         Row(_("Term"), ngettext("%(n)s month", "%(n)s months", line.term_months) % {"n": line.term_months}),
     ]
-    if line.state and line.state != State.SUCCEEDED:
+    if line.state and not summary.set_up_at:
         rows.append(Row(_("State"), str(State(line.state).label)))
-        if line.description:
-            rows.append(Row(_("The other side says"), line.description))
     if line.ends_at:
         rows.append(Row(_("Runs until"), day(line.ends_at, summary.time_zone), "time"))
     if shown := line.made or line.asked:
@@ -132,6 +145,10 @@ def _next(summary: OrderFacts) -> Iterator[str]:
 
 def _company(company: Company) -> str:
     return "\n".join(part for part in (company.name, str(countries.name(company.country))) if part)
+
+
+def _together(names: list[str]) -> str:
+    return format_list(names, locale=_locale()) if len(names) > 1 else "".join(names)
 
 
 def _locale() -> Locale:

@@ -26,6 +26,11 @@ class OrderSummary(OrderFacts):
         return sections.of(self)
 
     @property
+    def title(self) -> str:
+        """What the summary is called, in the active language."""
+        return sections.title(self)
+
+    @property
     def lead(self) -> str:
         """The summary in a sentence, in the active language."""
         return sections.lead(self)
@@ -66,6 +71,13 @@ def _company(organization: Organization | None) -> Company | None:
     return Company(str(organization.public_id), organization.name, organization.country.code or "")
 
 
+def _said(request: ProvisioningRequest) -> str:
+    """The other side's words for people: how far it is, or why it refuses. What failed is for the order desk only."""
+    if request.state == ProvisioningRequest.State.REFUSED:
+        return request.problem
+    return request.description if request.is_open else ""
+
+
 def _line(line: OrderLine, request: ProvisioningRequest | None) -> BoughtLine:
     pack = packs.of(line.service)
     asked = request and request.state != ProvisioningRequest.State.SUCCEEDED
@@ -81,5 +93,5 @@ def _line(line: OrderLine, request: ProvisioningRequest | None) -> BoughtLine:
         asked=pack.planned(pack.plan_of(request.parameters)) if request and asked else None,
         state=request.state if request else "",
         state_since=request.state_since if request else None,
-        description=request.description or request.problem if request and asked else "",
+        description=_said(request) if request else "",
     )

@@ -18,7 +18,7 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.utils import CursorWrapper
 
-from orgs import importing, merging
+from orgs import importing
 from orgs.actions import create_organization
 from orgs.finder.evaluation import scale
 from orgs.finder.evaluation.benchmark import read
@@ -86,7 +86,7 @@ class People:
             connections.close_all()
 
 
-def imported(path: Path, what: str) -> tuple[float, People, merging.Report]:
+def imported(path: Path, what: str) -> tuple[float, People, importing.Report]:
     with People() as people:
         start = time.perf_counter()
         report = importing.import_file(path)
@@ -95,7 +95,7 @@ def imported(path: Path, what: str) -> tuple[float, People, merging.Report]:
     worst, middle = (waits[-1] * 1000, waits[len(waits) // 2] * 1000) if waits else (0.0, 0.0)
     print(
         f"\n{what}: {taken:.1f} s; {len(waits)} organizations by {PEOPLE} people, median {middle:.0f} ms, "
-        f"worst {worst:.0f} ms; gave way {report.gave_way} times; {report.made} made, {report.changed} changed, "
+        f"worst {worst:.0f} ms; {report.retried} transactions retried; {report.made} made, {report.changed} changed, "
         f"{report.unchanged} the same; load {os.getloadavg()[0]:.1f}"
     )
     return taken, people, report

@@ -10,17 +10,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import F
+from django.test import override_settings
 from django.utils import timezone
 from playwright.sync_api import Page
 
 from orgs.models import Member, Organization, SearchBudget
 from provisioning import actions
+from provisioning.fulfillment import transitions
+from provisioning.fulfillment.outcomes import Failed, Refused, Running, Unreachable
 from provisioning.models import AccessRequest, Link, Mail
 from provisioning.people import links
-from subscriptions.models import Order
+from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.rules.validation import Line, SitePlan
 from subscriptions.summary import documents
-from tests import mailbox
+from tests import mailbox, scripted
 from tests.driver import Wizard
 from tests.factories import (
     a_delegated_order,
@@ -570,6 +574,63 @@ def setting_up() -> Scene:
     yield Sight("summary", _at(wizard), KIM, dark=True)
 
 
+TAKEN = "contoso.meet.example.com: 409 Conflict (contoso)."
+
+
+def being_set_up() -> Scene:
+    """After the confirmation: what waits, runs, is refused, out of reach, late, failed, and taken back."""
+    with override_settings(PROVISIONING={"meetings": scripted.PATH, "calling": scripted.PATH}):
+        yield from _being_set_up()
+    scripted.SCRIPT.clear()
+
+
+def _being_set_up() -> Scene:
+    partner = an_organization("Partner Networks", administrators=[SAM], partner=True)
+    contoso = an_organization("Contoso", administrators=[CUSTOMER], country="DE")
+    order = actions.map_order(
+        order=an_order(contact=SAM, customer_email=CUSTOMER, meetings=1250, calling=40),
+        by=links.user_for(SAM),
+        audience="customer",
+        partner=actions.Existing(partner.public_id),
+        customer=actions.Existing(contoso.public_id),
+        delegate_to=CUSTOMER,
+    )
+    wizard = scripted.confirmed(order, CUSTOMER, more=("contoso-lab", "contoso-events-in-regensburg-and-vienna"))
+    path, stop = f"/orders/{order.number}/progress/", f"/orders/{order.number}/progress/stop/"
+    yield Sight("waiting", path, CUSTOMER, dark=True)
+    yield Sight("stop", stop, CUSTOMER)
+    scripted.script("meetings", Running(description="3/5"), Refused("/sites/0/name", TAKEN))
+    scripted.script("calling", *[Unreachable("HTTP 503")] * 3)
+    scripted.work()
+    yield Sight("running", path, CUSTOMER)
+    yield Sight("stop-begun", stop, CUSTOMER)
+    yield Sight("my-orders-running", "/orders/", CUSTOMER)
+    scripted.work()
+    yield Sight("refused", path, CUSTOMER, dark=True)
+    yield Sight("refused-watching", path, SAM)
+    yield Sight("my-orders-refused", "/orders/", CUSTOMER)
+    wizard.open()
+    yield Sight("refused-step-error", _at(wizard), CUSTOMER, dark=True)
+    wizard.fill("meetings", site_name="contoso-europe")
+    wizard.fill("additional")
+    wizard.fill("licenses", split="1")
+    wizard.fill("licenses")
+    yield Sight("refused-review", _at(wizard), CUSTOMER)
+    wizard.fill("review")
+    ProvisioningRequest.objects.update(requested_at=F("requested_at") - timedelta(hours=1))
+    transitions.note_late()
+    scripted.script("meetings", Running())
+    scripted.script("calling", Failed("quota", "HTTP 507"))
+    scripted.work()
+    yield Sight("failed-and-late", path, CUSTOMER, dark=True)
+    yield Sight("my-orders-failed", "/orders/", SAM)
+    actions.stop_set_up(order=order, by=links.user_for(CUSTOMER))
+    yield Sight("taken-back", path, CUSTOMER)
+    yield Sight("history", f"/orders/{order.number}/history/", SAM)
+    actions.cancel_order(order=order, by=None)
+    yield Sight("cancelled", f"/orders/{order.number}/", SAM)
+
+
 def verifying() -> Scene:
     """The download that has to wait, and the page that says what a code is worth."""
     order = a_mapped_order(contact=KIM)
@@ -679,6 +740,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         desk_help,
         handing_on,
         setting_up,
+        being_set_up,
         verifying,
         my_orders,
         demo,

@@ -16,15 +16,18 @@ from pathlib import Path
 import pytest
 import time_machine
 from django.core.mail import EmailMultiAlternatives
+from django.test import override_settings
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import BrowserContext, Page
 
 from provisioning import actions, emails
 from provisioning.emails.order_emails import EVENTS
+from provisioning.fulfillment.outcomes import Refused, Running
 from provisioning.models import Mail, Part, SignInCode
 from provisioning.people import links
 from subscriptions.models import Order
 from subscriptions.rules.validation import SitePlan
+from tests import scripted
 from tests.browser.test_pages import STICKS_OUT
 from tests.factories import a_mapped_order, an_order, an_organization
 
@@ -56,11 +59,25 @@ def _an_order_set_up() -> Order:
     return actions.set_up(order=order, by=links.user_for(KIM), plans={"meetings": [site]})
 
 
+def _an_order_being_set_up(*, refused: bool) -> Order:
+    with override_settings(PROVISIONING={"meetings": scripted.PATH}):
+        order = _an_order_set_up()
+        assert order.state == Order.State.SETTING_UP
+        said = Refused("/sites/0/name", "The name contoso is taken. Choose another one.")
+        scripted.script("meetings", said if refused else Running())
+        scripted.work()
+    return order
+
+
 def _message(event: str) -> EmailMultiAlternatives:
     """Make this email as somebody gets it."""
     if event == "sign_in_code":
         row = SignInCode(email=SAM, expires_at=NOW + timedelta(minutes=30))
         return emails.compose_code(row, "BCDF-GHJK")
+    if event in {"set_up_refused", "set_up_late"}:
+        order = _an_order_being_set_up(refused=event == "set_up_refused")
+        facts = {"service": "meetings", "services": "meetings"}
+        return _composed(Mail(order=order, event=event, to=KIM, facts=facts))
     if event == "set_up_confirmation":
         return _composed(Mail(order=_an_order_set_up(), event=event, to=KIM))
     order, parts = _order_with_everybody()

@@ -21,10 +21,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orgs import importing, merging, search_index
+from orgs import importing, search_index
 from orgs.actions import create_organization, give_full_right, recount_all, report_use, take_full_right_back
 from orgs.finder.matching import find_candidates, get_candidate, near_duplicates, search_by_domain
-from orgs.merging import Report
+from orgs.importing import Report, merge, slices
 from orgs.models import Domain, Member, Organization, OtherName, Posting, Spelling, Word
 from provisioning.actions import Existing, OrganizationGone, ask_administrators, map_order
 from provisioning.models import AccessRequest
@@ -49,7 +49,7 @@ class Heard(Report):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name == "gave_way" and value:
+        if name == "retried" and value:
             self.has_given_way.set()
 
 
@@ -265,8 +265,8 @@ def test_words_kept_row_by_row_are_those_that_are_made_anew(path: Path) -> None:
 def test_killed_import_has_brought_in_whole_slices_and_the_next_run_goes_on(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(merging, "SLICE", 2)
-    monkeypatch.setattr(merging, "_AHEAD", 1)
+    monkeypatch.setattr(slices, "SLICE", 2)
+    monkeypatch.setattr(merge, "_AHEAD", 1)
     rows = [f"k{number},Killed Number{number},DE,,k{number}.example,,full:ada@k{number}.example" for number in range(8)]
     path.write_text(FULL_HEADER + "\n".join(rows) + "\n", encoding="utf-8")
     connection.ensure_connection()

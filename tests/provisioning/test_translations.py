@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from provisioning.fulfillment.outcomes import Failed
 from provisioning.people import links
 from subscriptions.models import Order
 from tests.browser.gallery import SCENES
@@ -20,6 +21,7 @@ from tests.driver import Wizard
 from tests.factories import a_mapped_order, an_order, an_own_order, signed_in
 from tests.german import assert_german, in_german, left_in_english, shown
 from tests.mailbox import deliver, newest
+from tests.scripted import an_operator, confirmed, outside, script, work  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +90,27 @@ def test_order_desk_is_german() -> None:
         assert_german(page.replace('alt="Search"', ""))  # Django's own template has it in English
     refused = desk.post(reverse("admin:subscriptions_order_add"), {"sold_to": "", "contact_email": "nobody"})
     assert_german(refused.content.decode())
+
+
+@pytest.mark.usefixtures("outside")
+def test_order_desk_s_queue_of_what_failed_is_german() -> None:
+    order = a_mapped_order(meetings=100)
+    confirmed(order)
+    script("meetings", Failed("quota", "HTTP 507", answer="507"))
+    work()
+    desk = in_german(an_operator().email)
+    request = order.provisioning_requests.get()
+    queue = reverse("admin:subscriptions_provisioningrequest_changelist")
+    asking = [reverse(f"admin:subscriptions_provisioningrequest_{what}") for what in ("retry", "done", "cancel")]
+    for address in (
+        queue,
+        f"{queue}?queue=all",
+        reverse("admin:subscriptions_provisioningrequest_change", args=[request.pk]),
+        reverse("admin:subscriptions_order_change", args=[order.pk]),
+        *(f"{each}?request={request.pk}" for each in asking),
+    ):
+        page = desk.get(address).text
+        assert_german(page.replace('alt="Search"', "").replace("(failed)", ""))  # Django's own, and of __str__
 
 
 def test_german_vendor_sends_subject_and_button_in_german(settings: Settings) -> None:

@@ -1,1 +1,1 @@
-"""Fits and measures the finder. No product code imports it."""
+"""Fits the finder's weights and measures its quality and speed. Only commands and tests import it."""

@@ -1,4 +1,4 @@
-"""Measures the finder on a directory and questions from files, in a schema of its own beside the real directory."""
+"""Measures the finder on a directory and questions from files, in a separate schema of the database."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TABLES: Final = (
 
 @dataclass(frozen=True)
 class Question:
-    """One question with its right answer ("" where the organization is not in the directory)."""
+    """A question and the external id of the right organization, "" if it is not in the directory."""
 
     name: str
     email: str
@@ -46,7 +46,7 @@ class Question:
 
 @dataclass
 class Answer:
-    """What the finder said: the external ids it showed, best first, whether it marked the first, how long it took."""
+    """The finder's answer: external ids of the candidates, best first, and whether the first is marked *Best match*."""
 
     question: Question
     shown: list[str]
@@ -56,16 +56,16 @@ class Answer:
 
 @dataclass
 class Directory:
-    """A directory that was loaded for measuring."""
+    """A loaded directory: external ids by primary key, and the reverse."""
 
     external: dict[int, str] = field(default_factory=dict)  # primary key -> id in the file
     pks: dict[str, int] = field(default_factory=dict)
 
 
 def read(path: Path, *required: str) -> Iterator[dict[str, str]]:
-    """Rows of a CSV file, whose other columns are read too; nothing is measured with a part of a file.
+    """Yield the rows of a CSV file with all its columns.
 
-    :raises FileRefused: a required column is missing, or any row can't be read.
+    :raises FileRefused: a required column is missing, or any row can't be read: a part of a file isn't measured.
     """
     with TableFile(path, columns=COLUMNS, required=required, others=True) as table:
         for _line, row in table:
@@ -75,7 +75,7 @@ def read(path: Path, *required: str) -> Iterator[dict[str, str]]:
 
 
 def questions(path: Path) -> list[Question]:
-    """The questions of a file: query_company_name, query_email, expected_org_id, kind, email_kind."""
+    """Return the questions of a CSV file: query_company_name, query_email, expected_org_id, kind, email_kind."""
     return [
         Question(
             row["query_company_name"],
@@ -89,9 +89,9 @@ def questions(path: Path) -> list[Question]:
 
 
 def questions_by_other_name(organizations: Path, other_names: Path, number: int) -> list[Question]:
-    """So many questions for organizations of a directory by another name that it has of them, always the same.
+    """Return ``number`` questions that ask for an organization by one of its other names. Deterministic.
 
-    One in two from the organization's own domain (kind of email "corp"), the others from free mail.
+    Every second one has an email address at the organization's domain (email_kind "corp"), the others free mail.
     """
     domains = {row["org_id"]: row["domain"].split() for row in read(organizations, "org_id", "domain")}
     names = {
@@ -107,7 +107,7 @@ def questions_by_other_name(organizations: Path, other_names: Path, number: int)
 
 
 def taken_out(asked: Iterable[Question], organizations: Path) -> frozenset[str]:
-    """Ids of the organizations to leave out of a directory: those asked for in another script, and one in eight."""
+    """Return ids of organizations to leave out of a directory: those asked for in another script, and one in eight."""
     native = {each.expected for each in asked if each.expected and normalize.is_native(each.name)}
     return frozenset(native | {row["org_id"] for row in read(organizations) if _digest(row["org_id"]) % 8 == 0})
 
@@ -115,10 +115,10 @@ def taken_out(asked: Iterable[Question], organizations: Path) -> frozenset[str]:
 def questions_taken_out(
     asked: Iterable[Question], organizations: Path, other_names: Path, out: Container[str], number: int
 ) -> list[Question]:
-    """Questions for organizations that were left out: as they were asked, and from free mail; and so many others.
+    """Return questions for organizations that were left out: those in ``asked``, and ``number`` others.
 
-    The others ask by the organization's own name or one of its other names, one in two in another script where it has
-    such a name, from free mail and from its own domain in turn.
+    Those in ``asked`` are also asked from free mail. The others ask by one of the organization's names, half of them in
+    another script as far as there are such names, from free mail and from its own domain in turn.
     """
     found: list[Question] = []
     for each in asked:
@@ -137,9 +137,9 @@ def questions_taken_out(
 
 
 def questions_by_spacing(organizations: Path, number: int) -> list[Question]:
-    """So many questions for organizations whose name has its spaces elsewhere, one in three with a typing error.
+    """Return ``number`` questions whose name has its spaces elsewhere, every third with a typing error. Deterministic.
 
-    One in two from free mail, the others from a domain that nobody has. Always the same.
+    Half of them are from free mail, the others from a domain that no organization has.
     """
     rng = random.Random(20261127)  # noqa: S311 — repeatable, not secret
     rows = [row for row in read(organizations) if row["name"].isascii() and 10 <= len(row["name"]) <= 40]
@@ -168,7 +168,7 @@ def _digest(*parts: str) -> int:
 
 @contextmanager
 def own_schema(name: str = "", *, keep: bool = False) -> Iterator[None]:
-    """Tables of the directory in a schema that only this connection looks at; dropped at the end unless kept."""
+    """Put empty copies of the directory's tables first in this connection's search path; drop them unless ``keep``."""
     schema = name or f"bench_{os.getpid()}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -188,7 +188,7 @@ def own_schema(name: str = "", *, keep: bool = False) -> Iterator[None]:
 
 
 def load(organizations: Path, other_names: Path | None, without: Container[str] = ()) -> Directory:
-    """Fill the schema from files: org_id, name, country, domain; and org_id, alias, provenance; ``without`` these."""
+    """Fill the schema from CSV files (org_id, name, country, domain; org_id, alias), except for ids in ``without``."""
     directory = Directory()
     now = timezone.now()
     with connection.cursor() as cursor:
@@ -223,20 +223,20 @@ ORGANIZATION: Final = (
 
 
 def organization_row(pk: int, external_id: str, name: str, country: str, now: Any) -> tuple[object, ...]:
-    """A row of the directory's table, as COPY takes it."""
+    """Return an organization as a row for COPY, in the order of ORGANIZATION."""
     name = name[:200]
     keys = (normalize.name_key(name), normalize.name_start(name))
     return (pk, uuid.uuid7(), external_id, name, *keys, country, "", False, "direct_order", now, 0, 0, 0)
 
 
 def domain_row(pk: int, domain: str) -> tuple[object, ...]:
-    """A verified domain, as COPY takes it."""
+    """Return a verified domain as a row for COPY."""
     name = normalize.ascii_domain(domain)
     return (pk, name, normalize.registrable_domain(name), normalize.domain_label(name)[:63], "verified")
 
 
 def answer(directory: Directory, asked: Iterable[Question]) -> list[Answer]:
-    """Ask every question at the product's own thresholds, as for a partner whose order names the customer."""
+    """Ask every question with the product's thresholds, as a viewer who may see everything."""
     answers: list[Answer] = []
     for question in asked:
         start = time.perf_counter()
@@ -248,7 +248,7 @@ def answer(directory: Directory, asked: Iterable[Question]) -> list[Answer]:
 
 
 def figures(answers: Sequence[Answer], siblings: Sequence[Answer] = ()) -> dict[str, Any]:
-    """The figures of a set of answers, and the same by kind and by kind of email."""
+    """Return the figures of a set of answers: all, by kind of question, and by kind of email address."""
     result = _figures(answers)
     if siblings:
         result["siblings_listed"] = _share(bool(each.shown) for each in siblings)
@@ -284,7 +284,7 @@ def _share(flags: Iterable[bool]) -> float | None:
 
 
 def percentiles(times: Sequence[float]) -> dict[str, float]:
-    """p50, p95 and p99 of sorted milliseconds."""
+    """Return p50, p95 and p99 of sorted milliseconds; {} without any."""
     if not times:
         return {}
 

@@ -1,9 +1,15 @@
-"""Draws measured figures: a small chart (SVG) and a table (Markdown), made of nothing but what bench_matching wrote."""
+"""Draws measured figures: a small chart (SVG) and the tables of the finder's README (Markdown).
+
+The input is the JSON that fit_matching and bench_matching print.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
@@ -22,10 +28,30 @@ circle{fill:#1f2328;stroke:#fff;stroke-width:1.5}
 """
 
 Measured = Mapping[str, Any]
+_BETWEEN_MARKS: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.S)
+
+
+def update(folder: Path, readme: Path) -> None:
+    """Write ``matching.svg`` into the folder, and the tables between the ``<!-- measured -->`` marks of the README.
+
+    :param folder: has ``fit.json``, ``peers.json`` and ``scale-*.json``.
+    :raises ValueError: a file or the marks are missing.
+    """
+    needed = [folder / "fit.json", folder / "peers.json"]
+    scales = [json.loads(path.read_text()) for path in sorted(folder.glob("scale-*.json"))]
+    if not scales or not all(path.is_file() for path in needed):
+        raise ValueError(f"{folder} needs fit.json, peers.json and scale-*.json.")
+    text = readme.read_text()
+    if not _BETWEEN_MARKS.search(text):
+        raise ValueError(f"{readme} has no <!-- measured --> … <!-- /measured -->.")
+    fitted, peers = (json.loads(path.read_text()) for path in needed)
+    (folder / "matching.svg").write_text(svg(scales))
+    tables = markdown(fitted, peers, scales)
+    readme.write_text(_BETWEEN_MARKS.sub(lambda found: f"{found[1]}{tables}\n{found[2]}", text))
 
 
 def rows(scales: Sequence[Measured]) -> list[tuple[str, Mapping[str, float]]]:
-    """What the chart shows: the finder at every size, then all that is beside it at the size with most of them."""
+    """Return the rows of the chart: the finder at every size, then its peers at the size where most were measured."""
     found = [
         (f"finder {name}, {each['organizations']:,} organizations", each["latency_ms"][f"finder, {name}"])
         for name in ("in the database", "whole call")
@@ -37,15 +63,15 @@ def rows(scales: Sequence[Measured]) -> list[tuple[str, Mapping[str, float]]]:
 
 
 def _compared(scales: Sequence[Measured]) -> Measured:
-    """The run with most to compare with, the largest of those."""
+    """Return the run with the most peers; of those the largest."""
     return max(scales, key=lambda each: (len(each["latency_ms"]), each["organizations"]))
 
 
 def svg(scales: Sequence[Measured]) -> str:
-    """A line from p50 to p95 for every row, with a dot at p50; it follows the reader's light or dark colours.
+    """Return an SVG with a line from p50 to p95 for every row and a dot at p50, in light or dark colours.
 
-    As wide as a telephone, and no wider: it shrinks to fit, and isn't blown up. The grid is drawn beside the lines
-    alone, so that nothing crosses a word.
+    It is 390 px wide, as a phone, and shrinks to fit. The grid is drawn only beside the lines, so that it doesn't
+    cross text.
     """
     shown = rows(scales)
     height = _FIRST + _ROW * len(shown) + 20
@@ -98,10 +124,9 @@ def _number(value: float) -> str:
 
 
 def markdown(fitted: Measured, peers: Measured, scales: Sequence[Measured]) -> str:
-    """The README's tables: how good the finder (out of fold) and its peers are, how fast, and how that grows."""
+    """Return the README's tables: quality of the finder (out of fold) and its peers, and latency by directory size."""
     lines = [
-        "| public questions, out of fold | right one first | among the first five | shown although not there "
-        "| right one first, if that is cut to 5 % |",
+        "| public questions, out of fold | R@1 | R@5 | false matches | R@1 at 5 % false matches |",
         "|---|---|---|---|---|",
     ]
     for name, figures in (("this finder, at its own thresholds", fitted), *peers.items()):
@@ -123,7 +148,7 @@ def markdown(fitted: Measured, peers: Measured, scales: Sequence[Measured]) -> s
 
 
 def _cut(figures: Measured) -> float:
-    """R@1 at no more than 5 % false matches: a peer's best cut; what is below that as it stands needs none."""
+    """Return R@1 at a false-match rate of at most 5 %: as measured if the rate is lower, else with the best cut."""
     found: float = figures["r_at_1"] if figures["false_match_rate"] <= 0.05 else figures["r_at_1_cut"]
     return found
 

@@ -1,4 +1,4 @@
-"""What the finder is compared with, on the same directory and questions: simpler ways to find an organization."""
+"""Peers: other matching methods, measured on the same directory and questions as the finder."""
 
 from __future__ import annotations
 
@@ -30,45 +30,45 @@ _TOGETHER: Final = """
         UNION ALL
         (SELECT organization_id, name_key, FALSE FROM orgs_othername ORDER BY name_key <-> %(name)s LIMIT 20)
     ) found"""
-# What the same domain adds to a likeness of names between 0 and 100, and what it adds where no other has that domain:
-# the best of a handful that were tried on the public questions.
+# Score for the same domain, added to a name similarity of 0 to 100, and for being the only organization with it. These
+# were the best of several values tried on the public questions.
 _DOMAIN_WORTH: Final = 70.0
 _ALONE_WORTH: Final = 20.0
 _SPLINK_LEAST: Final = 0.1  # match probability
 
-# Organizations by primary key with what the peer thinks of them, best first.
-Found = Sequence[tuple[int, float]]
+# (primary key, score) of organizations, best first.
+RankedOrganizations = Sequence[tuple[int, float]]
 
 
 def older_rule_values(question: Question) -> list[str]:
-    """What the older rule asks for: the email's domain, and the first five characters of the name."""
+    """Return the parameters of OLDER_RULE: the email's domain, and the first five characters of the name."""
     return [normalize.email_domain(question.email), normalize.name_start(question.name)]
 
 
 def nearest_values(question: Question) -> list[str]:
-    """What the trigram search asks for."""
+    """Return the parameters of NEAREST."""
     return [normalize.name_key(question.name)] * 2
 
 
-def domain_and_trigram(question: Question) -> Found:
-    """All at the email's registrable domain and the trigram nearest names, by likeness of name and by domain; five."""
+def domain_and_trigram(question: Question) -> RankedOrganizations:
+    """Return the best five of all organizations at the email's registrable domain and the nearest names by trigrams."""
     domain, name = normalize.email_domain(question.email), normalize.name_key(question.name)
     tied = None if normalize.is_shared_domain(domain) else normalize.registrable_domain(domain)
     with connection.cursor() as cursor:
         cursor.execute(_TOGETHER, {"domain": tied, "name": name})
         rows = cursor.fetchall()
-    at_domain = {pk for pk, _key, _likeness, is_tied in rows if is_tied}
+    at_domain = {pk for pk, _key, _similarity, is_tied in rows if is_tied}
     worth = _DOMAIN_WORTH + (_ALONE_WORTH if len(at_domain) == 1 else 0)
     scores: dict[int, float] = {}
-    for pk, key, likeness, _is_tied in rows:
-        score = (100 * likeness + fuzz.token_sort_ratio(name, key) + fuzz.token_set_ratio(name, key)) / 3
+    for pk, key, similarity, _is_tied in rows:
+        score = (100 * similarity + fuzz.token_sort_ratio(name, key) + fuzz.token_set_ratio(name, key)) / 3
         scores[pk] = max(score + worth * (pk in at_domain), scores.get(pk, 0.0))
     return sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:5]
 
 
 @contextmanager
 def trigram_indexes() -> Iterator[None]:
-    """Indexes for trigram searches, dropped afterwards: the planner would take them for the finder's too."""
+    """Create trigram indexes and drop them afterwards, because the planner could use them for the finder."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
         for table in ("orgs_organization", "orgs_othername"):
@@ -82,23 +82,23 @@ def trigram_indexes() -> Iterator[None]:
 
 
 def measure(directory: Directory, questions: Sequence[Question], say: Callable[[str], object]) -> dict[str, Any]:
-    """The figures of every peer on the directory that is loaded, by what the peer does.
+    """Return the figures of every peer by its name, on the loaded directory.
 
-    ``say`` is told in a sentence why a peer is left out.
+    ``say`` gets a sentence if a peer is left out.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, name_key FROM orgs_organization ORDER BY id")
         keys: dict[int, str] = dict(cursor.fetchall())
 
-        def older_rule(question: Question) -> Found:
+        def older_rule(question: Question) -> RankedOrganizations:
             cursor.execute(OLDER_RULE, older_rule_values(question))
             return [(pk, 1.0) for (pk,) in cursor.fetchall()]
 
-        def trigram(question: Question) -> Found:
+        def trigram(question: Question) -> RankedOrganizations:
             cursor.execute(NEAREST, nearest_values(question))
-            return [(pk, likeness) for pk, likeness in cursor.fetchall()]
+            return [(pk, similarity) for pk, similarity in cursor.fetchall()]
 
-        def all_names(question: Question) -> Found:
+        def all_names(question: Question) -> RankedOrganizations:
             asked = normalize.name_key(question.name)
             found = process.extract(asked, keys, scorer=fuzz.token_sort_ratio, limit=5)
             return [(pk, score) for _key, score, pk in found]
@@ -124,7 +124,9 @@ def measure(directory: Directory, questions: Sequence[Question], say: Callable[[
     return result
 
 
-def _figures(directory: Directory, questions: Sequence[Question], find: Callable[[Question], Found]) -> dict[str, Any]:
+def _figures(
+    directory: Directory, questions: Sequence[Question], find: Callable[[Question], RankedOrganizations]
+) -> dict[str, Any]:
     found, times = [], []
     for question in questions:
         start = time.perf_counter()
@@ -134,7 +136,7 @@ def _figures(directory: Directory, questions: Sequence[Question], find: Callable
 
 
 def _of(
-    directory: Directory, questions: Sequence[Question], found: Sequence[Found], times: Sequence[float]
+    directory: Directory, questions: Sequence[Question], found: Sequence[RankedOrganizations], times: Sequence[float]
 ) -> dict[str, Any]:
     measured = figures(
         [
@@ -149,10 +151,10 @@ def _of(
     }
 
 
-def right_after_cut(directory: Directory, questions: Sequence[Question], found: Sequence[Found]) -> float:
-    """R@1 where only better scores are shown than that of the best 5 % of questions without an answer.
+def right_after_cut(directory: Directory, questions: Sequence[Question], found: Sequence[RankedOrganizations]) -> float:
+    """Return R@1 if only scores above the cut are shown, at which 5 % of unanswerable questions are false matches.
 
-    The cut is set on the very questions it is measured on, which flatters the peer.
+    The cut is chosen on the same questions that it is measured on, which favors the peer.
     """
     pairs = [(question, of_one[0]) for question, of_one in zip(questions, found, strict=True) if of_one]
     false = sorted((score for question, (_pk, score) in pairs if not question.expected), reverse=True)

@@ -1,4 +1,4 @@
-"""Makes a directory of any size from real names: for measuring how the finder grows."""
+"""Generates a directory of any size from real names, and measures the finder's latency in it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _BIG_DOMAIN: Final = 228  # organizations on the busiest domain of the real dire
 
 
 def names(rows: list[dict[str, str]], count: int) -> Iterator[tuple[str, str, str]]:
-    """Names, countries and domains: the real ones first, then real names with words of other real names in them.
+    """Yield ``count`` (name, country, domain): the real ones first, then generated ones.
 
-    A made name keeps all but one word of a real name and takes that one from another, and a syllable made of
-    consonants and vowels joins its domain and, for one in two, its rarest word: vocabularies grow with directories.
+    A generated name is a real name with one word replaced by a word of another real name. Generated syllables are
+    added to its domain and, for every second one, to the name, so that the vocabulary grows with the directory.
     """
     rng = random.Random(20261121)  # noqa: S311 — repeatable, not secret
     for row in rows[:count]:
@@ -67,7 +67,7 @@ def _syllables(number: int) -> str:
 
 
 def fill(directory: Directory, organizations: Path, count: int, members: int = 0) -> None:
-    """Fill the empty tables with this many organizations, and this many members spread over them."""
+    """Fill the empty tables with ``count`` organizations and about ``members`` members, evenly spread."""
     rows = list(read(organizations, "org_id", "name", "country", "domain"))
     now = timezone.now()
     with connection.cursor() as cursor, _indexed_afterwards(cursor):
@@ -95,7 +95,7 @@ def fill(directory: Directory, organizations: Path, count: int, members: int = 0
 
 @contextmanager
 def _indexed_afterwards(cursor: Any) -> Iterator[None]:
-    """Make the indexes that keep no rule once the rows are there: much quicker than row by row."""
+    """Drop the indexes that aren't unique, and create them after the rows are written, which is faster."""
     cursor.execute(
         """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
            WHERE NOT indisunique
@@ -111,14 +111,14 @@ def _indexed_afterwards(cursor: Any) -> Iterator[None]:
 
 
 def is_filled() -> bool:
-    """Whether the schema has a directory from an earlier run."""
+    """Return whether the schema has a directory from an earlier run."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT 1 FROM orgs_organization)")
         return bool(cursor.fetchone()[0])
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on: cores, PostgreSQL and its buffers, and how much else was running."""
+    """Return what the figures were measured on: cores, PostgreSQL version, shared buffers, load averages."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), current_setting('shared_buffers')")
         version, buffers = cursor.fetchone()
@@ -129,14 +129,14 @@ def machine() -> dict[str, Any]:
 def latencies(
     asked: Sequence[Question], *, slow_peers: bool, say: Callable[[str], object]
 ) -> dict[str, dict[str, float]]:
-    """Milliseconds of the finder and of what it is compared with, on one connection in one run.
+    """Return percentiles in milliseconds by name, of the finder and its peers, on one connection in one run.
 
-    What is quick is asked in turn, several times, and of each question the middle time counts: other work on the
-    machine then shows less. ``slow_peers`` makes trigram indexes, compares with every name in memory, and links with
-    Splink where it is installed (milliseconds of the batch, divided by its questions); ``say`` is told why that is left
-    out.
+    The fast ones run in turn for three rounds, and the median of each question counts, so that other work on the
+    machine has less effect. ``slow_peers`` also measures trigram indexes, a comparison with every name in memory, and
+    Splink if it is installed (milliseconds of the batch divided by its questions). ``say`` gets the reason if Splink is
+    left out.
     """
-    for question in asked:  # so that the pages are in memory, as in a directory that is in use
+    for question in asked:  # warms the caches
         find_candidates(email=question.email, company_name=question.name)
     keys = [[1 + number * 37 % 30_000] for number in range(len(asked))]
     older = [peers.older_rule_values(question) for question in asked]
@@ -157,7 +157,7 @@ def latencies(
 
 
 def _finder(asked: Sequence[Question]) -> tuple[list[float], list[float]]:
-    """Milliseconds of each whole call, and of what it spent waiting for the database."""
+    """Return milliseconds of each call, and of the time it waited for the database."""
     whole, in_database = [], []
     spent = [0.0]
     run = statements.run

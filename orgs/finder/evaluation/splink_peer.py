@@ -1,8 +1,8 @@
-"""Splink as a peer of the finder: all questions linked with the directory, in one batch, by its DuckDB backend.
+"""Splink as a peer of the finder: links all questions with the directory in one batch, by its DuckDB backend.
 
-The product does not need it: ``tests/bench/requirements.txt`` installs it, and where it is missing it is left out.
-Its model is what its documentation recommends: the prior from the size of the directory, u from random pairs, m by
-expectation maximisation; nothing is fitted to the answers. It reads the same keys as the finder, other names too.
+``tests/bench/requirements.txt`` installs Splink; if it is not installed, this peer is left out. The model follows
+Splink's documentation: the prior from the size of the directory, u from random pairs, m by expectation maximization.
+Nothing is fitted to the answers. The input is the finder's keys of names and other names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orgs.text import normalize
 SECONDS: Final = 300
 MEMORY: Final = "12GB"
 
-# A row for each of an organization's names at each of its domains: Splink compares one value with one value.
+# A row for each pair of a name and a domain of an organization, because Splink compares single values.
 _DIRECTORY: Final = """COPY (
     SELECT row_number() OVER (), known.id, NULLIF(known.name_key, ''), NULLIF(d.registrable, ''), NULLIF(d.label, ''),
            NULLIF(known.country, '')
@@ -38,8 +38,8 @@ _COLUMNS: Final = (
     "{'unique_id': 'BIGINT', 'organization': 'BIGINT', 'name': 'VARCHAR', 'registrable': 'VARCHAR', "
     "'label': 'VARCHAR', 'country': 'VARCHAR'}"
 )
-# What pairs are looked for by: the beginning of the name, its two rarest words in the directory, and for training
-# domains that one organization has for itself.
+# Blocking keys: the first five characters of the name, its two rarest words in the directory; for training, whether
+# only one organization has the domain.
 _PREPARED: Final = """CREATE TABLE {table} AS
     SELECT read.*, left(name, 5) AS start, rare, alone FROM read_{table} read
       LEFT JOIN (SELECT unique_id, list(word ORDER BY many, word)[1:2] AS rare
@@ -56,7 +56,7 @@ _BEST: Final = """SELECT * FROM (
 
 
 class LeftOutError(Exception):
-    """Splink cannot be compared here; the message says why, in a sentence."""
+    """Splink can't be measured here. The message is a sentence that says why."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Linked:
 
 
 def link(questions: Sequence[Question]) -> Linked:
-    """Link the questions with the organizations that this connection sees.
+    """Link the questions with the organizations in this connection's search path.
 
-    Raises LeftOutError without Splink, where it finds nothing to train on, and past its time or memory.
+    :raises LeftOutError: Splink is not installed, can't be trained, or exceeds its time or memory.
     """
     try:
         import duckdb
@@ -80,7 +80,7 @@ def link(questions: Sequence[Question]) -> Linked:
             "Splink is left out: it is not installed (pip install --require-hashes -r tests/bench/requirements.txt)."
         ) from error
     with tempfile.TemporaryDirectory() as folder:
-        # Nothing is fetched from anywhere: all that this needs is in DuckDB itself.
+        # DuckDB must not download extensions.
         options = {"memory_limit": MEMORY, "temp_directory": folder, "autoinstall_known_extensions": "false"}
         database = duckdb.connect(config={**options, "autoload_known_extensions": "false"})
         over = threading.Timer(SECONDS, database.interrupt)
@@ -160,7 +160,7 @@ def _linked(database: Any, count: int) -> Linked:
         additional_columns_to_retain=["organization"],
     )
     api = DuckDBAPI(database)
-    # In the order of the alphabet, in which Splink calls one of a pair the left one.
+    # Alphabetical order, because Splink's left table is the first by name.
     tables = [api.register(table, dataset_display_name=table) for table in ("asked", "directory")]
     linker = Linker(tables, settings, log_level=None)
     linker.training.estimate_u_using_random_sampling(max_pairs=1e6, seed=1)

@@ -15,28 +15,28 @@ from orgs.text.table_files import FileRefused
 
 
 class Command(BaseCommand):
-    """Loads the files into a schema of its own, asks every question, prints the figures, and drops the schema."""
+    """Loads the files into a separate schema, asks every question, prints the figures, and drops the schema."""
 
     help = (
         "Measure the organization finder: R@1, R@5, false matches, Best match, latency, by kind and by kind of email."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The files and how to print."""
+        """Add the files, the kind of measurement, and the output format."""
         parser.add_argument("--organizations", type=Path, required=True, help="CSV: org_id, name, country, domain")
         parser.add_argument("--other-names", type=Path, help="CSV: org_id, alias, provenance")
         parser.add_argument("--queries", type=Path, required=True, help="CSV of questions with their answers")
         parser.add_argument("--siblings", type=Path, help="CSV of questions about organizations that are left out")
         parser.add_argument(
-            "--scale", type=int, help="measure latency in a directory of this size, made from real names"
+            "--scale", type=int, help="measure latency in a directory of this size, generated from real names"
         )
         parser.add_argument("--members", type=int, default=0, help="with --scale: this many members spread over it")
-        parser.add_argument("--peers", action="store_true", help="measure simpler ways on the same questions instead")
-        parser.add_argument("--schema", default="", help="with --scale: keep the directory in this schema, or use it")
+        parser.add_argument("--peers", action="store_true", help="measure other matching methods instead")
+        parser.add_argument("--schema", default="", help="with --scale: use this schema, and keep it")
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, **options: Any) -> None:
-        """Measure, or say which file can't be read."""
+        """Measure, or name the file that can't be read."""
         try:
             self._measure(**options)
         except FileRefused as error:
@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps(peers.measure(directory, questions, self.stderr.write), indent=2))
                 return
             siblings = benchmark.questions(options["siblings"]) if options["siblings"] else []
-            benchmark.answer(directory, questions[:200])  # plans and caches are made before anything is timed
+            benchmark.answer(directory, questions[:200])  # warms plans and caches
             result = benchmark.figures(benchmark.answer(directory, questions), benchmark.answer(directory, siblings))
         result["organizations"] = len(directory.pks)
         if options["json"]:

@@ -1,9 +1,7 @@
-"""Make the README's chart and tables from what bench_matching measured."""
+"""Write the chart and the tables of orgs/finder/README.md from what was measured."""
 
 from __future__ import annotations
 
-import json
-import re
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, Final
@@ -13,34 +11,25 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orgs.finder.evaluation import chart
 
-MEASURED: Final = Path(settings.BASE_DIR) / "tests" / "bench" / "measured"
-_BETWEEN: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.S)
+_BASE: Final = Path(settings.BASE_DIR)
 
 
 class Command(BaseCommand):
-    """Writes ``matching.svg`` beside what was measured, and the tables of the README."""
+    """Writes ``matching.svg`` beside the measured files, and the tables of the finder's README."""
 
     help = (
-        "Write the chart and the README's tables from what was measured: fit.json (what fit_matching prints), "
-        "peers.json (bench_matching --peers) and scale-*.json (bench_matching --scale … --json)."
+        "Write the chart and the tables of the finder's README from measured files: fit.json (what fit_matching "
+        "prints), peers.json (bench_matching --peers) and scale-*.json (bench_matching --scale … --json)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Where the files are."""
-        parser.add_argument("--measured", type=Path, default=MEASURED)
-        parser.add_argument("--readme", type=Path, default=Path(settings.BASE_DIR) / "README.md")
+        """Add the folder of the measured files, and the README."""
+        parser.add_argument("--measured", type=Path, default=_BASE / "tests" / "bench" / "measured")
+        parser.add_argument("--readme", type=Path, default=_BASE / "orgs" / "finder" / "README.md")
 
     def handle(self, **options: Any) -> None:
-        """Write."""
-        folder: Path = options["measured"]
-        needed = [folder / "fit.json", folder / "peers.json"]
-        scales = [json.loads(path.read_text()) for path in sorted(folder.glob("scale-*.json"))]
-        if not scales or not all(path.is_file() for path in needed):
-            raise CommandError(f"{folder} needs fit.json, peers.json and scale-*.json. {self.help}")
-        fitted, compared = (json.loads(path.read_text()) for path in needed)
-        (folder / "matching.svg").write_text(chart.svg(scales))
-        readme = options["readme"].read_text()
-        if not _BETWEEN.search(readme):
-            raise CommandError("The README has no <!-- measured --> … <!-- /measured -->.")
-        tables = chart.markdown(fitted, compared, scales)
-        options["readme"].write_text(_BETWEEN.sub(lambda found: f"{found[1]}{tables}\n{found[2]}", readme))
+        """Write both, or say what is missing."""
+        try:
+            chart.update(options["measured"], options["readme"])
+        except ValueError as error:
+            raise CommandError(f"{error} {self.help}") from error

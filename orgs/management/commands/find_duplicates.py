@@ -1,4 +1,4 @@
-"""Write the likely duplicates that the order desk sees as a file."""
+"""Write likely duplicates as CSV."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FACTS = ("public_id", "name", "country", "user_count", "active_subscription_cou
 
 
 class Command(BaseCommand):
-    """Writes CSV: why, the domain where that is why, and of both organizations id, name, country and use."""
+    """Writes CSV: the reason, the common domain, and id, name, country and usage of both organizations."""
 
-    help = "Write likely duplicates as CSV, without what the order desk said is not the same."
+    help = "Write likely duplicates as CSV, without pairs that the order desk dismissed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """How many."""
+        """Add the limit."""
         parser.add_argument("--limit", type=int, default=MOST, help="pairs to write, at most")
 
     def handle(self, **options: Any) -> None:
-        """Write."""
+        """Write the pairs to stdout."""
         pairs = find_pairs(limit=options["limit"])
         asked = {pk for pair in pairs for pk in (pair.organization_id, pair.other_id)}
         known = {pk: facts for pk, *facts in Organization.objects.filter(pk__in=asked).values_list("pk", *_FACTS)}

@@ -1,4 +1,4 @@
-"""Bring organizations into the directory from a CSV file."""
+"""Import organizations from a CSV file."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from orgs import importing
-from orgs.merging import Report
+from orgs.importing import Report
 from orgs.text.table_files import FileRefused
 
 _REPORTED = 50
 
 
 class Command(BaseCommand):
-    """Imports a file while people work, says how far it is, and reports what it did, what was refused, and why."""
+    """Imports a file, shows progress, and reports what was imported and what was refused, with reasons."""
 
     help = importing.__doc__ or ""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The file, and what is to become of what isn't in it."""
+        """Add the file and options."""
         parser.add_argument("file", type=Path, help="CSV with the columns' names in its first line")
         parser.add_argument("--refused", type=Path, help="write every refused row's line and reason to this file")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="report what would be done, and change nothing")
         parser.add_argument(
-            "--remove-missing", action="store_true", help="the file is all there is: take away what isn't in it"
+            "--remove-missing", action="store_true", help="the file is the complete list: remove what isn't in it"
         )
         parser.add_argument(
             "--most-removed",
             type=_share,
             default=0.05,
             metavar="5%",
-            help="with --remove-missing: take nothing away where it is a greater share than this, of organizations, "
-            "domains, other names or members that imports have brought (default 5%%)",
+            help="with --remove-missing: remove nothing if this share of imported organizations, domains, other names "
+            "or members would be exceeded (default 5%%)",
         )
 
     def handle(self, **options: Any) -> None:
-        """Import."""
+        """Import the file."""
         path: Path = options["file"]
         report = Report()
         dry_run: bool = options["dry_run"]
@@ -56,16 +56,16 @@ class Command(BaseCommand):
                 report=report,
             )
         except FileRefused as error:
-            done = self._told(report, dry_run=dry_run) if report.written else "Nothing was imported."
+            done = self._summary(report, dry_run=dry_run) if report.written else "Nothing was imported."
             raise CommandError(f"{done} {error}") from error
         except (DatabaseError, KeyboardInterrupt) as error:
             raise CommandError(
-                f"The import ended early ({type(error).__name__}). {self._told(report, dry_run=dry_run)} "
-                "Run it again: what was brought in is found unchanged, and the rest follows."
+                f"The import ended early ({type(error).__name__}). {self._summary(report, dry_run=dry_run)} "
+                "Run it again: imported rows are found unchanged, and the rest is imported."
             ) from error
         if sys.stderr.isatty():
             sys.stderr.write("\n")
-        self.stdout.write(self._told(report, dry_run=dry_run))
+        self.stdout.write(self._summary(report, dry_run=dry_run))
         lines = [f"line {each.line}: {each.reason}" for each in report.refused]
         if options["refused"]:
             options["refused"].write_text("\n".join(lines) + "\n" if lines else "", encoding="utf-8")
@@ -75,29 +75,31 @@ class Command(BaseCommand):
             self.stdout.write(f"… and {len(lines) - _REPORTED} more (--refused FILE writes them all).")
         if report.not_removed:
             raise CommandError(
-                f"Nothing that the file doesn't have was taken away. {report.not_removed} "
-                "If that is right, say so with --most-removed."
+                f"Nothing that is missing from the file was removed. {report.not_removed} "
+                "If that is right, raise --most-removed."
             )
         if lines:
-            raise CommandError("Something was refused; the rest was imported. Mend what is named above, and import it.")
+            raise CommandError(
+                "Something was refused; the rest was imported. Correct what is named above, and import it."
+            )
 
     def _progress(self, size: int, report: Report) -> Any:
-        """A bar on a terminal; elsewhere a line for each tenth of the file."""
-        told = [0]
+        """Return a callback that shows a bar on a terminal, elsewhere a line for each tenth of the file."""
+        tenths = [0]
 
         def progress(read: int) -> None:
             done = min(read / size, 1)
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r[{'#' * int(done * 40):<40}] {done:4.0%} {report.rows} rows")
                 sys.stderr.flush()
-            elif int(done * 10) > told[0]:
-                told[0] = int(done * 10)
-                self.stderr.write(f"{told[0] * 10} % read, {report.rows} rows checked.")
+            elif int(done * 10) > tenths[0]:
+                tenths[0] = int(done * 10)
+                self.stderr.write(f"{tenths[0] * 10} % read, {report.rows} rows checked.")
 
         return progress
 
-    def _told(self, report: Report, *, dry_run: bool) -> str:
-        would = "Nothing was changed. An import would make this of it. " if dry_run else ""
+    def _summary(self, report: Report, *, dry_run: bool) -> str:
+        would = "Nothing was changed. An import would do this. " if dry_run else ""
         return (
             f"{would}{report.read_as}. Read {report.rows} rows. "
             f"Organizations: {report.made} made, {report.changed} changed, "
@@ -109,7 +111,7 @@ class Command(BaseCommand):
 
 
 def _share(text: str) -> float:
-    """A share in percent, such as 5% or 2.5."""
+    """Parse a share in percent, such as 5% or 2.5; return 0 to 1."""
     found = re.fullmatch(r"\s*(\d{1,3}(?:\.\d+)?)\s*%?\s*", text)
     if not found or float(found[1]) > 100:
         raise ArgumentTypeError("a share in percent, such as 5%")

@@ -36,8 +36,12 @@ def parse(service: str, value: str) -> Driver:
     if value == "callback":
         return Callback()
     if value.startswith("osb+"):
-        parts = urlsplit(value.removeprefix("osb+"))
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(value.removeprefix("osb+"))
+            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:  # no address, or no port
+            usable = False
+        if not usable:
             raise ValueError(f"{name} must be like osb+https://user:password@broker.example.com.")
         if not parts.username or parts.password is None:
             raise ValueError(f"{name} must name the user and the password of the broker: osb+https://user:password@….")
@@ -51,5 +55,8 @@ def parse(service: str, value: str) -> Driver:
             found: Driver = import_string(value)(service)
         except (ImportError, TypeError) as problem:
             raise ValueError(f"{name} names no driver: {problem}.") from problem
+        missing = [each for each in ("name", "check", "start", "poll", "undo", "problems") if not hasattr(found, each)]
+        if missing:
+            raise ValueError(f"{name} names no driver: it has no {', '.join(missing)}.")
         return found
     raise ValueError(f"{name} must be local, callback or osb+https://user:password@broker.example.com.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import transaction
 
-from provisioning.fulfillment.outcomes import Done, Job, Outcome, Refused, Running
+from provisioning.fulfillment.outcomes import Done, Job, Outcome, Refused, Running, Unreachable
 from provisioning.integration import webhooks
 from subscriptions.models import Order
 
@@ -26,6 +26,8 @@ class Callback:
 
     def start(self, job: Job) -> Outcome:
         """Write the webhook that asks, once for each instance."""
+        if not settings.WEBHOOK_URL:
+            return Unreachable("WEBHOOK_URL is not set, so nobody can be asked.", is_outage=False)
         self._say("provisioning.requested", job, {"parameters": dict(job.parameters)})
         return Running(longest=settings.PROVISIONING_CALLBACK_HOURS * 3600)
 
@@ -49,7 +51,6 @@ class Callback:
         data: dict[str, object] = {
             "id": job.request_id,
             "instance_id": job.instance_id,
-            "order": job.order,
             "service": job.service,
             "product": job.product,
             "licenses": job.licenses,
@@ -60,4 +61,5 @@ class Callback:
         }
         with transaction.atomic():
             order = Order.objects.select_for_update(no_key=True).get(number=job.order)
+            data["order"] = {"id": str(order.public_id), "number": order.number, "state": order.state}
             webhooks.enqueue_once(order=order, kind=kind, key=f"{kind}:{job.instance_id}", data=data)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -22,9 +23,12 @@ from types import FrameType
 from provisioning.local import private
 from provisioning.local.database import postgres
 from provisioning.local.database.cluster import Problem
+from provisioning.local.demo.broker import USER, Broker
 from provisioning.local.processes import Children
 
 _APPS = ("provisioning", "subscriptions", "orgs")
+_BROKERED = ("meetings", "calling")
+_PASSWORD = secrets.token_urlsafe(24)  # of the demo's broker, for this run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +47,8 @@ def main(arguments: list[str], state_dir: Path) -> int:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, _stop)
     try:
-        listener = _listen(options.port)
-        _settings(options.port, state_dir)
+        listener, broker = _listen(options.port), _listen(0)
+        _settings(options.port, state_dir, broker)
         server = postgres.begin(state_dir)
         import django
         from django.conf import settings
@@ -54,7 +58,8 @@ def main(arguments: list[str], state_dir: Path) -> int:
         private.begin(state_dir, mails=state_dir / "mail")
         _prepare(settings.BASE_DIR)
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-        children = Children({"web server": lambda: _serve(listener), "worker": _work})
+        tasks = {"web server": lambda: _serve(listener), "worker": _work, "broker": lambda: _broke(broker, state_dir)}
+        children = Children(tasks)
         try:
             children.start()
             _first_page(options.port)
@@ -94,7 +99,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _settings(port: int, state_dir: Path) -> None:
+def _settings(port: int, state_dir: Path, broker: socket.socket) -> None:
     if os.environ.pop("DATABASE_URL", None):
         sys.stderr.write("DATABASE_URL is set; the demo leaves that database alone and uses its own.\n")
     os.environ.update(
@@ -104,12 +109,19 @@ def _settings(port: int, state_dir: Path) -> None:
         EMAIL_URL=f"filemail://{state_dir / 'mail'}",
         STATE_DIR=str(state_dir),
     )
+    # The demo's services are set up by its own broker, unless the environment names what does.
+    setting = f"osb+http://{USER}:{_PASSWORD}@127.0.0.1:{broker.getsockname()[1]}"
+    for service in _BROKERED:
+        os.environ.setdefault(f"PROVISIONING_{service.upper()}", setting)
+    networks = [os.environ.get("OUTGOING_ALLOW_PRIVATE", ""), "127.0.0.0/8"]
+    os.environ["OUTGOING_ALLOW_PRIVATE"] = ",".join(filter(None, networks))
 
 
 def _prepare(base_dir: Path) -> None:
     """Migrate and load the sample, unless the database says that exactly this was done."""
     from django.core.management import call_command
     from django.db import connection, connections
+    from django.test.utils import override_settings
     from django.urls import get_resolver
 
     from provisioning.local.demo import sample
@@ -119,7 +131,8 @@ def _prepare(base_dir: Path) -> None:
         sys.stderr.write("Preparing the demo: tables and the sample directory.\n")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("createcachetable", verbosity=0)
-        sample.load()
+        with override_settings(PROVISIONING={}):  # the broker doesn't run yet; what the sample sets up is set up
+            sample.load()
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM django_migrations")
             row = cursor.fetchone()
@@ -181,6 +194,14 @@ def _serve(listener: socket.socket) -> None:
             return get_wsgi_application()
 
     Web().run()
+
+
+def _broke(listener: socket.socket, state_dir: Path) -> None:
+    """Run the demo's broker on a socket that listens already."""
+    from subscriptions import packs
+
+    schemas = {service: packs.of(service).schema for service in _BROKERED}
+    Broker(listener, state_dir / "broker", _PASSWORD, schemas).serve_forever()
 
 
 def _work() -> None:

@@ -310,6 +310,40 @@ ORDERS: Final = (
         people=(Person("R04rh0vg05", "leo.abe@littoralpower.com"), Person("R029h2vx94", "vera.brown@ntbg.org")),
         then=_mapped(customer="R029h2vx94", partner="R04rh0vg05"),
     ),
+    # Set up by a system outside: slow, failing twice, refusing a name, and down.
+    SampleOrder(
+        number="TOUR-601",
+        sold_to="National Tropical Botanical Garden",
+        contact="ines.costa@ntbg.org",
+        meetings=60,
+        people=(Person("R029h2vx94", "ines.costa@ntbg.org"),),
+        then=_mapped(customer="R029h2vx94"),
+    ),
+    SampleOrder(
+        number="TOUR-602",
+        sold_to="Crystal Bridges Museum of American Art",
+        contact="otto.kim@crystalbridges.org",
+        meetings=45,
+        people=(Person("R015hj0r78", "otto.kim@crystalbridges.org"),),
+        then=_mapped(customer="R015hj0r78"),
+    ),
+    SampleOrder(
+        number="TOUR-603",
+        sold_to="Museum of London Archaeology",
+        contact="maya.singh@mola.org.uk",
+        meetings=70,
+        calling=20,
+        people=(Person("R01qedwh63", "maya.singh@mola.org.uk"),),
+        then=_mapped(customer="R01qedwh63"),
+    ),
+    SampleOrder(
+        number="TOUR-604",
+        sold_to="New York Public Library",
+        contact="luca.rossi@nypl.org",
+        meetings=500,
+        people=(Person("R02eysy271", "luca.rossi@nypl.org"),),
+        then=_mapped(customer="R02eysy271"),
+    ),
     # Links that no longer work.
     SampleOrder(
         number="TOUR-501",

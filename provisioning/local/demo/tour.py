@@ -203,6 +203,53 @@ CHAPTERS: Final = (
         ),
     ),
     Chapter(
+        _("What happens after the confirmation"),
+        _(
+            "The services are set up by a system outside, which is a small program of the demo. Answer the questions, "
+            "confirm, and watch the page of progress."
+        ),
+        (
+            Scenario(
+                "TOUR-601",
+                _("It takes a while"),
+                _("The garden bought Meetings. The system outside is slow with this order."),
+                (
+                    _("The page says “Being set up”, since when, and what the system outside says of it."),
+                    _("You need not stay: My orders shows the same, and an email says when it is done."),
+                    _("The PDF can be downloaded at once. It says what is not set up yet; a later one replaces it."),
+                ),
+            ),
+            Scenario(
+                "TOUR-602",
+                _("It fails twice"),
+                _("The museum bought Meetings. The system outside fails twice with this order."),
+                (
+                    _("The system outside fails two times. What it had begun is deleted there, and it is asked again."),
+                    _("You do nothing, and lose nothing. The order desk sees each try."),
+                ),
+            ),
+            Scenario(
+                "TOUR-603",
+                _("The name is refused"),
+                _("You bought Meetings and Calling. The system outside has given your site’s name to somebody else."),
+                (
+                    _("Meetings has a problem: the page says it in the words of the system outside. Calling goes on."),
+                    _("“Change the answers” opens the step, with the sentence at the field and all answers kept."),
+                    _("Choose another name and confirm again: only Meetings is asked for."),
+                ),
+            ),
+            Scenario(
+                "TOUR-604",
+                _("The system outside is down"),
+                _("The library bought Meetings. The system outside does not answer for this order."),
+                (
+                    _("The page says that the system can’t be reached and is tried again: nothing is lost."),
+                    _("After ten minutes the order desk has it in a queue: retry, mark as done, or cancel."),
+                ),
+            ),
+        ),
+    ),
+    Chapter(
         _("Links that no longer work"),
         _("Each of them leads to a page that says what to do next."),
         (
@@ -295,5 +342,10 @@ def _standing(order: Order, draft: Draft | None) -> tuple[str, Words]:
         return ("", _("In progress")) if answered else ("", _("Placed"))
     if order.state == state.MAPPED:
         return ("waiting", _("With the customer")) if order.delegated_to else ("", _("Organizations confirmed"))
-    look = {state.HELD.value: "waiting", state.SET_UP.value: "done", state.CANCELLED.value: "ended"}
+    look = {
+        state.HELD.value: "waiting",
+        state.SETTING_UP.value: "waiting",
+        state.SET_UP.value: "done",
+        state.CANCELLED.value: "ended",
+    }
     return look[order.state], order.get_state_display()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from provisioning.local.demo import mailbox, tour
+from provisioning.local.demo import mailbox, outside_world, tour
 
 urlpatterns = [
     path("", tour.tour, name="tour"),
+    path("outside-world/", outside_world.outside_world, name="outside_world"),
     path("mailbox/", mailbox.mailbox, name="mailbox"),
     path("mailbox/<str:file>/<int:at>/", mailbox.mail, name="mail"),
     path("mailbox/<str:file>/<int:at>/html/", mailbox.mail_html, name="mail_html"),

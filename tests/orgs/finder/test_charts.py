@@ -1,9 +1,15 @@
-"""The chart and the tables show what was measured, and nothing else."""
+"""The chart and the tables show what was measured."""
 
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 from xml.etree import ElementTree
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from orgs.finder.evaluation import chart
 
@@ -49,3 +55,19 @@ def test_tables_have_the_measured_figures() -> None:
     assert "| milliseconds: p50 / p95 / p99 | 100,000 | 1,000,000 |" in text
     assert "| trigram, nearest five | – | 400 / 900 / 990 |" in text
     assert "| Splink | – | 31 (batch of 1,000) |" in text
+
+
+def test_figures_of_the_finders_readme_are_the_measured_ones(tmp_path: Path) -> None:
+    measured = settings.BASE_DIR / "tests" / "bench" / "measured"
+    readme = settings.BASE_DIR / "orgs" / "finder" / "README.md"
+    shutil.copytree(measured, tmp_path / "measured")
+    before, _marked, after = re.split(r"(<!-- measured -->\n.*<!-- /measured -->)", readme.read_text(), flags=re.S)
+    (tmp_path / "README.md").write_text(f"{before}<!-- measured -->\nold\n<!-- /measured -->{after}")
+    call_command("chart_matching", measured=tmp_path / "measured", readme=tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text() == readme.read_text()
+    assert (tmp_path / "measured" / "matching.svg").read_text() == (measured / "matching.svg").read_text()
+
+
+def test_chart_command_names_the_measured_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"peers\.json"):
+        call_command("chart_matching", measured=tmp_path, readme=tmp_path / "README.md")

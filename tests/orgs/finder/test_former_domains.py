@@ -20,7 +20,7 @@ from orgs.finder import evidence_sentences
 from orgs.finder.cards import Viewer
 from orgs.finder.evidence_rules import Code
 from orgs.finder.matching import Candidate, Result, find_candidates, get_candidate, near_duplicates, search_by_domain
-from orgs.merging import Report
+from orgs.importing import Report
 from orgs.models import Domain, LikelyDuplicate, Organization
 from orgs.search_index import rebuild
 from orgs.text import normalize

@@ -59,7 +59,7 @@ def test_check_of_fonts_is_silent_where_all_are_there() -> None:
 def test_pdf_is_made_although_a_font_is_missing(tmp_path: Path) -> None:
     script = (
         "import sys, django; django.setup()\n"
-        "from subscriptions import pdf; from subscriptions.summary.summary import Company\n"
+        "from subscriptions.summary import pdf; from subscriptions.summary.summary import Company\n"
         "from tests.subscriptions.summary.test_summary import a_summary\n"
         "sys.stdout.buffer.write(pdf.render(a_summary(1, customer=Company('c', '東方ソフト 한국통신', 'JP')), 'en'))\n"
     )

@@ -20,12 +20,14 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from orgs.models import Member
 from provisioning import actions
+from provisioning.fulfillment.outcomes import Outcome, Refused, Running, Unreachable
 from provisioning.local.demo import sample, sample_orders, tour
 from provisioning.models import Event, Mail, SignInCode
 from provisioning.worker import tasks
 from subscriptions.models import Order
 from tests.databases import rolled_back
 from tests.driver import Wizard
+from tests.scripted import outside, script, work  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.demo_urls")]
 
@@ -272,6 +274,33 @@ def test_three_sites_share_the_licenses_and_the_card_says_set_up() -> None:
     wizard.fill("licenses")
     assert "Download order summary (PDF)" in wizard.fill("review")
     assert "Set up" in card("TOUR-404")
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome", "says"),
+    [
+        ("TOUR-601", Running(description="The site is being made."), "The site is being made."),
+        ("TOUR-602", Unreachable("The broker answered 500.", abandon=True), "Waiting"),
+        ("TOUR-603", Refused("/sites/0/name", "This name is taken."), "This name is taken."),
+        ("TOUR-604", Unreachable("Nobody answers."), "can’t be reached at the moment"),
+    ],
+)
+@pytest.mark.usefixtures("outside")
+def test_order_that_a_system_outside_sets_up_shows_its_progress(number: str, outcome: Outcome, says: str) -> None:
+    visitor, order = visit(number)
+    assert "Review your subscription" in visitor.arrive()
+    wizard = Wizard(visitor.client, order, "set_up")
+    wizard.open()
+    wizard.fill("subscription", choice="now")
+    wizard.fill("meetings", site_name=f"garden-{number.lower()}", time_zone="Europe/London", early_release="no")
+    if order.lines.filter(service="calling").exists():
+        wizard.fill_headquarters()
+    wizard.fill("review")
+    assert wizard.at == "progress"
+    assert "Being set up" in card(number)
+    script("meetings", outcome)
+    work()
+    assert says in visitor.read(reverse("progress", args=[number]))
 
 
 def test_expired_link_is_replaced_by_a_new_one_that_works() -> None:

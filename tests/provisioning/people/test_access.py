@@ -6,12 +6,13 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.core import mail
 from django.db import connection
 from django.test import Client, override_settings
@@ -21,12 +22,14 @@ from pytest_django import DjangoDbBlocker
 
 from orgs.actions import add_member
 from provisioning import actions
+from provisioning.fulfillment.outcomes import Refused, Running
 from provisioning.models import AccessRequest, User
 from provisioning.people import links
 from provisioning.urls import urlpatterns
 from subscriptions.models import Order
 from subscriptions.rules.validation import SitePlan
 from subscriptions.summary import documents
+from tests import scripted
 from tests.databases import rolled_back
 from tests.driver import Wizard, form_fields
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
@@ -53,6 +56,12 @@ PEOPLE = {
     "mapped": KIM,
     "set-up": KIM,
     "ended": KIM,  # the order was cancelled
+}
+# People of orders that are being set up, which don't close.
+SETTING_UP = {
+    "running": KIM,  # everything is asked for
+    "refused": DANA,  # sets up the services for the customer, and an answer was refused
+    "watching": SAM,  # lets them do it
 }
 # The same people once the set-up-by date has passed: what each address leads to, by GET and by POST.
 CLOSED_READING = """
@@ -90,12 +99,44 @@ taken_over      order   order       order       order order    order     order  
 postponed       order   order       order       order order    order     page     order      page   order   order
 cancelled       order   order       order       order order    order     order    order      order  order   page
 closed          order   order       order       order order    order     order    order      order  order   order
+progress        order   order       order       order order    order     order    order      order  order   order
+stop_set_up     order   order       order       order order    order     order    order      order  order   order
 summary         order   order       order       order order    order     order    order      order  page    order
 summary_pdf     404     404         404         404   404      404       404      404        404    page    404
 history         page    page        page        page  404      page      page     page       page   page    page
 history_as csv  page    page        page        page  404      page      page     page       page   page    page
 history_as json page    page        page        page  404      page      page     page       page   page    page
 send_again      order   order       order       order order    order     order    order      order  order   order
+"""
+# The same for orders that are being set up, and (*) what an empty POST gets.
+BEING_SET_UP = """
+                running  refused  watching running* refused* watching*
+order           progress progress progress no       no       no
+find            order    order    order    order    order    order
+find intent     order    order    order    order    order    order
+find review     order    order    order    order    order    order
+set_up          order    set_up   order    order    set_up   order
+set_up meetings order    set_up   order    order    set_up   order
+site_name       404      page     404      no       no       no
+handed_over     order    order    order    order    order    order
+held            order    order    order    order    order    order
+access_request  404      404      404      404      404      404
+full_right      order    order    order    order    order    order
+hand_back       order    order    order    order    order    order
+questions       order    page     page     order    page     page
+delegated       order    order    page     order    order    order
+taken_over      order    order    order    no       no       no
+postponed       order    order    order    no       no       no
+cancelled       order    order    order    no       no       no
+closed          order    order    order    no       no       no
+progress        page     page     page     no       no       no
+stop_set_up     page     order    order    order    order    order
+summary         order    order    order    no       no       no
+summary_pdf     page     page     page     no       no       no
+history         page     page     page     no       no       no
+history_as csv  page     page     page     no       no       no
+history_as json page     page     page     no       no       no
+send_again      order    order    order    order    order    order
 """
 # What each address answers to an empty POST. "no" is 405: it takes none.
 POSTING = """
@@ -118,6 +159,8 @@ taken_over      no      no     no       no    no       no      no       no    no
 postponed       no      no     no       no    no       no      no       no    no     no     no
 cancelled       no      no     no       no    no       no      no       no    no     no     no
 closed          no      no     no       no    no       no      no       no    no     no     no
+progress        no      no     no       no    no       no      no       no    no     no     no
+stop_set_up     order   order  order    order order    order   order    order order  order  order
 summary         no      no     no       no    no       no      no       no    no     no     no
 summary_pdf     no      no     no       no    no       no      no       no    no     no     no
 history         no      no     no       no    no       no      no       no    no     no     no
@@ -126,7 +169,10 @@ history_as json no      no     no       no    no       no      no       no    no
 send_again      order   order  order    order order    order   order    order order  order  order
 """
 # A POST that does something, by address and person; everything else of POSTING changes nothing.
-WRITES = {("handed_over", "former"), ("delegated", "partner"), ("find intent", "contact"), ("find intent", "held")}
+WRITES = {
+    ("handed_over", "former"), ("delegated", "partner"), ("find intent", "contact"), ("find intent", "held"),
+    ("stop_set_up", "running"), ("delegated", "watching"),
+}  # fmt: skip
 
 # The addresses that name no order: to a GET of somebody not signed in, a person, an operator; then to a POST.
 OTHERS = """
@@ -185,7 +231,7 @@ def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
     for thread in threading.enumerate():
         if thread.name == "get ready for PDFs":
             thread.join()
-    with django_db_blocker.unblock(), rolled_back():
+    with django_db_blocker.unblock(), rolled_back(), override_settings():
         yield _make_scene()
 
 
@@ -216,7 +262,22 @@ def _make_scene() -> Scene:
     actions.set_up(order=set_up, by=links.user_for(KIM), plans={"meetings": [site]})
     ended = an_own_order(contact=KIM)
     actions.cancel_order(order=ended, by=None)
+    settings.PROVISIONING = {"meetings": scripted.PATH}
+    running = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
+    actions.set_up(order=running, by=links.user_for(KIM), plans={"meetings": [replace(site, name="contoso-two")]})
+    refused = actions.map_order(
+        order=an_order(contact=SAM, customer="Fabrikam", customer_email=DANA, meetings=10),
+        by=links.user_for(SAM),
+        audience="customer",
+        partner=actions.Existing(delegated.partner.public_id),
+        customer=actions.Existing(delegated.customer.public_id),
+        delegate_to=DANA,
+    )
+    actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
+    scripted.script("meetings", Running(), Refused("/sites/0/name", "The name is taken."))
+    scripted.work()
     orders = {
+        "running": running, "refused": refused, "watching": refused,
         "contact": handed, "former": handed, "replaced": corrected, "held": held, "approver": held,
         "partner": delegated, "delegate": delegated, "taken": taken, "mapped": mapped, "set-up": set_up, "ended": ended,
     }  # fmt: skip
@@ -262,9 +323,9 @@ def test_every_address_has_its_row() -> None:
     assert {str(each.pattern) for each in urlpatterns if not isinstance(each, URLPattern)} <= {"admin/", ""}
 
 
-@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("who", [*PEOPLE, *SETTING_UP])
 def test_reading_answers_as_the_table_says_and_writes_nothing(scene: Scene, who: str) -> None:
-    client, number = signed_in(PEOPLE[who]), scene.orders[who].number
+    client, number = signed_in((PEOPLE | SETTING_UP)[who]), scene.orders[who].number
     before = fingerprint()
     seen, heads, caching = {}, {}, {}
     for row in table(READING):
@@ -272,15 +333,16 @@ def test_reading_answers_as_the_table_says_and_writes_nothing(scene: Scene, who:
         seen[row], heads[row] = outcome(response), outcome(client.head(scene.url(row, number)))
         if response.status_code != 404:
             caching[row] = response.get("Cache-Control", "")
-    assert seen == {row: cells[who] for row, cells in table(READING).items()}
+    wanted = BEING_SET_UP if who in SETTING_UP else READING
+    assert seen == {row: cells[who] for row, cells in table(wanted).items()}
     assert heads == seen
     assert fingerprint() == before
     assert all("no-store" in value and "private" in value for value in caching.values()), caching
 
 
-@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("who", [*PEOPLE, *SETTING_UP])
 def test_posting_answers_as_the_table_says(scene: Scene, who: str) -> None:
-    client, number = signed_in(PEOPLE[who]), scene.orders[who].number
+    client, number = signed_in((PEOPLE | SETTING_UP)[who]), scene.orders[who].number
     seen, written = {}, set()
     before = fingerprint() | {"django_session": ""}
     for row in table(POSTING):
@@ -288,7 +350,8 @@ def test_posting_answers_as_the_table_says(scene: Scene, who: str) -> None:
             seen[row] = outcome(client.post(scene.url(row, number)))
             if fingerprint() | {"django_session": ""} != before:
                 written.add((row, who))
-    assert seen == {row: cells[who] for row, cells in table(POSTING).items()}
+    wanted, column = (BEING_SET_UP, f"{who}*") if who in SETTING_UP else (POSTING, who)
+    assert seen == {row: cells[column] for row, cells in table(wanted).items()}
     assert written == {each for each in WRITES if each[1] == who}
 
 
@@ -314,7 +377,7 @@ def test_closed_order_is_read_as_the_table_says_and_takes_nothing(scene: Scene, 
 def test_somebody_else_s_order_looks_like_one_that_does_not_exist(scene: Scene, email: str) -> None:
     client = signed_in(email)
     User.objects.filter(email=DESK).update(is_staff=True, is_superuser=True)
-    own = {order.number for who, order in scene.orders.items() if PEOPLE[who] == email}
+    own = {order.number for who, order in scene.orders.items() if (PEOPLE | SETTING_UP)[who] == email}
     before = fingerprint()
     for row in table(READING):
         for method in ("get", "head", "post"):
@@ -382,7 +445,9 @@ def test_order_desk_is_for_operators_only(scene: Scene) -> None:
         "admin:subscriptions_order_changelist", "admin:subscriptions_order_add", "admin:provisioning_mail_changelist",
         "admin:provisioning_webhook_changelist", "admin:provisioning_webhookreceiver_changelist",
         "admin:provisioning_accessrequest_changelist", "admin:orgs_organization_changelist",
-        "admin:orgs_likelyduplicate_changelist",
+        "admin:orgs_likelyduplicate_changelist", "admin:subscriptions_provisioningrequest_changelist",
+        "admin:subscriptions_provisioningrequest_retry", "admin:subscriptions_provisioningrequest_done",
+        "admin:subscriptions_provisioningrequest_cancel",
     ]  # fmt: skip
     urls = [reverse(page) for page in pages]
     urls += [reverse(f"admin:subscriptions_order_{name}", args=[order.pk]) for name in ("change", "resend", "cancel")]

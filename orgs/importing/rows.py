@@ -1,53 +1,24 @@
-"""Brings organizations with their domains, other names and members into the directory from one CSV file.
-
-Columns: ``external_id`` and ``name``, and as far as they are there ``country`` (a code or a name), ``vertical``,
-``is_partner``, ``origin``, ``status`` (open or closed), ``domains``, ``other_names``, ``members``. The last three hold
-any number of parts, separated by ``|``, each with what it is before a colon:
-``verified:contoso.com|claimed:contoso.de``, ``former:Fabrikam|acronym:CTS``,
-``full:ada@contoso.com|user:bob@contoso.com``; without one it is verified, trading, user. ``removed:`` takes it away,
-whoever made it. A domain that was used before is ``former:fabrikam.com``, and with the year or the day until when, if
-that is known, ``former:fabrikam.com@2022`` or ``former:fabrikam.com@2022-06-30``. What other systems know of the use
-comes in ``users``, ``active_users``, ``active_subscriptions`` (other systems', not those that were set up here) and
-``last_activity`` (a date or a time, ISO 8601); see orgs.use for how it counts.
-
-What the file doesn't have stays as it is, and a second run changes nothing. With --remove-missing the file is all that
-the source has: organizations with an external id that aren't in it are closed, and of those that are in it the domains,
-other names and members that earlier imports brought are taken away, as far as the file has the column. What people
-made stays: organizations without an external id, what the order desk typed, rights that were given by request (who has
-one and isn't in the file keeps it as the request says, and nothing else). What both a person and a file say is the
-file's. A closed organization is found by nobody; its orders stay as they are.
-
-Rows are read and checked by other processes, and merged by external id while people work (orgs.merging): an import
-that ends early has brought in what it reports, and the next one goes on.
-"""
+"""Checks the rows of an import file: known columns, parts of fields, and a sentence for each refusal."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, Final
 
-import django
 from django.utils import timezone
 
-from orgs import merging, use
-from orgs.merging import Report, Row
+from orgs import usage_statistics
+from orgs.importing.slices import CLOSED, OPEN, REMOVED, Row, Slice, sliced, status_until
 from orgs.models import Domain, Member, Organization, OtherName
 from orgs.text import country_names, normalize, pasted_text
-from orgs.text.table_files import Refused, TableFile, truth
+from orgs.text.table_files import Refused, truth
 
-BATCH: Final = 10_000  # rows that one process reads and checks at a time
-LARGE: Final = 2_000_000  # bytes from which on other processes help to check a file
-AHEAD: Final = 4  # batches that wait to be written, at most
 _SEPARATOR: Final = "|"
-_DOMAINS: Final = frozenset({*Domain.Status.values, merging.REMOVED})
-_NAMES: Final = frozenset({*OtherName.Kind.values, merging.REMOVED})
-_ROLES: Final = frozenset({*Member.Role.values, merging.REMOVED})
+_DOMAINS: Final = frozenset({*Domain.Status.values, REMOVED})
+_NAMES: Final = frozenset({*OtherName.Kind.values, REMOVED})
+_ROLES: Final = frozenset({*Member.Role.values, REMOVED})
 _FIGURES: Final = {"users": "users", "active_users": "active_users", "subscriptions": "active_subscriptions"}
 _ORIGINS: Final = frozenset(Organization.Origin.values)
 REQUIRED: Final = ("external_id", "name")
@@ -60,62 +31,17 @@ COLUMNS: Final = (
 
 @dataclass
 class Batch:
-    """Checked rows, in slices as they are merged, and what was refused."""
+    """Checked rows in slices, and refused rows."""
 
     rows: int = 0
     columns: frozenset[str] = frozenset()
-    slices: list[merging.Slice] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     read_as: str = ""
 
 
-def import_file(
-    path: Path,
-    progress: Callable[[int], None] = lambda _read: None,
-    *,
-    remove_missing: bool = False,
-    most_removed: float = 0.05,
-    dry_run: bool = False,
-    report: Report | None = None,
-) -> Report:
-    """Bring in what is not refused of a file; ``progress`` hears how many bytes were read, ``report`` fills up.
-
-    ``remove_missing``: the file is all that the source has; see above. Where that is a greater share than
-    ``most_removed`` nothing is taken away. ``dry_run``: the report alone.
-    """
-    report = report or Report()
-    with merging.Merge(report, full=remove_missing, dry_run=dry_run) as merge:
-        for batch in _checked(path, progress):
-            report.rows += batch.rows
-            report.read_as = report.read_as or batch.read_as
-            report.refused += batch.refused
-            for part in batch.slices:
-                merge.add(part, batch.columns)
-        merge.finish(most_removed=most_removed)
-    report.refused.sort(key=lambda each: each.line)
-    return report
-
-
-def _checked(path: Path, progress: Callable[[int], None]) -> Iterator[Batch]:
-    """Batches of the file in order; of a large file checked by two processes while the batch before is written."""
-    with TableFile(path, columns=COLUMNS, required=REQUIRED, progress=progress) as table:
-        batches = itertools.batched(table, BATCH)
-        if path.stat().st_size < LARGE:  # starting a process takes longer
-            yield from map(check, batches)
-        else:
-            with ProcessPoolExecutor(2, mp_context=get_context("forkserver"), initializer=django.setup) as pool:
-                waiting: list[Future[Batch]] = []
-                for rows in batches:
-                    waiting.append(pool.submit(check, rows))
-                    if len(waiting) >= AHEAD:
-                        yield waiting.pop(0).result()
-                for each in waiting:
-                    yield each.result()
-    yield Batch(rows=len({each.line for each in table.refused}), refused=table.refused, read_as=table.read_as)
-
-
 def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
-    """Read and check rows of the file: what is not right is refused with a reason."""
+    """Check rows of the file, given as (line, {column: text}); refused rows and parts get a reason."""
     batch = Batch(rows=len(rows))
     checked: list[Row] = []
     for line, row in rows:
@@ -126,7 +52,7 @@ def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
         partner = truth(row.get("is_partner", ""))
         problem = _problem(external_id, name, country, origin)
         if partner is None and not problem:
-            problem = f"Whether it is a partner is yes or no, or empty for no; not “{_clean(row['is_partner'])[:80]}”."
+            problem = f"is_partner must be yes or no, or empty for no; not “{_clean(row['is_partner'])[:80]}”."
         if problem:
             batch.refused.append(Refused(line, problem))
             continue
@@ -144,7 +70,7 @@ def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
                 **_check_parts(batch, line, row),
             )
         )
-    batch.slices = merging.sliced(checked)
+    batch.slices = sliced(checked)
     return batch
 
 
@@ -162,20 +88,20 @@ def _problem(external_id: str, name: str, country: str, origin: str) -> str:
 
 def _status(batch: Batch, line: int, row: dict[str, str]) -> str | None:
     status = row.get("status", "").strip().lower()
-    if status and status not in {merging.OPEN, merging.CLOSED}:
+    if status and status not in {OPEN, CLOSED}:
         batch.refused.append(Refused(line, f"A status is open or closed: {status[:80]}"))
         return None
     return status or None
 
 
 def _use(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]:
-    """What other systems know of the use; all of it or, where something is wrong, nothing."""
+    """Return the reported usage figures; all are None if one of them is refused."""
     found: dict[str, Any] = dict.fromkeys(("users", "active_users", "subscriptions", "last_activity"))
     for field_name, column in _FIGURES.items():
         text = row.get(column, "").strip()
         number = pasted_text.whole_number(text)
         if text and (number is None or number >= 2**31):
-            batch.refused.append(Refused(line, f"What {column} has is a whole number, such as 1250: {text[:80]}"))
+            batch.refused.append(Refused(line, f"{column} must be a whole number in digits, such as 1250: {text[:80]}"))
             return dict.fromkeys(found)
         found[field_name] = number
     if found["active_users"] is not None and found["users"] is not None and found["active_users"] > found["users"]:
@@ -184,7 +110,7 @@ def _use(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]:
     text = row.get("last_activity", "").strip()
     if text:
         moment = _moment(text)
-        if moment is None or moment > timezone.now() + use.CLOCKS_DIFFER:
+        if moment is None or moment > timezone.now() + usage_statistics.CLOCK_TOLERANCE:
             reason = (
                 f"A last_activity is a past date such as 2026-01-31, or a time such as 2026-01-31T12:00Z: {text[:80]}"
             )
@@ -215,8 +141,8 @@ def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]
         if not normalize.registrable_domain(name) or len(name) > 253:
             batch.refused.append(Refused(line, f"A domain is like contoso.com: {text[:80]}"))
             continue
-        domains.append((merging.until(status, until), name))
-    # Of one domain the last one counts: what is used now comes after what was used before.
+        domains.append((status_until(status, until), name))
+    # The last entry for a domain counts, so current domains follow former ones.
     domains.sort(key=lambda each: (not each[0].startswith(Domain.Status.FORMER), each[0]))
     other_names: list[tuple[str, str]] = []
     for kind, text in _parts(row.get("other_names", ""), _NAMES, "trading"):
@@ -237,7 +163,7 @@ def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]
 
 
 def _parts(text: str, kinds: frozenset[str], default: str) -> Iterator[tuple[str, str]]:
-    """The parts of a field with what each is."""
+    """Yield the parts of a field as (kind, text)."""
     for part in text.split(_SEPARATOR) if text else ():
         kind, colon, rest = part.partition(":")
         if colon and kind.strip().lower() in kinds:
@@ -249,7 +175,7 @@ def _parts(text: str, kinds: frozenset[str], default: str) -> Iterator[tuple[str
 
 
 def _clean(text: str) -> str:
-    """Without what PostgreSQL or a page can't show: NUL and other control characters, spaces around."""
+    """Return the text without control characters and surrounding spaces. PostgreSQL rejects NUL."""
     if text.isprintable():
         return text.strip()
     return "".join(char for char in text if char.isprintable() or char == " ").strip()

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from orgs.finder.evaluation.fitting import Case, Choice, fit_gate, fit_ranker
+from orgs.finder.evaluation.logistic_regression import Case, Choice, fit_gate, fit_ranker
 
 CHANCE = random.Random(5)
 
@@ -43,7 +43,7 @@ def test_ranker_learns_which_number_tells_the_right_candidate(choices: list[Choi
 
 
 def test_what_may_never_speak_against_a_candidate_weighs_nothing_instead(choices: list[Choice]) -> None:
-    weights = fit_ranker(choices, never_against={"tells", "contrary"})
+    weights = fit_ranker(choices, never_negative={"tells", "contrary"})
     assert weights["tells"] > 2
     assert weights["contrary"] == 0
     assert set(weights) == {"tells", "contrary", "nothing"}

@@ -1,0 +1,90 @@
+"""The words of the emails while an order's services are being set up.
+
+They tell what holds when they go out. ``facts``: service (its code), or services (several, with commas between them).
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from provisioning.emails.message import Message, order_facts
+from provisioning.models import Mail
+from subscriptions import packs
+from subscriptions.models import ProvisioningRequest
+
+State = ProvisioningRequest.State
+
+
+def set_up_refused(mail: Mail, url: str) -> Message:
+    """To whoever sets up: the other side refused something that they answered. Its button leads to the step."""
+    number, service = mail.order.number, mail.facts.get("service", "")
+    words = {"number": number, "service": packs.label_of(service)}
+    request = _current(mail).filter(line__service=service, state=State.REFUSED).first()
+    if request is None:
+        return _over(mail)
+    return Message(
+        subject=_("Order %(number)s: something has to be changed before %(service)s can be set up") % words,
+        title=_("Something has to be changed for %(service)s") % words,
+        paragraphs=(
+            _("The system that sets %(service)s up does not accept one of the answers. It says:") % words,
+            _("“%(sentence)s”") % {"sentence": request.problem},
+            _("Every answer is kept. The button leads to the one that has to be changed; then confirm again."),
+        ),
+        facts=order_facts(mail.order),
+        button=_("Change the answer"),
+        url=f"{settings.PUBLIC_URL}{reverse('set_up', args=[number])}",
+        after=(
+            _("What else was ordered goes on meanwhile."),
+            _("If you do nothing, %(service)s is not set up. You don’t have to order again.") % words,
+        ),
+        why=_("You get this email because you set up the services of order %(number)s.") % words,
+    )
+
+
+def set_up_late(mail: Mail, url: str) -> Message:
+    """To those who wait for the set-up: it takes longer than promised, and what happens next."""
+    number = mail.order.number
+    services = mail.facts.get("services", "").split(",")
+    requests = list(_current(mail).filter(line__service__in=services).exclude(state=State.SUCCEEDED))
+    if not requests:
+        return _over(mail)
+    names = ", ".join(packs.label_of(line.service) for line in packs.in_order([each.line for each in requests]))
+    words = {"number": number, "services": names, "help": settings.HELP_CONTACT}
+    at_desk = any(request.state == State.FAILED for request in requests)
+    return Message(
+        subject=_("Order %(number)s: the set-up takes longer than promised") % words,
+        title=_("The set-up takes longer than promised"),
+        paragraphs=(
+            _("Not set up yet: %(services)s.") % words,
+            _("The order desk knows, and sees to it.")
+            if at_desk
+            else _("It goes on by itself. Where it can’t, the order desk is told and sees to it."),
+            _("Nothing is lost, and you don’t have to order again. You get an email when everything is set up."),
+        ),
+        facts=order_facts(mail.order),
+        button=_("See how far it is"),
+        url=f"{settings.PUBLIC_URL}{reverse('order', args=[number])}",
+        after=(_("You need to do nothing. Questions? Write to %(help)s.") % words,),
+        why=_("You get this email because you have a part in order %(number)s.") % words,
+    )
+
+
+def _current(mail: Mail) -> QuerySet[ProvisioningRequest]:
+    return ProvisioningRequest.objects.filter(order=mail.order, superseded_at=None).select_related("line")
+
+
+def _over(mail: Mail) -> Message:
+    words = {"number": mail.order.number}
+    return Message(
+        subject=_("Order %(number)s needs nothing more from you") % words,
+        title=_("Order %(number)s needs nothing more from you") % words,
+        paragraphs=(
+            _("We wanted to write to you about its set-up. Meanwhile it went on."),
+            _("There is nothing that you need to do."),
+        ),
+        facts=order_facts(mail.order),
+        why=_("You get this email because you have a part in order %(number)s.") % words,
+    )

@@ -1,0 +1,52 @@
+"""What the drivers would refuse, asked before a person confirms. Nothing is written, and an outage shows nothing."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, Final
+
+from django.db import connections
+
+from provisioning.fulfillment import transitions
+from provisioning.fulfillment.drivers import driver_of
+from provisioning.fulfillment.outcomes import Driver, Job, Refused
+from subscriptions import packs
+from subscriptions.models import DriverHealth, Order, OrderLine, ProvisioningRequest
+
+# For all services together, while a person waits for the page.
+SECONDS: Final = 0.7
+# A thread bounds what no limit of a socket does, such as a slow name server; where all hang, nothing is asked.
+_threads: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="dry-run")
+
+
+def refusals(*, order: Order, lines: Iterable[OrderLine], plans: Mapping[str, Any]) -> dict[str, Refused]:
+    """Return by service what its driver would refuse of these plans.
+
+    A driver whose circuit breaker is open isn't asked; one that doesn't answer in time refuses nothing.
+    """
+    asked = {}
+    now = transitions.database_now()
+    away = set(DriverHealth.objects.filter(open_until__gt=now).values_list("service", flat=True))
+    for line in lines:
+        if line.service not in plans or line.service in away:
+            continue
+        driver = driver_of(line.service)
+        if driver.name != "local":
+            parameters = packs.of(line.service).parameters(plans[line.service])
+            job = transitions.job_of(ProvisioningRequest(order=order, line=line, parameters=parameters))
+            language = contextvars.copy_context()
+            asked[line.service] = _threads.submit(language.run, _check, driver, job)
+    wait(asked.values(), timeout=SECONDS)
+    found = {service: future.result() for service, future in asked.items() if future.done() and not future.exception()}
+    for future in asked.values():
+        future.cancel()
+    return {service: refused for service, refused in found.items() if refused is not None}
+
+
+def _check(driver: Driver, job: Job) -> Refused | None:
+    try:
+        return driver.check(job)
+    finally:
+        connections.close_all()  # of this thread, which Django doesn't look after
