@@ -6,13 +6,13 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
 import time_machine
-from django.conf import settings
 from django.core import mail
 from django.db import connection
 from django.test import Client, override_settings
@@ -231,11 +231,11 @@ def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
     for thread in threading.enumerate():
         if thread.name == "get ready for PDFs":
             thread.join()
-    with django_db_blocker.unblock(), rolled_back(), override_settings():
-        yield _make_scene()
+    with django_db_blocker.unblock(), rolled_back(), ExitStack() as settings:
+        yield _make_scene(settings)
 
 
-def _make_scene() -> Scene:
+def _make_scene(settings: ExitStack) -> Scene:
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=ALEX)
     corrected = an_order(contact=WRONG)
@@ -262,7 +262,7 @@ def _make_scene() -> Scene:
     actions.set_up(order=set_up, by=links.user_for(KIM), plans={"meetings": [site]})
     ended = an_own_order(contact=KIM)
     actions.cancel_order(order=ended, by=None)
-    settings.PROVISIONING = {"meetings": scripted.PATH}
+    settings.enter_context(override_settings(PROVISIONING={"meetings": scripted.PATH}))
     running = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
     actions.set_up(order=running, by=links.user_for(KIM), plans={"meetings": [replace(site, name="contoso-two")]})
     refused = actions.map_order(
