@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http.cookies import SimpleCookie
 from typing import Any
@@ -18,7 +16,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.urls import URLPattern, resolve, reverse
 from django.urls.exceptions import Resolver404
-from pytest_django import DjangoDbBlocker
+from pytest_django import Settings
 
 from orgs.actions import add_member
 from provisioning import actions
@@ -224,18 +222,17 @@ class Scene:
         return reverse(name, args=[number, step] if step else [number])
 
 
-@pytest.fixture(scope="module")
-def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    """Make the scene once; each test undoes what it writes. No PDF is answered with "being made" while fonts load."""
+def _wait_for_fonts() -> None:
+    """Return when the fonts are loaded: no PDF is answered with "being made" then."""
     documents.get_ready()
     for thread in threading.enumerate():
         if thread.name == "get ready for PDFs":
             thread.join()
-    with django_db_blocker.unblock(), rolled_back(), ExitStack() as settings:
-        yield _make_scene(settings)
 
 
-def _make_scene(settings: ExitStack) -> Scene:
+@pytest.fixture
+def scene(settings: Settings) -> Scene:
+    _wait_for_fonts()
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=ALEX)
     corrected = an_order(contact=WRONG)
@@ -262,7 +259,7 @@ def _make_scene(settings: ExitStack) -> Scene:
     actions.set_up(order=set_up, by=links.user_for(KIM), plans={"meetings": [site]})
     ended = an_own_order(contact=KIM)
     actions.cancel_order(order=ended, by=None)
-    settings.enter_context(override_settings(PROVISIONING={"meetings": scripted.PATH}))
+    settings.PROVISIONING = {"meetings": scripted.PATH}
     running = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
     actions.set_up(order=running, by=links.user_for(KIM), plans={"meetings": [replace(site, name="contoso-two")]})
     refused = actions.map_order(
