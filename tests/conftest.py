@@ -9,11 +9,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import timezone, translation
 from pytest_django import DjangoDbBlocker
 
 from provisioning.local.database import cluster, postgres
-from tests import chromium
+from tests import chromium, databases
 
 # The same examples in every run: what is green today is not red tomorrow by chance. With HYPOTHESIS_EXAMPLES, new ones.
 _SEARCH = "HYPOTHESIS_EXAMPLES" in os.environ
@@ -41,6 +42,16 @@ def _in_the_products_language() -> Iterator[None]:
     yield
     translation.deactivate()
     timezone.deactivate()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """Have the database of this process cloned from the template, and emptied quickly."""
+    with django_db_blocker.unblock():
+        databases.use_template()
+    TransactionTestCase._fixture_teardown = databases.empty_tables  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

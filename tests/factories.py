@@ -108,7 +108,7 @@ def a_delegated_order(*, contact: str = "sam@partner.example.net", **fields: Any
 
 
 def signed_in(email: str) -> Client:
-    """Return a browser in which this person is signed in. (Signing in itself is tested in test_sign_in.)"""
+    """Return a browser in which this person is signed in. (test_sign_in.py tests signing in.)"""
     client = Client()
     user: User = links.user_for(email)
     client.force_login(user)

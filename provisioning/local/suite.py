@@ -13,5 +13,5 @@ def main(arguments: list[str]) -> int:
 
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # pyproject.toml names the tests' own
     parallel = not any(argument.startswith(_ALONE) for argument in arguments)
-    spread = ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "loadgroup"] if parallel else []
+    spread = ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal"] if parallel else []
     return int(pytest.main([*spread, *arguments]))

@@ -44,7 +44,7 @@ def medians(acts: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("every", [0, 50])
-def test_time_tells_nothing(every: int, settings: Settings) -> None:
+def test_time_of_an_answer_does_not_tell_what_the_page_keeps_back(every: int, settings: Settings) -> None:
     wizard = a_wizard()
     assert Organization.objects.count() > 300
     settings.RESPONSE_PADDING_MS = every

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ROWS = int(os.environ.get("IMPORT_ROWS", "100000"))
 PEOPLE = 6
-DATA = Path("provisioning/local/data/orgs.csv.xz")
+DATA = Path("provisioning/local/demo/data/orgs.csv.xz")
 
 
 def rows(count: int, changed: int = 0) -> Iterator[str]:

@@ -14,7 +14,7 @@ from orgs.text import normalize
 pytestmark = pytest.mark.django_db
 
 HERE = Path(__file__).parent
-SAMPLE = HERE.parent.parent / "provisioning" / "local" / "data"
+SAMPLE = HERE.parent.parent / "provisioning" / "local" / "demo" / "data"
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from django.utils.translation import override
 from weasyprint import HTML
 
 from subscriptions.summary import OrderSummary, pdf
-from tests.integration.test_pdf import PROVED
-from tests.unit.test_summary import a_summary
+from tests.subscriptions.summary.test_pdf import PROVED
+from tests.subscriptions.summary.test_summary import a_summary
 
 ROUNDS = 15
 RENDERS = 1000

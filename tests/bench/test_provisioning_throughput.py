@@ -30,7 +30,7 @@ from provisioning import actions
 from provisioning.local.database import postgres
 from provisioning.people import links
 from subscriptions.models import Order, ProvisioningRequest
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.broker import control
 from tests.factories import a_mapped_order, an_organization
 from tests.long.local_machine import ROOT, environ, eventually
@@ -131,7 +131,9 @@ def measure(broker: int, customer: Organization, count: int) -> None:
     for worker in workers:
         worker.kill()
         worker.wait()
-    rows = list(ProvisioningRequest.objects.order_by("-pk").values("state_since", "started_at")[:LINES])
+    rows: list[dict[str, Any]] = list(
+        ProvisioningRequest.objects.order_by("-pk").values("state_since", "started_at")[:LINES]
+    )
     median, slow = percentiles(rows)
     print(
         f"{count} workers: {left} lines in {took:.1f} s, {left / took:.0f} a second;"

@@ -19,7 +19,7 @@ import pytest
 
 from tests.long.local_machine import MANAGE, environ, eventually, kill_all, manage, needs_proc, processes
 
-pytestmark = [needs_proc, pytest.mark.xdist_group("demo")]
+pytestmark = needs_proc
 
 
 def free_port() -> int:

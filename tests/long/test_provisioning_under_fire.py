@@ -11,6 +11,7 @@ Random faults: ``KILLS=10000 pytest tests/long/test_provisioning_under_fire.py -
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
 import random
@@ -38,7 +39,7 @@ from provisioning.local.database import postgres
 from provisioning.models import HistoryHead, User
 from provisioning.people import links
 from subscriptions.models import AbandonedInstance, Order, ProvisioningRequest, Subscription
-from subscriptions.rules.validation import SitePlan
+from subscriptions.packs.meetings import SitePlan
 from tests.broker import control
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, an_organization, signed_in
@@ -80,7 +81,7 @@ class World:
             )  # fmt: skip
         for name in names:
             if name in self.ports:
-                eventually(lambda port=self.ports[name]: _answers(port), f"{name} answers")
+                eventually(functools.partial(_answers, self.ports[name]), f"{name} answers")
 
     def _command(self, name: str) -> list[str]:
         if name == "broker":
@@ -322,7 +323,12 @@ def check_all(world: World, cases: list[Case]) -> None:
     until = time.monotonic() + SECONDS
     for case in cases:
         what = f"{case.transition} is over: order {case.order.pk}"
-        eventually(lambda case=case: world.supervise() or _asked(case.is_over), what, until - time.monotonic())
+
+        def is_over(case: Case = case) -> bool:
+            world.supervise()
+            return bool(_asked(case.is_over))
+
+        eventually(is_over, what, until - time.monotonic())
     for case in cases:
         case.check()
     succeeded = ProvisioningRequest.objects.filter(state=State.SUCCEEDED, superseded_at=None)
@@ -388,7 +394,12 @@ def bring(world: World, cases: list[Case], point: str, stack: contextlib.ExitSta
     polled = {"confirm", "fails"} if point == "during polling" else set(TRANSITIONS)
     wanted = {str(case.request.instance_id) for case in cases if case.transition in polled}
     seen: set[str] = set()
-    eventually(lambda: seen.update(world.held()) or wanted <= seen, "the calls are held", 30)
+
+    def all_held() -> bool:
+        seen.update(world.held())
+        return wanted <= seen
+
+    eventually(all_held, "the calls are held", 30)
 
 
 def _close(locks: Any) -> None:

@@ -20,7 +20,7 @@ import pytest
 from tests.long.local_machine import MANAGE, ROOT, environ, eventually, kill_all, manage, needs_proc, processes
 from tests.long.test_local_demo import free_port
 
-pytestmark = [needs_proc, pytest.mark.xdist_group("serve")]
+pytestmark = needs_proc
 AWAY = "postgres://u:secret@127.0.0.1:1/d"
 GUNICORN = (sys.executable, "-m", "gunicorn")
 
