@@ -131,7 +131,7 @@ def measure(broker: int, customer: Organization, count: int) -> None:
     for worker in workers:
         worker.kill()
         worker.wait()
-    rows: list[dict[str, Any]] = list(
+    rows: list[Any] = list(
         ProvisioningRequest.objects.order_by("-pk").values("state_since", "started_at")[:LINES]
     )
     median, slow = percentiles(rows)

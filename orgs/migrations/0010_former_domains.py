@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0010_joined_names'),
+        ('orgs', '0009_joined_names'),
     ]
 
     operations = [

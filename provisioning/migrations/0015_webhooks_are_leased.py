@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("provisioning", "0020_api_keys"),
+        ("provisioning", "0014_api_keys"),
     ]
 
     operations = [

@@ -26,7 +26,7 @@ END $$
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0020_former_domains'),
+        ('orgs', '0010_former_domains'),
     ]
 
     operations = [

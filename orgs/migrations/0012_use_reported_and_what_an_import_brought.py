@@ -13,7 +13,7 @@ WHERE o.id = m.organization_id AND o.external_id IS NOT NULL AND m.given_by IS N
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0030_words_without_waiting'),
+        ('orgs', '0011_words_without_waiting'),
     ]
 
     operations = [

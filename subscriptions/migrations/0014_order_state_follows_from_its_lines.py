@@ -61,7 +61,7 @@ _FUNCTION = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("subscriptions", "0030_provisioning_request_names"),
+        ("subscriptions", "0013_provisioning_request_names"),
     ]
 
     operations = [
