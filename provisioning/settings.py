@@ -273,9 +273,9 @@ for _name in ("LEASE", "POLL", "LONGEST_PAUSE"):
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.worker.tasks"]
 PROCRASTINATE_ON_APP_READY = "provisioning.database.transaction_pooler.on_app_ready"
-# A job is only a wake-up; the rows say what became of it. Ten at once: two may wait for webhooks' receivers, four for
-# drivers, two make PDFs (provisioning.worker.tasks), and emails and codes have the others.
-WORKER_CONCURRENCY = 10
+# A job is only a wake-up; the rows say what became of it. Eight at once: two may wait for webhooks' receivers, three
+# for drivers, two make PDFs (provisioning.worker.tasks), and emails and codes have the rest.
+WORKER_CONCURRENCY = 8
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "always", "concurrency": WORKER_CONCURRENCY}
 
 # Languages

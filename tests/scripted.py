@@ -78,10 +78,10 @@ def script(service: str, *outcomes: Outcome) -> None:
 def work(*, turns: int = 1) -> None:
     """Let a worker do what is due, so many times; what waits for a pause is due at once."""
     for _turn in range(turns):
-        ProvisioningRequest.objects.filter(next_try_at__isnull=False).update(next_try_at=Now())
-        AbandonedInstance.objects.filter(next_try_at__isnull=False).update(next_try_at=Now())
-        while loop.run_next():
-            pass
+        requests = ProvisioningRequest.objects.filter(next_try_at__isnull=False).update(next_try_at=Now())
+        instances = AbandonedInstance.objects.filter(next_try_at__isnull=False, deleted_at=None)
+        for _row in range(requests + instances.update(next_try_at=Now())):
+            loop.run_next()
 
 
 def an_operator(email: str = "desk@vendor.example") -> User:

@@ -40,7 +40,7 @@ _TIES: Final[dict[Code, Promise]] = {
     Code.SAME_NAME_BUT_SCRIPT: _("Same name in another script"),
     Code.SAME_NAME_BUT_ORDER: _("Same name, different word order"),
     Code.SAME_NAME_BUT_SPACING: _("Same name, written differently"),
-    Code.OTHER_NAME: _("PreparedOrganization by this name"),
+    Code.OTHER_NAME: _("Known by this name"),
     Code.ACRONYM: _("Same name, abbreviated"),
     Code.READS_THE_SAME: _("Same name in another script"),
     Code.NEAR_NAME: _("Similar name"),

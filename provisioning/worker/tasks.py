@@ -33,7 +33,7 @@ from subscriptions.summary import documents, pdf_cache
 
 # At most so many threads of a process call the vendor's systems at a time: the others send emails and codes.
 _senders = threading.BoundedSemaphore(2)
-_provisioners = threading.BoundedSemaphore(4)
+_provisioners = threading.BoundedSemaphore(3)
 # Of those, one waits for what comes due in the next seconds.
 _waiting = threading.Lock()
 _SOON = timedelta(seconds=2)

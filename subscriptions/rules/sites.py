@@ -74,7 +74,7 @@ Problems = Callable[[Sequence[str]], Container[str]]
 
 def fold(typed: str, base_domain: str = "") -> str:
     """Return what was typed in lower case; of a pasted URL, what stands before the base domain."""
-    text = re.sub(r"^[a-z]+://", "", pasted_text.bare(pasted_text.plain(typed)).lower()).split("/", 1)[0]
+    text = re.sub(r"^[a-z]+://", "", (pasted_text.bare(pasted_text.plain(typed)) or typed).lower()).split("/", 1)[0]
     return text.removesuffix(f".{base_domain.lower()}") if base_domain else text
 
 

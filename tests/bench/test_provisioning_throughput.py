@@ -131,9 +131,7 @@ def measure(broker: int, customer: Organization, count: int) -> None:
     for worker in workers:
         worker.kill()
         worker.wait()
-    rows: list[Any] = list(
-        ProvisioningRequest.objects.order_by("-pk").values("state_since", "started_at")[:LINES]
-    )
+    rows: list[Any] = list(ProvisioningRequest.objects.order_by("-pk").values("state_since", "started_at")[:LINES])
     median, slow = percentiles(rows)
     print(
         f"{count} workers: {left} lines in {took:.1f} s, {left / took:.0f} a second;"

@@ -59,7 +59,7 @@ def test_every_text_is_in_the_catalogue_and_nothing_else_is() -> None:
 def test_no_template_has_a_text_that_nobody_can_translate() -> None:
     unmarked = []
     for path in (ROOT / "templates").rglob("*"):
-        if path.suffix not in {".html", ".txt"}:
+        if path.suffix not in {".html", ".txt"} or path.parent.name == "api":  # documentation for integrators: English
             continue
         source = re.sub(
             r"\{% comment %\}.*?\{% endcomment %\}|\{% blocktrans.*?\{% endblocktrans %\}"

@@ -73,7 +73,7 @@ def test_check_compares_the_connections_that_are_asked_for_with_those_there_are(
 ) -> None:
     room = transaction_pooler.room()
     assert 0 < room <= 100
-    settings.DATABASE_POOL, worker = 8, 4 + transaction_pooler.WORKER_EXTRA
+    settings.DATABASE_POOL, worker = 8, 8 + transaction_pooler.WORKER_EXTRA
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     assert database_fits() == []
     for processes in (most := (room - worker) // 8, most + 1):

@@ -90,7 +90,7 @@ def work(rounds: int = 30) -> None:
     """Do what workers do, each call as soon as its time has come."""
     for _round in range(rounds):
         now = transitions.database_now()
-        for rows in (ProvisioningRequest.objects, AbandonedInstance.objects):
+        for rows in (ProvisioningRequest.objects, AbandonedInstance.objects.filter(deleted_at=None)):
             rows.filter(next_try_at__gt=now).update(next_try_at=now)
         DriverHealth.objects.filter(open_until__gt=now).update(open_until=now)
         if not loop.run_next():

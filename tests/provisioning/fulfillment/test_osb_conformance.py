@@ -77,7 +77,7 @@ def run(rounds: int = 6) -> None:
 def let_time_pass() -> None:
     """Let every pause be over."""
     now = transitions.database_now()
-    for rows in (ProvisioningRequest.objects, AbandonedInstance.objects):
+    for rows in (ProvisioningRequest.objects, AbandonedInstance.objects.filter(deleted_at=None)):
         rows.filter(next_try_at__gt=now).update(next_try_at=now)
     DriverHealth.objects.filter(open_until__gt=now).update(open_until=now)
 
