@@ -201,10 +201,10 @@ FROM options
 # The types of what is asked for, by the names that the statements have for it.
 TYPES: Final = {
     **dict.fromkeys(("email", "domain", "start", "key", "registrable", "label"), "text"),
-    **dict.fromkeys(("keys", "words", "sounds", "readings", "heard"), "text[]"),
+    **dict.fromkeys(("keys", "words", "sounds", "readings", "heard", "within", "neighbours"), "text[]"),
     "given": "bigint[]",
     "of_name": "integer",
-    "reading_slots": "integer[]",
+    **dict.fromkeys(("reading_slots", "neighbour_slots"), "integer[]"),
 }
 # A process of an earlier version may still run after a migration: so many functions of earlier versions are kept.
 _KEPT: Final = 6
