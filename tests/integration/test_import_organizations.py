@@ -144,7 +144,7 @@ def test_spreadsheet_in_its_own_language_comes_in(tmp_path: Path) -> None:
     )
     said, problem = run(path)
     assert problem == ""
-    assert said.startswith("Read as Windows-1252, separated by semicolons. Read 3 rows. Made or changed: 3 organ")
+    assert said.startswith("Read as Windows-1252, separated by semicolons. Read 3 rows. Organizations: 3 made")
     assert list(Organization.objects.order_by("external_id").values_list("name", "country", "is_partner")) == [
         ("Größe & Söhne", "DE", True),
         ("Northwind", "GB", False),

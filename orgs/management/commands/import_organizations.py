@@ -92,7 +92,7 @@ class Command(BaseCommand):
                 sys.stderr.flush()
             elif int(done * 10) > told[0]:
                 told[0] = int(done * 10)
-                self.stdout.write(f"{told[0] * 10} % read, {report.rows} rows checked.")
+                self.stderr.write(f"{told[0] * 10} % read, {report.rows} rows checked.")
 
         return progress
 
