@@ -41,6 +41,7 @@ from orgs.models import Domain, Member, Organization, OtherName
 from orgs.table_files import Refused, TableFile, truth
 
 BATCH: Final = 10_000  # rows that one process reads and checks at a time
+LARGE: Final = 2_000_000  # bytes from which on other processes help to check a file
 AHEAD: Final = 4  # batches that wait to be written, at most
 _SEPARATOR: Final = "|"
 _DOMAINS: Final = frozenset({*Domain.Status.values, merging.REMOVED})
@@ -95,18 +96,20 @@ def import_file(
 
 
 def _checked(path: Path, progress: Callable[[int], None]) -> Iterator[Batch]:
-    """Batches of the file in order, checked by two processes while the batch before is being written."""
-    with (
-        TableFile(path, columns=COLUMNS, required=REQUIRED, progress=progress) as table,
-        ProcessPoolExecutor(2, mp_context=get_context("forkserver"), initializer=django.setup) as pool,
-    ):
-        waiting: list[Future[Batch]] = []
-        for rows in itertools.batched(table, BATCH):
-            waiting.append(pool.submit(check, rows))
-            if len(waiting) >= AHEAD:
-                yield waiting.pop(0).result()
-        for each in waiting:
-            yield each.result()
+    """Batches of the file in order; of a large file checked by two processes while the batch before is written."""
+    with TableFile(path, columns=COLUMNS, required=REQUIRED, progress=progress) as table:
+        batches = itertools.batched(table, BATCH)
+        if path.stat().st_size < LARGE:  # starting a process takes longer
+            yield from map(check, batches)
+        else:
+            with ProcessPoolExecutor(2, mp_context=get_context("forkserver"), initializer=django.setup) as pool:
+                waiting: list[Future[Batch]] = []
+                for rows in batches:
+                    waiting.append(pool.submit(check, rows))
+                    if len(waiting) >= AHEAD:
+                        yield waiting.pop(0).result()
+                for each in waiting:
+                    yield each.result()
     yield Batch(rows=len({each.line for each in table.refused}), refused=table.refused, read_as=table.read_as)
 
 
