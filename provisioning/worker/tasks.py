@@ -102,7 +102,7 @@ def sweep_webhooks(timestamp: int) -> None:
 def provision() -> None:
     """Bring what is due at the drivers further, one call after the other, until nothing is due now or soon."""
     if not _provisioners.acquire(blocking=False):
-        return  # the four that are at it go on until nothing is due
+        return  # the three that are at it go on until nothing is due
     try:
         until = time.monotonic() + _TURN
         while time.monotonic() < until:
