@@ -90,6 +90,13 @@ def start_server() -> postgres.Server | None:
     return None if os.environ.get("DATABASE_URL", "").strip() else postgres.start(state_dir())
 
 
+def is_in_state_dir() -> bool:
+    """Say whether static files are collected into the state folder, which is its owner's alone."""
+    from django.conf import settings
+
+    return Path(settings.STATIC_ROOT).is_relative_to(state_dir())
+
+
 def keep_private() -> None:
     """Close what this process writes, and what an earlier version wrote, to everybody but the owner."""
     from django.conf import settings
@@ -103,6 +110,8 @@ def require(name: str, /, **options: Any) -> None:
     needs = NEEDS.get(name, Needs.TABLES)
     if name == "check" and options.get("databases"):
         needs = Needs.DATABASE
+    if name == "collectstatic" and is_in_state_dir():
+        os.umask(private.UMASK)  # compressed files take no mode from the storage
     if needs == Needs.NOTHING:
         return
     server = start_server()

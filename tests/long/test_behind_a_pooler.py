@@ -328,7 +328,10 @@ def test_people_finish_behind_a_pooler_while_an_import_runs(product: Product, tm
     assert [line for line in errors if not re.search(r"Service Unavailable: /orders/\S+/summary\.pdf$", line)] == []
 
 
-SAY = "import json, django; django.setup(); from provisioning import database; print(json.dumps(database.%s()))"
+SAY = (
+    "import json, django; django.setup(); from provisioning.database import transaction_pooler as pooler; "
+    "print(json.dumps(pooler.%s()))"
+)
 
 
 def test_pooler_is_found_out_and_the_check_says_where_the_setting_denies_it(product: Product) -> None:

@@ -35,7 +35,7 @@ HOLD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from provisioning.local import postgres
+from provisioning.local.database import postgres
 postgres.start(Path(sys.argv[2]))
 print("ready", flush=True)
 sys.stdin.read()
