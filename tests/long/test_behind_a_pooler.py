@@ -346,6 +346,7 @@ def test_pooler_is_found_out_and_the_check_says_where_the_setting_denies_it(prod
     assert asked("is_transaction_pooler", DATABASE_POOLER="none") is False
     assert transaction_pooler.is_transaction_pooler() is False
     product.environment["EMAIL_URL"] = "smtp://mail.example.com"  # what else is an error
+    product.manage("collectstatic", "--noinput", "-v0")
     assert "provisioning.W024" not in product.manage("check", "--deploy")
     product.environment["DATABASE_POOLER"] = "none"
     assert "there is a pooler in transaction mode" in product.manage("check", "--deploy")
