@@ -103,7 +103,8 @@ FIELD = {"error": "NameTaken", "description": "This name is taken.", "field": "/
 WORDS = {"description": "Sites can't be made in this region."}
 SAME, ANEW, ONCE = "PUT 1, PUT 1", "PUT 1, DELETE 1, PUT 2", "PUT 1"
 BUSY = {"Retry-After": "120"}
-LATER = {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)}
+# Far enough ahead for every run of the tests to be over before; no pause is longer than an hour (transitions.LONGEST_POLL).
+LATER = {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=5), usegmt=True)}
 
 
 def error(code: str, words: str = "") -> dict[str, str]:
