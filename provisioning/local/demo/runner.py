@@ -124,7 +124,7 @@ def _prepare(base_dir: Path) -> None:
     from django.test.utils import override_settings
     from django.urls import get_resolver
 
-    from provisioning.local.demo import sample
+    from provisioning.local.demo import outside_world, sample, sample_orders
 
     wanted = _fingerprint(base_dir)
     if _done() != wanted:
@@ -133,6 +133,8 @@ def _prepare(base_dir: Path) -> None:
         call_command("createcachetable", verbosity=0)
         with override_settings(PROVISIONING={}):  # the broker doesn't run yet; what the sample sets up is set up
             sample.load()
+        for number, fault in sample_orders.FAULTS.items():
+            outside_world.switch(number, fault)
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM django_migrations")
             row = cursor.fetchone()
@@ -163,7 +165,7 @@ def _done() -> str:
 def _fingerprint(base_dir: Path) -> str:
     digest = hashlib.sha256((base_dir / "requirements.txt").read_bytes())
     files = [path for app in _APPS for path in base_dir.glob(f"{app}/migrations/*.py")]
-    files += base_dir.glob("provisioning/local/sample*.py")
+    files += base_dir.glob("provisioning/local/demo/sample*.py")
     for path in sorted(files):
         digest.update(path.name.encode() + path.read_bytes())
     for path in sorted(base_dir.glob("provisioning/local/demo/data/*")):

@@ -32,6 +32,9 @@ DESK: Final = "desk@northwind.example"  # an operator of the order desk
 
 FULL, USER = Member.Role.FULL.value, Member.Role.USER.value
 
+# What the demo's broker does with these orders, as the tour says (provisioning.local.demo.broker).
+FAULTS = {"TOUR-601": "slow", "TOUR-602": "fails_twice", "TOUR-603": "refuses_name", "TOUR-604": "down"}
+
 
 @dataclass(frozen=True)
 class Person:
