@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from orgs.actions import record_subscription
 from orgs.models import Organization
 from subscriptions import packs
-from subscriptions.models import Order, OrderLine, ProvisioningRequest, Subscription
+from subscriptions.models import Location, Order, OrderLine, ProvisioningRequest, SiteName, Subscription
 from subscriptions.packs.calling import LocationPlan
 from subscriptions.packs.meetings import SitePlan
 from subscriptions.rules import deadlines, validation
@@ -37,6 +38,7 @@ __all__ = [
     "database_now",
     "end_of_day",
     "extend_order",
+    "move_to_organization",
     "place_order",
     "products",
     "require_correctable",
@@ -196,6 +198,26 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
             raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
         for service, what in wanted.items():
             packs.of(service).reserve(order, what)
+
+
+def move_to_organization(*, gone: Organization, keep: Organization) -> int:
+    """Move orders, subscriptions, site names and locations of an organization to another one, for a merge of the two.
+
+    The caller has locked the orders and both organizations. A location whose name ``keep`` has too stays registered
+    under ``gone``: its name was set up outside, and nothing renames it. Returns the number of subscriptions.
+    """
+    Order.objects.filter(partner=gone).update(partner=keep)
+    Order.objects.filter(customer=gone).update(customer=keep)
+    # Names of one shape belong to one organization at any moment, so they can't be moved one by one.
+    names = list(SiteName.objects.filter(organization=gone))
+    SiteName.objects.filter(organization=gone).delete()
+    for name in names:
+        name.organization = keep
+    SiteName.objects.bulk_create(names)
+    taken = Location.objects.filter(organization=keep).annotate(lowered=Lower("name")).values("lowered")
+    moving = Location.objects.filter(organization=gone).annotate(lowered=Lower("name")).exclude(lowered__in=taken)
+    Location.objects.filter(pk__in=list(moving.values_list("pk", flat=True))).update(organization=keep)
+    return Subscription.objects.filter(organization=gone).update(organization=keep)
 
 
 def request_set_up(
