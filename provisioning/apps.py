@@ -13,4 +13,5 @@ class ProvisioningConfig(AppConfig):
         """Register the checks of an installation."""
         from provisioning.deployment import checks  # noqa: F401  # importing registers them
 
-        import_module("provisioning.fulfillment.checks")  # by name: it stands above this module
+        for name in ("fulfillment", "monitoring"):  # by name: they stand above this module
+            import_module(f"provisioning.{name}.checks")

@@ -22,8 +22,8 @@ def _cores() -> int:
 
 
 try:
-    _port = _env.int("PORT", default=0)
-    workers = _env.int("WEB_CONCURRENCY", default=max(2, _cores()))
+    _port = _env.number("PORT", default=0, least=0, most=65535)
+    workers = _env.number("WEB_CONCURRENCY", default=max(2, _cores()), least=1)
 except ImproperlyConfigured as problem:
     sys.exit(f"gunicorn: {problem}")
 

@@ -36,7 +36,16 @@ NEEDS: Final = {
     **dict.fromkeys(
         (
             *("collectstatic", "compilemessages", "diffsettings", "findstatic", "makemessages", "optimizemigration"),
-            *("sendtestemail", "startapp", "startproject", "chart_matching", "webhook_sink", "demo", "test"),
+            *(
+                "sendtestemail",
+                "startapp",
+                "startproject",
+                "chart_matching",
+                "webhook_sink",
+                "settings",
+                "demo",
+                "test",
+            ),
         ),
         Needs.NOTHING,
     ),

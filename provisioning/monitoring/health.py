@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.mail import mailers
+from django.core.mail.backends.smtp import EmailBackend
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -169,15 +170,22 @@ def _mail() -> Line:
     return Line("mail", not (failed and not sent), says)
 
 
-def _mail_server() -> Line:
-    """Open a session with the mail server, and close it. Nothing is sent."""
+def mail_server_problem() -> str:
+    """Open a session with the mail server and close it; return what is wrong, or "". Nothing is sent."""
     session = mailers["default"]
+    if not isinstance(session, EmailBackend):
+        return ""
     try:
         session.open()
         session.close()
     except OSError as problem:
-        return Line("mail", False, f"the mail server of EMAIL_URL: {type(problem).__name__}: {problem}"[:300])
-    return Line("mail", True, "the mail server of EMAIL_URL answers")
+        return f"The mail server of EMAIL_URL can't be used ({type(problem).__name__}: {problem})."[:500]
+    return ""
+
+
+def _mail_server() -> Line:
+    problem = mail_server_problem()
+    return Line("mail", not problem, problem or "the mail server of EMAIL_URL answers")
 
 
 def _disk() -> Line:
