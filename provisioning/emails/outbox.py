@@ -7,6 +7,7 @@ together. ``provisioning.worker.mail_sending`` sends the row; ``provisioning.ema
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from provisioning.emails.events import EVENTS
@@ -32,7 +33,7 @@ def queue(*, order: Order, event: str, to: str, link: Link | None = None, **fact
 def try_again(mail: Mail) -> None:
     """Start the tries of an email that was not sent again from zero."""
     with transaction.atomic():
-        if Mail.objects.filter(pk=mail.pk, sent_at=None).update(tries=0):
+        if Mail.objects.filter(pk=mail.pk, sent_at=None).update(tries=0, next_try_at=timezone.now()):
             wake("send_mail", mail.pk)
 
 

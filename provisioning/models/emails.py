@@ -54,13 +54,17 @@ class Mail(models.Model):
     created_at = models.DateTimeField(_("asked for at"), default=timezone.now)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    next_try_at = models.DateTimeField(_("next try at"), default=timezone.now)
+    # Who sends it has it until then, by the database's clock; ``fence`` tells whose claim is the last.
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveBigIntegerField(default=0)
     problem = models.TextField(_("problem"), blank=True)
     bounced_at = models.DateTimeField(_("came back at"), null=True, blank=True)  # a server took it, and another didn't
 
     class Meta:
         verbose_name = _("email")
         verbose_name_plural = _("emails")
-        indexes = [models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="mail_to_send")]
+        indexes = [models.Index(fields=["next_try_at"], condition=models.Q(sent_at=None), name="mail_due")]
 
     def __str__(self) -> str:
         return f"{self.event} → {self.to}"

@@ -122,10 +122,10 @@ def _worker() -> Line:
 # The age in seconds of what has been due longest, the number of what waits, and of what was given up.
 LAGS: Final = {
     "outbox": """
-        SELECT extract(epoch FROM now() - min(at)), count(*), 0 FROM (
-            SELECT created_at AS at FROM provisioning_mail WHERE sent_at IS NULL AND tries = 0
+        SELECT extract(epoch FROM now() - min(at) FILTER (WHERE at <= now())), count(*), 0 FROM (
+            SELECT next_try_at AS at FROM provisioning_mail WHERE sent_at IS NULL AND tries < 30
             UNION ALL
-            SELECT asked_at FROM provisioning_signincode WHERE sent_at IS NULL AND used_at IS NULL AND tries = 0
+            SELECT next_try_at FROM provisioning_signincode WHERE sent_at IS NULL AND used_at IS NULL AND tries < 30
                 AND user_id IS NOT NULL AND expires_at > now()
         ) AS waiting""",
     "webhooks": """

@@ -99,9 +99,10 @@ def ask_for_code(email: str) -> SignInCode:
             row = newest
             if row.mails > len(PAUSES) or now - row.asked_at < PAUSES[row.mails - 1]:
                 return row
-            row.asked_at, row.sent_at, row.tries = now, None, 0
+            row.asked_at, row.sent_at, row.tries, row.next_try_at = now, None, 0, now
             row.mails += 1
-            row.save(update_fields=["asked_at", "sent_at", "tries", "mails"])
+            row.fence, row.lease_until = row.fence + 1, None  # a worker that sends the mail before notes nothing
+            row.save(update_fields=["asked_at", "sent_at", "tries", "next_try_at", "mails", "fence", "lease_until"])
         # Also without an account, where nothing is sent: the answer takes equally long.
         emails.wake("send_code", row.pk)
     return row
