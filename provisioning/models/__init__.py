@@ -7,7 +7,7 @@ from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead
 from provisioning.models.parts import Link, Part
-from provisioning.models.webhooks import Webhook, WebhookReceiver
+from provisioning.models.webhooks import Webhook, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "EMAIL_NAMES",
@@ -27,5 +27,6 @@ __all__ = [
     "User",
     "UserManager",
     "Webhook",
-    "WebhookReceiver",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]
