@@ -24,6 +24,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from standardwebhooks import Webhook as Signer
 
 from provisioning.integration import endpoints, webhooks
@@ -41,6 +42,7 @@ _GONE = 410
 # Seconds. An endpoint whose last answer took longer is slow: one sender of each process doesn't wait for it.
 _SLOW: Final = 3.0
 _KEPT: Final = 1000  # bytes of an answer's body that are kept for the list of deliveries
+NAME_A_RANGE: Final = _("Say which messages: event_id, after or since.")
 # Messages that one call sends again, at most.
 MOST_SENT_AGAIN: Final = 10_000
 

@@ -53,7 +53,7 @@ def make(*, url: str, types: Sequence[str], known_types: Sequence[str], name: st
     secret = _new_secret()
     endpoint = WebhookEndpoint.objects.create(
         url=_checked_url(url),
-        types=_checked_types(types, known_types),
+        types=check_types(types, known_types),
         name=_checked_name(name),
         secret=seal(secret),
         made_by=made_by[:254],
@@ -74,11 +74,27 @@ def change(
     if url is not None:
         endpoint.url = _checked_url(url)
     if types is not None:
-        endpoint.types = _checked_types(types, known_types)
+        endpoint.types = check_types(types, known_types)
     if name is not None:
         endpoint.name = _checked_name(name)
     endpoint.save(update_fields=["url", "types", "name"])
     return endpoint
+
+
+def check_types(types: Sequence[str], known_types: Sequence[str]) -> list[str]:
+    """Return a filter of types in its stored form; [] lets every type through.
+
+    :raises EndpointRefused: a type, or a beginning such as ``order.*``, is of no message.
+    """
+    for each in types:
+        beginning = each.removesuffix("*")
+        known = each in ("*", *known_types) or (
+            each.endswith(".*") and any(kind.startswith(beginning) for kind in known_types)
+        )
+        if not known:
+            sentence = _("There is no event of the type “%(type)s”. There are %(types)s.")
+            raise EndpointRefused("types", sentence % {"type": each[:80], "types": ", ".join(known_types)})
+    return [] if "*" in types else sorted(set(types))
 
 
 def turn_off(endpoint: WebhookEndpoint) -> WebhookEndpoint:
@@ -191,20 +207,6 @@ def _checked_name(name: str) -> str:
     if len(name) > 80 or not name.isprintable():
         raise EndpointRefused("name", _("Enter a name of up to 80 characters."))
     return name
-
-
-def _checked_types(types: Sequence[str], known_types: Sequence[str]) -> list[str]:
-    for each in types:
-        beginning = each[:-1] if each.endswith("*") else each
-        fits = each == "*" or (
-            any(known.startswith(beginning) for known in known_types) and beginning.endswith(".")
-            if each.endswith("*")
-            else each in known_types
-        )
-        if not fits:
-            sentence = _("There is no event of the type “%(type)s”. There are %(types)s.")
-            raise EndpointRefused("types", sentence % {"type": each[:80], "types": ", ".join(known_types)})
-    return [] if "*" in types else sorted(set(types))
 
 
 def _checked_url(url: str) -> str:

@@ -133,15 +133,21 @@ def events(*, after: int | UUID = 0, types: Sequence[str] = (), order: str = "")
     :raises WebhookMessage.DoesNotExist: there is no message with this id.
     """
     number()
-    if isinstance(after, UUID):
-        after = WebhookMessage.objects.values_list("position", flat=True).get(public_id=after, order__isnull=False) or 0
-    found = WebhookMessage.objects.filter(position__gt=after).order_by("position")
+    found = WebhookMessage.objects.filter(position__gt=place_of(after)).order_by("position")
     if types:
         wanted = Q()
         for each in types:
             wanted |= Q(type__startswith=each[:-1]) if each.endswith("*") else Q(type=each)
         found = found.filter(wanted)
     return found.filter(order__number=order) if order else found
+
+
+def place_of(event: int | UUID) -> int:
+    """Return the place of an event in the list, given as a place or an id. Raises WebhookMessage.DoesNotExist."""
+    if isinstance(event, int):
+        return event
+    found = WebhookMessage.objects.values_list("position", flat=True)
+    return found.get(public_id=event, order__isnull=False) or 0
 
 
 def _body(kind: str, at: datetime, data: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 from provisioning.models.access_requests import AccessRequest, DeskCase
 from provisioning.models.accounts import SignInCode, User, UserManager
 from provisioning.models.api_keys import SCOPES, ApiKey
+from provisioning.models.directory import DirectoryBatch, DirectoryBatchPart, MatchQuestion
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead
@@ -15,11 +16,14 @@ __all__ = [
     "AccessRequest",
     "ApiKey",
     "DeskCase",
+    "DirectoryBatch",
+    "DirectoryBatchPart",
     "Draft",
     "Event",
     "HistoryHead",
     "Link",
     "Mail",
+    "MatchQuestion",
     "Part",
     "Question",
     "Reminder",

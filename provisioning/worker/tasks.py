@@ -22,6 +22,7 @@ from procrastinate.manager import JobManager
 from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails
+from provisioning.actions import directory
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import deliveries, endpoints, webhooks
 from provisioning.people import order_people, sign_in
@@ -180,6 +181,17 @@ def _wake_mails(document: Document) -> None:
         emails.wake("send_mail", mail.pk)
 
 
+@app.task(name="provisioning.tasks.write_directory_batches", priority=-1)
+@_one_at_a_time
+def write_directory_batches() -> None:
+    """Write the batches of organizations that other systems sent, part by part."""
+    until = time.monotonic() + _TURN
+    while directory.write_next_part():
+        if time.monotonic() > until:
+            directory.wake()
+            return
+
+
 @app.periodic(cron="*/5 * * * *")
 @app.task(name="provisioning.tasks.sweep_pdfs", pass_context=False)
 @_one_at_a_time
@@ -199,6 +211,8 @@ def sweep(timestamp: int) -> None:
     actions.look_after_dates()
     transitions.note_late()
     mail_sending.send_waiting()
+    if directory.is_batch_waiting():
+        directory.wake()
     sign_in.forget_old_codes()
 
 

@@ -1,4 +1,4 @@
-"""Webhook endpoints at the order desk: who receives which messages, new secrets, test messages, on and off."""
+"""Other systems at the order desk: webhook endpoints with their secrets, and questions to the finder."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from provisioning.desk.site import operator, site
+from provisioning.desk.site import ReadOnly, operator, site
 from provisioning.integration import deliveries, endpoints, webhooks
 from provisioning.integration.endpoints import EndpointRefused
-from provisioning.models import WebhookEndpoint
+from provisioning.models import MatchQuestion, WebhookEndpoint
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     AdminOfEndpoint = admin.ModelAdmin[WebhookEndpoint]
+    AdminOfQuestion = admin.ModelAdmin[MatchQuestion]
     FormOfEndpoint = forms.ModelForm[WebhookEndpoint]
 else:
-    AdminOfEndpoint = admin.ModelAdmin
+    AdminOfEndpoint = AdminOfQuestion = admin.ModelAdmin
     FormOfEndpoint = forms.ModelForm
 
 
@@ -182,3 +183,20 @@ class WebhookEndpointAdmin(AdminOfEndpoint):
             "back": reverse("admin:provisioning_webhookendpoint_changelist"),
         }
         return TemplateResponse(request, "admin/provisioning/webhook_secret.html", context)
+
+
+@admin.register(MatchQuestion, site=site)
+class MatchQuestionAdmin(ReadOnly, AdminOfQuestion):
+    """What systems asked the finder for the vendor (``POST /api/v1/match``)."""
+
+    list_display = ("asked_at", "asked_by", "email", "company_name", "country", "result", "answered")
+    list_filter = ("asked_by", "result")
+    search_fields = ("email", "company_name")
+    list_display_links = None
+    show_full_result_count = False
+    ordering = ("-pk",)
+
+    @admin.display(description=gettext_lazy("organizations"))
+    def answered(self, question: MatchQuestion) -> int:
+        """Return how many organizations the answer had."""
+        return len(question.organizations)

@@ -32,7 +32,7 @@ SET CONSTRAINTS ALL DEFERRED;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("provisioning", "0015_webhooks_are_leased"),
+        ("provisioning", "0016_api_networks_and_answers"),
         ("subscriptions", "0014_order_state_follows_from_its_lines"),
     ]
 
