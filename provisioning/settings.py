@@ -244,6 +244,11 @@ try:
 except ValueError as _problem:
     raise ImproperlyConfigured("OUTGOING_ALLOW_PRIVATE must be networks such as 10.2.0.0/16.") from _problem
 
+# Calls of an API key in a minute.
+API_CALLS_A_MINUTE = env.int("API_CALLS_A_MINUTE", default=6000)
+if API_CALLS_A_MINUTE < 1:
+    raise ImproperlyConfigured("API_CALLS_A_MINUTE must be 1 or more.")
+
 # What sets each service up: PROVISIONING_MEETINGS=osb+https://user:password@broker.example.com, callback, or local.
 PROVISIONING = {
     name.removeprefix("PROVISIONING_").lower(): value.strip()
