@@ -127,7 +127,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "provisioning.wizard.forms.rendering.Renderer"
+FORM_RENDERER = "provisioning.wizard.form_rendering.Renderer"
 
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.database.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
