@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from orgs import policies
 from provisioning import actions
-from provisioning.matching import response_padding
+from provisioning.finder_gateway import response_padding
 from provisioning.models import AccessRequest, Event, Part
 from provisioning.pages import order_status, rights, task_list
 from provisioning.pages.base import page, page_with_form, show

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from provisioning import actions
 from provisioning.actions.drafts import changed_at
-from provisioning.matching import response_padding
+from provisioning.finder_gateway import response_padding
 from provisioning.people.access import May, Role
 from provisioning.rules.plan import PlanChanged
 from provisioning.wizard import steps

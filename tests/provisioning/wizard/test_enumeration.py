@@ -17,8 +17,8 @@ from orgs import rate_limits
 from orgs.models import Organization, Search, SearchBudget
 from orgs.search_index import rebuild
 from provisioning import actions
-from provisioning.matching import finder_questions, response_padding
-from provisioning.matching.finder_questions import Kind, Question
+from provisioning.finder_gateway import finder_questions, response_padding
+from provisioning.finder_gateway.finder_questions import Kind, Question
 from provisioning.models import Draft, Event, Mail, User
 from provisioning.people import links
 from subscriptions.models import Order
@@ -375,7 +375,7 @@ def test_id_of_an_organization_is_worth_nothing_unsigned_in_another_order_or_for
 
 
 def _signed_for(order: Order, user: User, organization: Organization) -> str:
-    from provisioning.matching import signed_ids
+    from provisioning.finder_gateway import signed_ids
 
     return signed_ids.sign(organization.public_id, order=order, user=user)
 
