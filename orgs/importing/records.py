@@ -149,9 +149,10 @@ def _with_removals(rows: list[Row], given: dict[int, list[str]]) -> list[Row]:
 
 
 def _with_removals_of(row: Row, brought: dict[tuple[str, str], list[str]]) -> Row:
+    changed: dict[str, Any] = {}
     for name in _LISTS:
         parts = getattr(row, name)
         named = {value for _kind, value in parts}
         gone = tuple((REMOVED, each) for each in brought.get((row.external_id, name), ()) if each not in named)
-        row = row._replace(**{name: (*parts, *gone)})
-    return row
+        changed[name] = (*parts, *gone)
+    return row._replace(**changed)

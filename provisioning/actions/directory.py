@@ -91,7 +91,7 @@ def write_next_part() -> bool:
         batch = locked.filter(pk=first, finished_at=None).first()
         if batch is None:
             return False  # another worker writes it
-        part = batch.parts.filter(results=None).order_by("first_line").first()
+        part = batch.parts.filter(results__isnull=True).order_by("first_line").first()
         if part is None:
             batch.finished_at = timezone.now()
             batch.save(update_fields=["finished_at"])

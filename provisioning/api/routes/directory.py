@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema, Status
 from pydantic import Field, StringConstraints, ValidationError
@@ -26,8 +24,8 @@ from provisioning.api.documentation import example
 from provisioning.api.errors import Problem
 from provisioning.api.fields import Count, Moment, Short, Strict, Text
 from provisioning.api.pagination import Paging, cursor_of, expanded, page_of, position_of
-from provisioning.api.parser import StrictParser
-from provisioning.models import DirectoryBatch, DirectoryBatchPart
+from provisioning.api.parser import strict_object
+from provisioning.models import DirectoryBatch
 
 router = Router(tags=["Directory"])
 
@@ -295,12 +293,10 @@ class ReportFilter(Schema):
     outcome: Literal["created", "updated", "unchanged", "refused", ""] = ""
 
 
-_EXAMPLE = """-H "Authorization: Bearer $KEY" -H "Content-Type: application/json" """
-
-
 def _rows(*, members: bool) -> QuerySet[Organization]:
     rows = Organization.objects.select_related("merge__kept").prefetch_related(
-        Prefetch("domains", Domain.objects.order_by("name")), Prefetch("other_names", OtherName.objects.order_by("name"))
+        Prefetch("domains", Domain.objects.order_by("name")),
+        Prefetch("other_names", OtherName.objects.order_by("name")),
     )
     return rows.prefetch_related(Prefetch("members", Member.objects.order_by("email"))) if members else rows
 
@@ -361,8 +357,7 @@ def list_organizations(request: KeyedRequest, filters: Query[OrganizationFilter]
         rows = rows.filter(closed_at__isnull=filters.status == "open")
     page, cursor = page_of(rows, filters, newest_first=False)
     data = [
-        OrganizationOut.of(each, members=list(each.members.all())[:_MOST_MEMBERS] if members else None)
-        for each in page
+        OrganizationOut.of(each, members=list(each.members.all())[:_MOST_MEMBERS] if members else None) for each in page
     ]
     return Organizations(data=data, next_cursor=cursor)
 
@@ -381,7 +376,7 @@ def get_organization(request: KeyedRequest, organization: Which) -> Organization
 
 
 @router.put(
-    "/organizations/{external_id}",
+    "/organizations/{organization}",
     auth=Key("directory:write"),
     response={200: OrganizationOut, 201: OrganizationOut},
     operation_id="putOrganization",
@@ -394,15 +389,19 @@ def get_organization(request: KeyedRequest, organization: Which) -> Organization
         max_body=MOST_RECORD,
     ),
 )
-def put_organization(request: KeyedRequest, external_id: Which, record: Record) -> Status[OrganizationOut]:
+def put_organization(request: KeyedRequest, organization: Which, record: Record) -> Status[OrganizationOut]:
     """Write an organization as your system has it: 201 where it is new, 200 where it was there.
 
     What is left out is kept. A list that is sent is complete: what your system sent before and the list doesn't have
     is removed; what people entered here is kept. The same again changes nothing. `members` that are removed keep a
     right that a request of this product gave them.
     """
-    values = record.model_dump(exclude_none=True)
-    [result] = records.upsert([(1, {"external_id": external_id, **values})])
+    external_id = organization
+    if organization.startswith("id:"):
+        external_id = _find(organization).external_id or ""
+        if not external_id:
+            raise Problem("no-external-id")
+    [result] = records.upsert([(1, {"external_id": external_id, **record.model_dump(exclude_none=True)})])
     if result.outcome == REFUSED:
         raise _refused(result.errors)
     return Status(201 if result.outcome == "created" else 200, _shown(_find(result.external_id)))
@@ -444,9 +443,7 @@ def link_organization(request: KeyedRequest, organization: Which, link: Link) ->
     response=OrganizationOut,
     operation_id="closeOrganization",
     summary="Close an organization",
-    openapi_extra=example(
-        'curl -X POST "$API/directory/organizations/C-1001/close" -H "Authorization: Bearer $KEY"'
-    ),
+    openapi_extra=example('curl -X POST "$API/directory/organizations/C-1001/close" -H "Authorization: Bearer $KEY"'),
 )
 def close_organization(request: KeyedRequest, organization: Which) -> OrganizationOut:
     """Close an organization: nobody finds it any more, and its orders are kept. A second call changes nothing."""
@@ -461,9 +458,7 @@ def close_organization(request: KeyedRequest, organization: Which) -> Organizati
     response=OrganizationOut,
     operation_id="reopenOrganization",
     summary="Open a closed organization again",
-    openapi_extra=example(
-        'curl -X POST "$API/directory/organizations/C-1001/reopen" -H "Authorization: Bearer $KEY"'
-    ),
+    openapi_extra=example('curl -X POST "$API/directory/organizations/C-1001/reopen" -H "Authorization: Bearer $KEY"'),
 )
 def reopen_organization(request: KeyedRequest, organization: Which) -> OrganizationOut:
     """Open an organization again, unless it was merged into another one."""
@@ -585,7 +580,7 @@ def _lines(body: bytes) -> tuple[list[tuple[int, dict[str, Any]]], list[Result]]
         try:
             if len(line) > MOST_RECORD:
                 raise ValueError
-            found = StrictParser.parse(line)
+            found = strict_object(line)
             record = BatchRecord.model_validate(found).model_dump(exclude_none=True)
         except ValidationError as problem:
             errors = tuple((_pointer(each["loc"]), each["msg"]) for each in problem.errors()[:20])
@@ -633,7 +628,7 @@ def get_batch_rows(request: KeyedRequest, batch_id: UUID, filters: Query[ReportF
         parts = parts.filter(counts__has_key=filters.outcome)
     after = position_of(filters.cursor)
     found = list((parts.filter(pk__gt=after) if after is not None else parts)[:2])
-    data = [_row_result(each) for part in found[:1] for each in part.results if filters.outcome in ("", each[2])]
+    data = [_row_result(each) for part in found[:1] for each in part.results or () if filters.outcome in ("", each[2])]
     return Report(data=data, next_cursor=cursor_of(found[0].pk) if len(found) > 1 else None)
 
 

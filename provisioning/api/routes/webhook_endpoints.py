@@ -13,12 +13,11 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from provisioning.api.auth import Key, KeyedRequest
 from provisioning.api.documentation import example
 from provisioning.api.errors import Problem
-from provisioning.api.fields import Moment, Short, Strict, Text
+from provisioning.api.fields import Moment, Short, Strict
 from provisioning.api.pagination import Paging, page_of
-from provisioning.api.routes.events import starting_point, types_of
 from provisioning.integration import deliveries, endpoints, webhooks
 from provisioning.integration.endpoints import EndpointRefused
-from provisioning.models import Webhook, WebhookEndpoint, WebhookMessage
+from provisioning.models import Webhook, WebhookEndpoint
 
 router = Router(tags=["Webhook endpoints"])
 
@@ -252,9 +251,7 @@ def change_endpoint(request: KeyedRequest, endpoint_id: UUID, change: EndpointCh
     row = _find(endpoint_id)
     try:
         if (change.url, change.types, change.name) != (None, None, None):
-            endpoints.change(
-                row, url=change.url, types=change.types, name=change.name, known_types=webhooks.ALL_TYPES
-            )
+            endpoints.change(row, url=change.url, types=change.types, name=change.name, known_types=webhooks.ALL_TYPES)
         if change.enabled is False:
             endpoints.turn_off(row)
         elif change.enabled:
@@ -292,9 +289,7 @@ def rotate_secret(request: KeyedRequest, endpoint_id: UUID, rotation: Rotation) 
     response={202: Delivery},
     operation_id="testWebhookEndpoint",
     summary="Send a test message to an endpoint",
-    openapi_extra=example(
-        'curl -X POST "$API/webhook-endpoints/$ENDPOINT_ID/test" -H "Authorization: Bearer $KEY"'
-    ),
+    openapi_extra=example('curl -X POST "$API/webhook-endpoints/$ENDPOINT_ID/test" -H "Authorization: Bearer $KEY"'),
 )
 def test_endpoint(request: KeyedRequest, endpoint_id: UUID) -> Status[Delivery]:
     """Send the message `webhook.test` in the background, whatever the filter says. The delivery has the answer."""
