@@ -2,8 +2,8 @@
 
     DIRECTORY_ROWS=1000000 pytest tests/bench/test_directory_batch_speed.py -s -n0
 
-Asked: with 1,000,000 organizations and 1 % of them changed, the batch of the changed ones (10,000 rows) is written in at
-most 60 s, by one worker. A batch has at most 10,000 rows, so smaller directories are measured with 1 % of them.
+Asked: with 1,000,000 organizations and 1 % of them changed, the batch of the changed ones (10,000 rows) is written in
+at most 60 s, by one worker. A batch has at most 10,000 rows, so smaller directories are measured with 1 % of them.
 """
 
 from __future__ import annotations

@@ -322,6 +322,39 @@ def _shown(row: Organization) -> OrganizationOut:
     return OrganizationOut.of(row, members=row.members.order_by("email")[:_MOST_MEMBERS])
 
 
+@router.put(
+    "/organizations/{organization}",
+    auth=Key("directory:write"),
+    response={200: OrganizationOut, 201: OrganizationOut},
+    operation_id="putOrganization",
+    summary="Create or update an organization by its external id",
+    openapi_extra=example(
+        """curl -X PUT "$API/directory/organizations/C-1001" \\
+  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
+  -d '{"name": "Contoso GmbH", "country": "DE", "domains": [{"name": "contoso.example"}],
+       "members": [{"email": "ada@contoso.example", "role": "full"}, {"email": "bob@contoso.example"}],
+       "users": 120}'""",
+        max_body=MOST_RECORD,
+    ),
+)
+def put_organization(request: KeyedRequest, organization: Which, record: Record) -> Status[OrganizationOut]:
+    """Write an organization as your system has it: 201 where it is new, 200 where it was there.
+
+    What is left out is kept. A list that is sent is complete: what your system sent before and the list doesn't have
+    is removed; what people entered here is kept. The same again changes nothing. `members` that are removed keep a
+    right that a request of this product gave them.
+    """
+    external_id = organization
+    if organization.startswith("id:"):
+        external_id = _find(organization).external_id or ""
+        if not external_id:
+            raise Problem("no-external-id")
+    [result] = records.upsert([(1, {"external_id": external_id, **record.model_dump(exclude_none=True)})])
+    if result.outcome == REFUSED:
+        raise _refused(result.errors)
+    return Status(201 if result.outcome == "created" else 200, _shown(_find(result.external_id)))
+
+
 @router.get(
     "/organizations",
     auth=Key("directory:read", "directory:write"),
@@ -373,38 +406,6 @@ def list_organizations(request: KeyedRequest, filters: Query[OrganizationFilter]
 def get_organization(request: KeyedRequest, organization: Which) -> OrganizationOut:
     """Return an organization by its external id, or by `id:` and our id, which webhooks and orders name."""
     return _shown(_find(organization))
-
-
-@router.put(
-    "/organizations/{organization}",
-    auth=Key("directory:write"),
-    response={200: OrganizationOut, 201: OrganizationOut},
-    operation_id="putOrganization",
-    summary="Create or update an organization by its external id",
-    openapi_extra=example(
-        """curl -X PUT "$API/directory/organizations/C-1001" \\
-  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{"name": "Contoso GmbH", "country": "DE", "domains": [{"name": "contoso.example"}],
-       "members": [{"email": "ada@contoso.example", "role": "full"}], "users": 120}'""",
-        max_body=MOST_RECORD,
-    ),
-)
-def put_organization(request: KeyedRequest, organization: Which, record: Record) -> Status[OrganizationOut]:
-    """Write an organization as your system has it: 201 where it is new, 200 where it was there.
-
-    What is left out is kept. A list that is sent is complete: what your system sent before and the list doesn't have
-    is removed; what people entered here is kept. The same again changes nothing. `members` that are removed keep a
-    right that a request of this product gave them.
-    """
-    external_id = organization
-    if organization.startswith("id:"):
-        external_id = _find(organization).external_id or ""
-        if not external_id:
-            raise Problem("no-external-id")
-    [result] = records.upsert([(1, {"external_id": external_id, **record.model_dump(exclude_none=True)})])
-    if result.outcome == REFUSED:
-        raise _refused(result.errors)
-    return Status(201 if result.outcome == "created" else 200, _shown(_find(result.external_id)))
 
 
 def _refused(errors: Sequence[Sequence[str]]) -> Problem:
@@ -477,8 +478,10 @@ def reopen_organization(request: KeyedRequest, organization: Which) -> Organizat
     operation_id="mergeOrganization",
     summary="Merge an organization into another one",
     openapi_extra=example(
+        """curl -X PUT "$API/directory/organizations/C-1002" \\
+  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{"name": "Contoso Germany"}'""",
         """curl -X POST "$API/directory/organizations/C-1002/merge" \\
-  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{"into": "C-1001"}'"""
+  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{"into": "C-1001"}'""",
     ),
 )
 def merge_organization(request: KeyedRequest, organization: Which, merge: MergeInto) -> OrganizationOut:
@@ -541,7 +544,7 @@ def end_member(request: KeyedRequest, organization: Which, email: Email) -> Stat
     summary="Create or update up to 10,000 organizations in the background",
     openapi_extra=example(
         """printf '%s\\n' '{"external_id": "C-1001", "name": "Contoso GmbH", "country": "DE"}' \\
-  '{"external_id": "C-1002", "name": "Fabrikam", "domains": [{"name": "fabrikam.example"}]}' |
+  '{"external_id": "C-1003", "name": "Fabrikam", "domains": [{"name": "fabrikam.example"}]}' |
 curl -X POST "$API/directory/batches" -H "Authorization: Bearer $KEY" \\
   -H "Content-Type: application/x-ndjson" --data-binary @-""",
         max_body=MOST_BATCH,

@@ -269,7 +269,7 @@ def test_batch_runs_in_the_background_and_reports_each_row(crm: System) -> None:
     assert errors[7] == ("/external_id", "The external id is in line 2 already; what that line says is kept.")
     assert "claimed by one organization alone" in errors[8][1]
     assert [each["line"] for each in results(crm, batch, "&outcome=created")] == [2, 9]
-    assert sorted(Organization.objects.values_list("external_id", flat=True)) == ["C-1", "C-1001", "C-1002"]
+    assert set(Organization.objects.values_list("external_id", flat=True)) == {"C-1", "C-1001", "C-1002"}
     again = send(crm, body)
     tasks.write_directory_batches.func()
     assert crm.ok("GET", f"/directory/batches/{again['id']}")["counts"]["unchanged"] == 3
