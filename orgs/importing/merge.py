@@ -30,7 +30,7 @@ from orgs import search_index, usage_statistics
 from orgs.importing import slices, statements
 from orgs.importing.report import Report
 from orgs.importing.slices import CLOSED, REMOVED, KeyedRows, Row, Slice
-from orgs.text.table_files import Refused
+from orgs.text.table_files import RefusedRow
 
 # What becomes of a row.
 CREATED: Final = "created"
@@ -56,7 +56,7 @@ class _Done:
     """What one transaction changed. It is added to the report after the commit."""
 
     report: Counter[str] = field(default_factory=Counter)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     of_names: set[str] = field(default_factory=set)
     come: list[str] = field(default_factory=list)
@@ -141,7 +141,7 @@ class Merge:
             if first != line:
                 twice.add(at)
                 reason = f"The external id is in line {first} already; what that line says is kept."
-                self.report.refused.append(Refused(line, reason, "external_id"))
+                self.report.refused.append(RefusedRow(line, reason, "external_id"))
         return twice
 
     def _send(self, count: int) -> None:
@@ -257,7 +257,7 @@ class Merge:
             taken = cursor.fetchall()
             for _place, line, name in taken:
                 reason = f"A domain is claimed by one organization alone; another has {name}."
-                done.refused.append(Refused(line, reason, "domains"))
+                done.refused.append(RefusedRow(line, reason, "domains"))
             cursor.execute(statements.UPSERT_DOMAINS, values | {"taken": [place for place, _line, _name in taken]})
             done.report["domains"] = cursor.rowcount
         if values["other_name_at"] != "{}":

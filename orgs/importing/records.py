@@ -20,7 +20,7 @@ from orgs.importing.report import Report
 from orgs.importing.rows import Parts, check_row
 from orgs.importing.slices import REMOVED, Row, sliced
 from orgs.models import OrganizationMerge
-from orgs.text.table_files import Refused
+from orgs.text.table_files import RefusedRow
 
 REFUSED: Final = "refused"
 
@@ -53,7 +53,7 @@ def upsert(
 
     :param within: called with the results in the transaction of the writes.
     """
-    refused: dict[int, list[Refused]] = {}
+    refused: dict[int, list[RefusedRow]] = {}
     rows: list[Row] = []
     for line, record in records:
         row, problems = check_row(line, _row_of(record))
@@ -92,7 +92,7 @@ def _merged(rows: Sequence[Row]) -> tuple[Merge, dict[int, str]]:
     return merge, outcomes
 
 
-def _result(line: int, record: Mapping[str, Any], refused: list[Refused] | None, outcomes: dict[int, str]) -> Result:
+def _result(line: int, record: Mapping[str, Any], refused: list[RefusedRow] | None, outcomes: dict[int, str]) -> Result:
     external_id = str(record.get("external_id", ""))[:64]
     if refused is None:
         return Result(line, external_id, outcomes[line])
@@ -124,7 +124,7 @@ def _domain(domain: Mapping[str, str]) -> str:
     return f"{domain['name']}@{until}" if until else domain["name"]
 
 
-def _without_merged(rows: list[Row], refused: dict[int, list[Refused]]) -> list[Row]:
+def _without_merged(rows: list[Row], refused: dict[int, list[RefusedRow]]) -> list[Row]:
     """Refuse records of organizations that were merged into another one: those are closed for good."""
     merges = OrganizationMerge.objects.filter(gone__external_id__in=[row.external_id for row in rows])
     into = dict(merges.values_list("gone__external_id", "kept__external_id"))
@@ -132,7 +132,7 @@ def _without_merged(rows: list[Row], refused: dict[int, list[Refused]]) -> list[
         if row.external_id in into:
             other = f" with the external id {into[row.external_id]}" if into[row.external_id] else ""
             reason = f"This organization was merged into another one{other}; send that one instead."
-            refused.setdefault(row.line, []).append(Refused(row.line, reason, "external_id"))
+            refused.setdefault(row.line, []).append(RefusedRow(row.line, reason, "external_id"))
     return [row for row in rows if row.external_id not in into]
 
 

@@ -13,7 +13,7 @@ from orgs import usage_statistics
 from orgs.importing.slices import CLOSED, OPEN, REMOVED, Row, Slice, sliced, status_until
 from orgs.models import Domain, Member, Organization, OtherName
 from orgs.text import country_names, normalize, pasted_text
-from orgs.text.table_files import Refused, truth
+from orgs.text.table_files import RefusedRow, truth
 
 _SEPARATOR: Final = "|"
 _DOMAINS: Final = frozenset({*Domain.Status.values, REMOVED})
@@ -39,7 +39,7 @@ class Batch:
     rows: int = 0
     columns: frozenset[str] = frozenset()
     slices: list[Slice] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     read_as: str = ""
 
 
@@ -57,12 +57,12 @@ def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
     return batch
 
 
-def check_row(line: int, row: Mapping[str, str | Parts]) -> tuple[Row | None, list[Refused]]:
+def check_row(line: int, row: Mapping[str, str | Parts]) -> tuple[Row | None, list[RefusedRow]]:
     """Check one row, given as {column: text}; domains, other_names and members may also be Parts.
 
     Return the row without its refused parts, or None where the whole row is refused; and what is refused, with reasons.
     """
-    refused: list[Refused] = []
+    refused: list[RefusedRow] = []
     external_id, name = _clean(_text(row, "external_id")), _clean(_text(row, "name"))
     country = _text(row, "country").strip()
     origin = _text(row, "origin").strip() or Organization.Origin.DIRECT_ORDER.value
@@ -72,7 +72,7 @@ def check_row(line: int, row: Mapping[str, str | Parts]) -> tuple[Row | None, li
         field_name = "is_partner"
         problem = f"is_partner must be yes or no, or empty for no; not “{_clean(_text(row, 'is_partner'))[:80]}”."
     if problem:
-        return None, [Refused(line, problem, field_name)]
+        return None, [RefusedRow(line, problem, field_name)]
     found = Row(
         line=line,
         external_id=external_id,
@@ -111,15 +111,15 @@ def _problem(external_id: str, name: str, country: str, origin: str) -> tuple[st
     return "", ""
 
 
-def _status(refused: list[Refused], line: int, row: Mapping[str, str | Parts]) -> str | None:
+def _status(refused: list[RefusedRow], line: int, row: Mapping[str, str | Parts]) -> str | None:
     status = _text(row, "status").strip().lower()
     if status and status not in {OPEN, CLOSED}:
-        refused.append(Refused(line, f"A status is open or closed: {status[:80]}", "status"))
+        refused.append(RefusedRow(line, f"A status is open or closed: {status[:80]}", "status"))
         return None
     return status or None
 
 
-def _use(refused: list[Refused], line: int, row: Mapping[str, str | Parts]) -> dict[str, Any]:
+def _use(refused: list[RefusedRow], line: int, row: Mapping[str, str | Parts]) -> dict[str, Any]:
     """Return the reported usage figures; all are None if one of them is refused."""
     found: dict[str, Any] = dict.fromkeys(("users", "active_users", "subscriptions", "last_activity"))
     for field_name, column in _FIGURES.items():
@@ -127,11 +127,11 @@ def _use(refused: list[Refused], line: int, row: Mapping[str, str | Parts]) -> d
         number = pasted_text.whole_number(text)
         if text and (number is None or number >= 2**31):
             reason = f"{column} must be a whole number in digits, such as 1250: {text[:80]}"
-            refused.append(Refused(line, reason, column))
+            refused.append(RefusedRow(line, reason, column))
             return dict.fromkeys(found)
         found[field_name] = number
     if found["active_users"] is not None and found["users"] is not None and found["active_users"] > found["users"]:
-        refused.append(Refused(line, "There are not more active_users than users.", "active_users"))
+        refused.append(RefusedRow(line, "There are not more active_users than users.", "active_users"))
         return dict.fromkeys(found)
     text = _text(row, "last_activity").strip()
     if text:
@@ -140,7 +140,7 @@ def _use(refused: list[Refused], line: int, row: Mapping[str, str | Parts]) -> d
             reason = (
                 f"A last_activity is a past date such as 2026-01-31, or a time such as 2026-01-31T12:00Z: {text[:80]}"
             )
-            refused.append(Refused(line, reason, "last_activity"))
+            refused.append(RefusedRow(line, reason, "last_activity"))
             return dict.fromkeys(found)
         found["last_activity"] = moment.isoformat()
     return found
@@ -154,18 +154,18 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _check_parts(refused: list[Refused], line: int, row: Mapping[str, str | Parts]) -> dict[str, Any]:
+def _check_parts(refused: list[RefusedRow], line: int, row: Mapping[str, str | Parts]) -> dict[str, Any]:
     domains: list[tuple[str, str]] = []
     for at, (status, text) in enumerate(_parts(row.get("domains", ""), _DOMAINS, "verified")):
         domain, mark, until = text.partition("@") if status == Domain.Status.FORMER else (text, "", "")
         until = until.strip()
         if mark and not normalize.is_year_or_date(until):
             reason = f"Until when a domain was used is a year or a date, such as 2022 or 2022-06-30: {text[:80]}"
-            refused.append(Refused(line, reason, f"domains/{at}"))
+            refused.append(RefusedRow(line, reason, f"domains/{at}"))
             continue
         name = pasted_text.domain(domain)
         if not normalize.registrable_domain(name) or len(name) > 253:
-            refused.append(Refused(line, f"A domain is like contoso.com: {text[:80]}", f"domains/{at}"))
+            refused.append(RefusedRow(line, f"A domain is like contoso.com: {text[:80]}", f"domains/{at}"))
             continue
         domains.append((status_until(status, until), name))
     # The last entry for a domain counts, so current domains follow former ones.
@@ -174,7 +174,7 @@ def _check_parts(refused: list[Refused], line: int, row: Mapping[str, str | Part
     for at, (kind, text) in enumerate(_parts(row.get("other_names", ""), _NAMES, "trading")):
         if not 1 <= len(text) <= 200:
             reason = f"Another name has 1 to 200 characters: {text[:80]}"
-            refused.append(Refused(line, reason, f"other_names/{at}"))
+            refused.append(RefusedRow(line, reason, f"other_names/{at}"))
             continue
         other_names.append((kind, text))
     members: list[tuple[str, str]] = []
@@ -183,7 +183,7 @@ def _check_parts(refused: list[Refused], line: int, row: Mapping[str, str | Part
         email = normalize.email_key(found[0])
         domain = normalize.email_domain(email)
         if len(found) > 1 or not email.partition("@")[0] or "." not in domain or len(email) > 254:
-            refused.append(Refused(line, f"A member is an email address: {text[:80]}", f"members/{at}"))
+            refused.append(RefusedRow(line, f"A member is an email address: {text[:80]}", f"members/{at}"))
             continue
         members.append((role, email))
     return {"domains": tuple(domains), "other_names": tuple(other_names), "members": tuple(members)}

@@ -79,7 +79,7 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
     if request.method == "POST":
         if access.may(May.TAKE_BACK):
             with contextlib.suppress(Refused):  # the order closed, or went on, since the line above
-                actions.take_back(order=access.order, by=access.user)
+                actions.take_order_back(order=access.order, by=access.user)
         return redirect("order", number=number)
     if access.order.is_closed:
         return redirect("order", number=number)

@@ -101,7 +101,7 @@ class FinderWizard(OrderWizard):
     def answer_changed(self, step: str) -> None:
         """Release a held order when the person changes an answer."""
         if step not in {"administrator", "review"}:
-            actions.release(order=self.order, by=self.access.user)
+            actions.release_held_order(order=self.order, by=self.access.user)
 
     def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
         """Confirm the mapping, or send the request to the organization's administrators."""

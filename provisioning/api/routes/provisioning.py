@@ -13,7 +13,7 @@ from provisioning.api.documentation import example
 from provisioning.api.errors import Problem
 from provisioning.api.fields import Moment, Strict
 from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Done, Failed, Outcome, Refused
+from provisioning.fulfillment.outcomes import Done, Failed, Outcome, Rejected
 from provisioning.fulfillment.outcomes import Running as Going
 from subscriptions.models import ProvisioningRequest
 
@@ -135,5 +135,5 @@ def _outcome(report: Report) -> Outcome:
     if isinstance(report, Succeeded):
         return Done(report.description, report.ids)
     if isinstance(report, RefusedByPerson):
-        return Refused(report.field, report.sentence)
+        return Rejected(report.field, report.sentence)
     return Failed(report.code, report.sentence)

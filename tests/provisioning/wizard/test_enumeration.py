@@ -437,7 +437,7 @@ def test_signed_id_is_worth_nothing_to_who_gets_the_order_to_who_lost_it_and_onc
     _refused(second, stale["customer-organization"], "Select an organization, or create a new one")
     wizard.page = wizard.client.post(wizard.url("customer"), stale, follow=True)
     assert wizard.at == "handed-over"
-    actions.take_back(order=order, by=links.user_for(EVE))
+    actions.take_order_back(order=order, by=links.user_for(EVE))
     wizard.page = wizard.client.post(wizard.url("customer"), stale, follow=True)
     assert wizard.at == "intent"  # everything but the customer's details is asked again
     actions.cancel_order(order=order, by=None)
