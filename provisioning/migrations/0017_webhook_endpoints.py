@@ -11,7 +11,7 @@ from django.db import migrations, models
 _COPY = """
 INSERT INTO provisioning_webhookendpoint (public_id, name, url, types, environment, secret, previous_secret, enabled,
     gone_at, created_at, made_by)
-SELECT gen_random_uuid(), 'WEBHOOK_URL', coalesce(off.url, ''), '[]', true, '', '', true, off.off_at, now(), ''
+SELECT gen_random_uuid(), 'WEBHOOK_URL', coalesce(off.url, ''), '[]'::jsonb, true, '', '', true, off.off_at, now(), ''
 FROM (SELECT 1) one LEFT JOIN LATERAL (
     SELECT url, off_at FROM provisioning_webhookreceiver ORDER BY off_at DESC LIMIT 1) off ON true
 WHERE EXISTS (SELECT FROM provisioning_webhook) OR off.url IS NOT NULL;
