@@ -21,13 +21,14 @@ from orgs.importing import merge, records
 from orgs.importing.records import REFUSED, Result
 from provisioning.models import DirectoryBatch, DirectoryBatchPart, MatchQuestion
 
-__all__ = ["MATCHES", "is_batch_waiting", "match", "start_batch", "write_next_part"]
+__all__ = ["MATCHES", "forget_old_batches", "is_batch_waiting", "match", "start_batch", "write_next_part"]
 
 log = logging.getLogger(__name__)
 
 PART: Final = 400  # rows that are written in one transaction
 # Questions of one system to the finder in an hour.
 MATCHES: Final = 10_000
+KEEP_BATCHES: Final = timedelta(days=30)
 _WINDOW: Final = timedelta(hours=1)
 ASK_SOMETHING: Final = _("Enter an email address, a company name, or both.")
 ASK_AN_ADDRESS: Final = _("Enter an email address like name@example.com.")
@@ -133,6 +134,11 @@ def counts_of(batch: DirectoryBatch) -> Counter[str]:
     for counts in batch.parts.values_list("counts", flat=True):
         total.update(counts)
     return total
+
+
+def forget_old_batches() -> None:
+    """Delete finished batches, with their results, after KEEP_BATCHES."""
+    DirectoryBatch.objects.filter(finished_at__lt=timezone.now() - KEEP_BATCHES).delete()
 
 
 def match(*, email: str, company_name: str, country: str, partners: bool, limit: int, asked_by: str) -> Match | None:

@@ -1,4 +1,4 @@
-"""Encrypts secrets that have to be readable again, such as those that sign webhooks.
+"""Encrypts what has to be readable again: secrets that sign webhooks, and kept answers, which may have one in them.
 
 A secret is encrypted with Fernet (AES-128-CBC with HMAC-SHA-256). The key is derived from ``SECRET_KEY`` by HMAC, so a
 copy of the database alone does not give the secrets away. What was encrypted under one of ``SECRET_KEY_FALLBACKS`` can
@@ -22,13 +22,23 @@ class Unreadable(Exception):
 
 def seal(text: str) -> str:
     """Return the text encrypted under the current ``SECRET_KEY``."""
-    return _fernet().encrypt(text.encode()).decode()
+    return seal_bytes(text.encode()).decode()
+
+
+def seal_bytes(content: bytes) -> bytes:
+    """Return the content encrypted under the current ``SECRET_KEY``."""
+    return _fernet().encrypt(content)
 
 
 def unseal(sealed: str) -> str:
     """Return the text that was encrypted. Raises Unreadable where its key is gone."""
+    return unseal_bytes(sealed.encode()).decode()
+
+
+def unseal_bytes(sealed: bytes) -> bytes:
+    """Return the content that was encrypted. Raises Unreadable where its key is gone."""
     try:
-        return _fernet().decrypt(sealed.encode()).decode()
+        return _fernet().decrypt(sealed)
     except InvalidToken as problem:
         raise Unreadable from problem
 

@@ -226,6 +226,7 @@ def recount_use(timestamp: int) -> None:
     recount_all()
     search_index.recount()
     endpoints.look_after_secrets()
+    directory.forget_old_batches()
 
 
 @app.periodic(cron="47 3 * * *")

@@ -625,7 +625,7 @@ def get_batch(request: KeyedRequest, batch_id: UUID) -> Batch:
     ),
 )
 def get_batch_rows(request: KeyedRequest, batch_id: UUID, filters: Query[ReportFilter]) -> Report:
-    """Return the results of the rows that were written so far, at most 400 of them a page."""
+    """Return the results of the rows that were written so far, at most 400 of them a page, for 30 days."""
     parts = _batch(batch_id).parts.filter(results__isnull=False).order_by("pk")
     if filters.outcome:
         parts = parts.filter(counts__has_key=filters.outcome)

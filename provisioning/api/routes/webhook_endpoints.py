@@ -32,7 +32,7 @@ Types = Annotated[
 class NewEndpoint(Strict):
     """An endpoint to be made."""
 
-    url: Address = Field(description="An https address of the public internet.")
+    url: Address = Field(description="An address of the public internet, with TLS.")
     types: Types = []
     name: Short = Field("", description="For people, up to 80 characters.")
 

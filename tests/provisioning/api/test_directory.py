@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 
 from orgs.finder.matching import find_candidates
 from orgs.models import Domain, Member, Organization
@@ -287,6 +290,9 @@ def test_batch_goes_on_where_a_worker_stopped(crm: System) -> None:
     assert Organization.objects.count() == 1000
     assert DirectoryBatchPart.objects.exclude(records=[]).count() == 0
     assert len(results(crm, batch)) == 1000
+    with time_machine.travel(timezone.now() + timedelta(days=31)):
+        tasks.recount_use.func(timestamp=0)
+        assert not DirectoryBatch.objects.exists()
 
 
 def test_body_that_is_no_batch_is_refused(crm: System) -> None:

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook as Signer
 
 from provisioning import actions
 from provisioning.local.webhook_sink import Sink
-from provisioning.models import WebhookEndpoint
+from provisioning.models import ApiAnswer, WebhookEndpoint
 from provisioning.worker import tasks
 from tests.factories import an_order
 from tests.provisioning.api.calling import System
@@ -163,6 +163,16 @@ def test_wrong_endpoint_is_refused_with_its_place(body: dict[str, Any], pointer:
     status, code, errors = crm.problem("POST", AT, body)
     assert (status, code, errors[0]["pointer"]) == (422, "not-valid", pointer)
     assert not WebhookEndpoint.objects.exists()
+
+
+def test_secret_is_nowhere_in_clear_although_the_same_call_is_answered_with_it_again(crm: System) -> None:
+    url = {"url": "https://crm.example.com/webhooks"}
+    first, again = (crm.ok("POST", AT, url, status=201, **{"Idempotency-Key": "endpoint-1"}) for _time in range(2))
+    assert first == again
+    secret = first["secret"].removeprefix("whsec_")
+    stored = str([*WebhookEndpoint.objects.values(), *(bytes(row.body) for row in ApiAnswer.objects.all())])
+    assert len(ApiAnswer.objects.all()) == 1
+    assert secret not in stored
 
 
 def test_endpoints_need_their_scope() -> None:
