@@ -207,7 +207,7 @@ def list_endpoints(request: KeyedRequest) -> Endpoints:
     openapi_extra=example(
         """curl -X POST "$API/webhook-endpoints" \\
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
-  -d '{"url": "https://crm.example.com/webhooks", "types": ["order.*"], "name": "CRM"}'"""
+  -d '{"url": "'"$RECEIVER"'", "types": ["order.*"], "name": "CRM"}'"""
     ),
 )
 def create_endpoint(request: KeyedRequest, new: NewEndpoint) -> Status[EndpointWithSecret]:
