@@ -21,6 +21,8 @@ STATEMENT: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _lock = threading.Lock()
 # What to add to _ticks() for the seconds since 1970 by the database's clock; None: it hasn't been asked yet.
 _offset: float | None = None
+# Whether the database's clock counts. Tests travel in time with this host's.
+_follows = True
 
 
 def _ticks() -> float:
@@ -39,13 +41,14 @@ def note(connection: psycopg.Connection[Any]) -> None:
     before = _ticks()
     seconds = connection.execute(STATEMENT).fetchall()[0][0]
     with _lock:
-        _offset = seconds - (before + _ticks()) / 2
+        if _follows:
+            _offset = seconds - (before + _ticks()) / 2
 
 
-def forget() -> None:
-    """Use this host's clock until the database is asked again."""
-    global _offset
-    _offset = None
+def use_host() -> None:
+    """Use this host's clock from now on."""
+    global _offset, _follows
+    _offset, _follows = None, False
 
 
 def install() -> None:

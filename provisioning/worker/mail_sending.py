@@ -15,13 +15,13 @@ import socket
 import threading
 import time
 from datetime import timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, mailers
 from django.core.mail.backends.smtp import EmailBackend
 from django.db import DatabaseError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -77,11 +77,13 @@ def due(model: type[Row], *, grace: timedelta = timedelta(0)) -> QuerySet[Row]:
     now = timezone.now()
     free = Q(lease_until=None) | Q(lease_until__lte=Now())
     first = Q(tries=0) & (Q(next_try_at__lte=now - grace) | Q(next_try_at__gt=now))
-    rows = model._default_manager.filter(free, first | Q(tries__gt=0, next_try_at__lte=now))
-    rows = rows.filter(sent_at=None, tries__lt=MAX_TRIES).order_by("next_try_at", "pk")
+    ready = free & (first | Q(tries__gt=0, next_try_at__lte=now)) & Q(sent_at=None, tries__lt=MAX_TRIES)
+    rows: QuerySet[Any]
     if model is SignInCode:
-        return rows.filter(used_at=None, expires_at__gt=now, user__isnull=False)
-    return rows.select_related("order__partner", "order__customer", "link")
+        rows = SignInCode.objects.filter(ready, used_at=None, expires_at__gt=now, user__isnull=False)
+    else:
+        rows = Mail.objects.filter(ready).select_related("order__partner", "order__customer", "link")
+    return rows.order_by("next_try_at", "pk")
 
 
 def _send_due(model: type[Row], *, grace: timedelta, patience: timedelta) -> int:
@@ -167,7 +169,7 @@ def _note(claimed: Row, problem: BaseException | None, *, away: bool) -> None:
 
 
 def _pause(row: Row) -> timedelta:
-    """Return how long to wait after a try: 1, 2, 4 … 32 minutes, then an hour. A code, for which somebody waits: less."""
+    """Return how long to wait after a try: 1, 2, 4 … 32 minutes, then an hour; less for a code, which is waited for."""
     if isinstance(row, SignInCode):
         return timedelta(seconds=min(10 * 2 ** min(row.tries - 1, 6), 300))
     return timedelta(minutes=2 ** (row.tries - 1) if row.tries <= 6 else 60)
@@ -242,7 +244,11 @@ class _Session:
                 self._send(message)
             self.used = True
         except OSError as problem:
-            if not isinstance(problem, smtplib.SMTPException) or _ended_by_server(problem) or not self.backend.connection:
+            if (
+                not isinstance(problem, smtplib.SMTPException)
+                or _ended_by_server(problem)
+                or not self.backend.connection
+            ):
                 self._close()
                 why = f"no answer within {LONGEST:g} seconds" if late.is_set() else str(problem)
                 raise ServerAway(why) from (TimeoutError(why) if late.is_set() else problem)
@@ -257,7 +263,8 @@ class _Session:
     def _hang_up(self, late: threading.Event) -> None:
         """End a session that takes too long: whoever waits for it finds it closed."""
         late.set()
-        session = self.backend.connection or self.backend._partial_connection
+        backend: Any = self.backend
+        session = backend.connection or backend._partial_connection
         if session is not None and session.sock is not None:
             with contextlib.suppress(OSError):
                 session.sock.shutdown(socket.SHUT_RDWR)

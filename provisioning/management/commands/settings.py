@@ -19,9 +19,7 @@ _HIDDEN: Final = "(hidden)"
 class Command(BaseCommand):
     """``settings``: every variable, its effective value, and whether the environment sets it."""
 
-    help = (
-        "Show every variable that the product reads, with its effective value. Secrets are hidden."
-    )
+    help = "Show every variable that the product reads, with its effective value. Secrets are hidden."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
