@@ -1,6 +1,7 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,3 +16,5 @@ class ProvisioningConfig(AppConfig):
 
         for name in ("fulfillment", "monitoring"):  # by name: they stand above this module
             import_module(f"provisioning.{name}.checks")
+        if settings.SENTRY_DSN:
+            import_module("provisioning.monitoring.error_reports").start(settings.SENTRY_DSN)

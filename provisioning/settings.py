@@ -336,6 +336,14 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_AGE = 60 * 60 * 24 * 365
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
+if _https:  # the prefix binds a cookie to this host and to https (RFC 6265bis)
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    LANGUAGE_COOKIE_NAME = "__Host-language"
+PERMISSIONS_POLICY = ", ".join(
+    f"{name}=()"
+    for name in "camera display-capture geolocation microphone midi payment serial usb xr-spatial-tracking".split()
+)
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_https)
 SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", default=31_536_000 if _https else 0, least=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
@@ -349,16 +357,37 @@ FILE_UPLOAD_HANDLERS: list[str] = []  # no page accepts files: uploads are skipp
 
 # Monitoring: who sees the details of /readyz, and /metrics.
 MONITORING_NETWORKS = env.networks("MONITORING_NETWORKS", default=["127.0.0.1/32", "::1/128"])
+# Whoever has this token sees /metrics from everywhere: Authorization: Bearer …
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN must be a random text of 20 characters or more.")
+# Reports of errors to Sentry; none without it.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+if SENTRY_DSN and not re.fullmatch(r"https?://[^/@\s]+@[^/@\s]+/\S+", SENTRY_DSN):
+    raise ImproperlyConfigured("SENTRY_DSN must be an address such as https://key@sentry.example.com/1.")
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     raise ImproperlyConfigured(f"LOG_LEVEL must be one of {', '.join(logging.getLevelNamesMapping())}.")
+# line: for people; json: one object a line.
+LOG_FORMAT = env.str("LOG_FORMAT", default="line").lower()
+if LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured("LOG_FORMAT must be line or json, such as LOG_FORMAT=json.")
+# A line for each request.
+LOG_REQUESTS = env.bool("ACCESS_LOG", default=LOG_FORMAT == "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "provisioning.monitoring.scrubbing.ScrubbingFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        },
+        "json": {"()": "provisioning.monitoring.logs.JsonFormatter"},
+    },
     "filters": {"outages": {"()": "provisioning.database.errors.NoTracebacks"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["outages"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # They log every job and every start of a command.
     "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")}
@@ -367,4 +396,4 @@ LOGGING = {
 }
 
 # The rest of what gunicorn reads is in provisioning.deployment.gunicorn.
-env.refuse_misspelt(("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "ACCESS_LOG"))
+env.refuse_misspelt(("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"))

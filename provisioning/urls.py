@@ -10,7 +10,7 @@ from django.views.i18n import set_language
 from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import delegation, documents, history, links, orders, progress, rights
+from provisioning.pages import delegation, documents, history, links, orders, progress, rights, well_known
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -32,6 +32,8 @@ register_converter(FormConverter, "form")
 handler500 = "provisioning.api.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("robots.txt", well_known.robots_txt, name="robots_txt"),
+    path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     path("brand.css", brand_css, name="brand_css"),
     path("language/", set_language, name="set_language"),
     path("l/<str:token>/", links.link, name="link"),

@@ -106,6 +106,12 @@ def _one(sql: str, *values: str | float) -> Any:
         return cursor.fetchone()
 
 
+def worker_report_age() -> float | None:
+    """Return the seconds since a worker last reported; None where none ever has."""
+    [age] = _one("SELECT extract(epoch FROM now() - max(last_heartbeat)) FROM procrastinate_workers")
+    return None if age is None else max(0.0, float(age))
+
+
 def _worker() -> Line:
     age, count = _one(
         """SELECT extract(epoch FROM now() - max(last_heartbeat)),

@@ -178,8 +178,9 @@ def send_again(request: HttpRequest, process: LoginCodeVerificationProcess) -> N
 
 
 def forget_old_codes() -> None:
-    """Delete old codes and expired sessions."""
+    """Delete old codes, those of addresses without an account as soon as they are over, and expired sessions."""
     now = timezone.now()
+    SignInCode.objects.filter(user=None, made_at__lt=now - FRESH - LASTS_ON).delete()
     SignInCode.objects.filter(made_at__lt=now - KEPT, expires_at__lt=now).delete()
     Session.objects.filter(expire_date__lt=now).delete()
 

@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from provisioning import emails, history
 from provisioning.models import Event, Mail, SignInCode
+from provisioning.monitoring import metrics
 from provisioning.people import links, sign_in
 from subscriptions.summary import documents
 
@@ -164,6 +165,8 @@ def _note(claimed: Row, problem: BaseException | None, *, away: bool) -> None:
                 row.tries = MAX_TRIES
             row.next_try_at = timezone.now() + _pause(row)
         row.save(update_fields=["tries", "problem", "sent_at", "next_try_at", "lease_until"])
+        outcome = "sent" if row.sent_at else "failed" if row.tries < MAX_TRIES else "given_up"
+        metrics.EMAILS.labels("mail" if isinstance(row, Mail) else "code", outcome).inc()
         if isinstance(row, Mail):
             _record(row)
 

@@ -25,7 +25,7 @@ from provisioning import actions, emails
 from provisioning.actions import directory
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import deliveries, endpoints, webhooks
-from provisioning.people import order_people, sign_in
+from provisioning.people import order_people, sign_in, visitors
 from provisioning.worker import mail_sending
 from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
@@ -214,6 +214,7 @@ def sweep(timestamp: int) -> None:
     if directory.is_batch_waiting():
         directory.wake()
     sign_in.forget_old_codes()
+    visitors.forget()
     actions.forget_old_answers()
 
 
