@@ -49,8 +49,8 @@ max_requests_jitter = 2_000
 # The heartbeat file must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 control_socket_disable = True
-if "FORWARDED_ALLOW_IPS" not in os.environ:
-    forwarded_allow_ips = "*" if _env.bool("BEHIND_PROXY", default=False) else "127.0.0.1,::1"
+_proxies = "*" if _env.bool("BEHIND_PROXY", default=False) else "127.0.0.1,::1"
+forwarded_allow_ips = _env.str("FORWARDED_ALLOW_IPS", default=_proxies)
 # provisioning.monitoring.middleware logs requests: gunicorn's own lines would have the tokens of links in them.
 # The processes share their counters; `serve` has made the folder before.
 if __name__ == "__config__":  # read by gunicorn itself
