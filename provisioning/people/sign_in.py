@@ -29,6 +29,7 @@ from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import Login
 from allauth.account.stages import LoginByCodeStage, LoginStageController
 from allauth.core.internal.cryptokit import compare_user_code
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import F
@@ -113,9 +114,10 @@ def _is_over(row: SignInCode, now: datetime) -> bool:
     return row.used_at is not None or row.wrong >= MAX_WRONG or row.fresh_until <= now
 
 
-def code_of(row: SignInCode) -> str:
-    """Return the letters of a code, as ABCD-EFGH."""
-    digest = salted_hmac("provisioning.sign_in", f"{row.email} {row.public_id}", algorithm="sha256").digest()
+def code_of(row: SignInCode, secret: str | None = None) -> str:
+    """Return the letters of a code, as ABCD-EFGH. ``secret``: an earlier SECRET_KEY."""
+    text = f"{row.email} {row.public_id}"
+    digest = salted_hmac("provisioning.sign_in", text, secret=secret, algorithm="sha256").digest()
     number = int.from_bytes(digest)
     letters = ""
     for _place in range(8):
@@ -133,13 +135,19 @@ def use_code(email: str, typed: str) -> bool:
         _lock(email)
         rows = list(SignInCode.objects.filter(email=email, used_at=None, expires_at__gt=now).order_by("-pk"))
         for row in rows:
-            if row.user_id and row.wrong < MAX_WRONG and compare_user_code(actual=typed, expected=code_of(row)):
+            if row.user_id and row.wrong < MAX_WRONG and _fits(row, typed):
                 row.used_at = now
                 row.save(update_fields=["used_at"])
                 record_sign_in(email=email)
                 return True
         SignInCode.objects.filter(pk__in=[row.pk for row in rows]).update(wrong=F("wrong") + 1)
     return False
+
+
+def _fits(row: SignInCode, typed: str) -> bool:
+    """Say whether this is the code of a row, also if it was mailed before a change of SECRET_KEY."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return any(compare_user_code(actual=typed, expected=code_of(row, key)) for key in keys)
 
 
 def last_asked_at(email: str) -> datetime | None:
