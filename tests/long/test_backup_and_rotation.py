@@ -30,7 +30,7 @@ SAM = "sam@partner.example"
 
 def programs() -> Path:
     """Return the folder of PostgreSQL's programs."""
-    server = postgres.start(Path(os.environ["STATE_DIR"] if "STATE_DIR" in os.environ else ".state").resolve())
+    server = postgres.start(Path(os.environ.get("STATE_DIR", ".state")).resolve())
     try:
         assert server.programs
         return Path(server.programs) / "bin"
@@ -71,7 +71,7 @@ def test_restored_dump_has_a_whole_history_working_links_and_codes_and_sends_not
     order = an_order(contact=SAM)
     path = link_in(newest(SAM))
     finished = a_mapped_order(contact="kim@contoso.example.org")
-    code = documents.copy_for(finished, reader="kim@contoso.example.org", language="en").document.code
+    _document, _summary, code = documents.issue(finished)
     deliver()
     waiting = an_order(contact="later@partner.example").mails.get()
     browser = signed_in(SAM)
