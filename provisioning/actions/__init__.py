@@ -30,6 +30,7 @@ from provisioning.actions.desk_access_cases import (
     begin_desk_case,
     confirm_desk_case,
 )
+from provisioning.actions.desk_work import add_note, put_on_hold, release_hold, set_desk_owner
 from provisioning.actions.finder_searches import search
 from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_back
 from provisioning.actions.mapping import map_order
@@ -64,6 +65,7 @@ __all__ = [
     "SamePerson",
     "TooEarly",
     "TooManyQuestions",
+    "add_note",
     "administers",
     "ask_about",
     "ask_administrators",
@@ -89,11 +91,14 @@ __all__ = [
     "plan_mapping",
     "plan_set_up",
     "postpone",
+    "put_on_hold",
     "release",
+    "release_hold",
     "resend_link",
     "reserve",
     "search",
     "send_again",
+    "set_desk_owner",
     "set_up",
     "stop_set_up",
     "take_back",

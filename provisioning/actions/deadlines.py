@@ -40,7 +40,7 @@ def _due(now: datetime) -> QuerySet[Order]:
     Of several stages that were reached only the last one counts, unless it was over when the order got its date.
     """
     stages = [(Reminder.CLOSED, now), *((days, now + timedelta(days=days)) for days in sorted(REMINDERS))]
-    orders = Order.objects.filter(state__in=UNFINISHED, closes_at__lte=stages[-1][1]).annotate(
+    orders = Order.objects.filter(state__in=UNFINISHED, on_hold_at=None, closes_at__lte=stages[-1][1]).annotate(
         stage=Case(*(When(closes_at__lte=until, then=Value(days)) for days, until in stages)),
         reached_at=Case(
             *(When(closes_at__lte=until, then=F("closes_at") - timedelta(days=days)) for days, until in stages),

@@ -3,6 +3,7 @@
 from provisioning.models.access_requests import AccessRequest, DeskCase
 from provisioning.models.accounts import SignInCode, User, UserManager
 from provisioning.models.api_keys import SCOPES, ApiKey
+from provisioning.models.desk import SavedFilter
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead
@@ -23,6 +24,7 @@ __all__ = [
     "Part",
     "Question",
     "Reminder",
+    "SavedFilter",
     "SignInCode",
     "User",
     "UserManager",
