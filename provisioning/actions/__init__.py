@@ -18,7 +18,7 @@ from provisioning.actions.access_requests import (
     ask_for_full_right,
     ask_for_set_up,
     is_full_administrator,
-    release,
+    release_held_order,
 )
 from provisioning.actions.deadlines import extend_order, look_after_dates
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
@@ -30,9 +30,9 @@ from provisioning.actions.desk_access_cases import (
     begin_desk_case,
     confirm_desk_case,
 )
-from provisioning.actions.desk_work import add_note, put_on_hold, release_hold, set_desk_owner
+from provisioning.actions.desk_work import add_note, end_hold, put_on_hold, set_desk_owner
 from provisioning.actions.finder_searches import search
-from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_back
+from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_order_back
 from provisioning.actions.mapping import map_order
 from provisioning.actions.merging import CannotMerge, merge_organizations
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
@@ -78,6 +78,7 @@ __all__ = [
     "confirm_desk_case",
     "correct_order",
     "decide",
+    "end_hold",
     "extend_order",
     "hand_back",
     "hand_over",
@@ -92,8 +93,7 @@ __all__ = [
     "plan_set_up",
     "postpone",
     "put_on_hold",
-    "release",
-    "release_hold",
+    "release_held_order",
     "resend_link",
     "reserve",
     "search",
@@ -101,7 +101,7 @@ __all__ = [
     "set_desk_owner",
     "set_up",
     "stop_set_up",
-    "take_back",
+    "take_order_back",
     "take_over",
     "take_right_back",
 ]

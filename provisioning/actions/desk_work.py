@@ -50,7 +50,7 @@ def put_on_hold(*, order: Order, by: User | None, reason: str, message: str = ""
 
 
 @transaction.atomic
-def release_hold(*, order: Order, by: User | None) -> Order:
+def end_hold(*, order: Order, by: User | None) -> Order:
     """Let an order that the desk holds go on where it was; twice is once.
 
     Its set-up-by date, and an open request for rights, have as much time left as they had when it was put on hold.

@@ -201,7 +201,7 @@ ACTS: Final[dict[str, Act]] = {
         gettext_lazy("The orders go on where they were, with as much time as they had left."),
         gettext_lazy("Release the hold"),
         gettext_lazy("It goes on."),
-        lambda order, by, _data, _shown: actions.release_hold(order=order, by=by),
+        lambda order, by, _data, _shown: actions.end_hold(order=order, by=by),
         lambda order: None if order.on_hold_at and order.state in UNFINISHED else "",
         _release_effect,
     ),
