@@ -9,11 +9,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from orgs.text.normalize import email_key
-from provisioning import emails, history
+from provisioning import history
+from provisioning.actions.deadlines import email_more_time
 from provisioning.actions.orders import lock, refuse_closed, too_late
 from provisioning.models import Event, User
-from provisioning.people import links
-from provisioning.people.order_people import who_must_act
 from subscriptions.models import UNFINISHED, Order
 from subscriptions.rules import validation
 from subscriptions.rules.validation import Problem, Refused
@@ -23,7 +22,7 @@ from subscriptions.rules.validation import Problem, Refused
 def put_on_hold(*, order: Order, by: User | None, reason: str, message: str = "") -> Order:
     """Stop an unfinished order until the desk releases it; twice is once. Nobody but the desk can do anything with it.
 
-    Every answer is kept, and the set-up-by date doesn't pass meanwhile. Whoever must act gets an email.
+    Every answer is kept, and the set-up-by date doesn't pass meanwhile. Its people read it when they open the order.
 
     :param reason: for the order desk and the history, up to 500 characters.
     :param message: what the people of the order read besides, up to 500 characters; "" for nothing.
@@ -37,15 +36,10 @@ def put_on_hold(*, order: Order, by: User | None, reason: str, message: str = ""
     if order.is_on_hold:
         return order
     refuse_closed(order)
-    acting, watching = who_must_act(order)
     order.on_hold_at, order.hold_reason, order.hold_message = timezone.now(), reason, message
     order.save(update_fields=["on_hold_at", "hold_reason", "hold_message"])
     facts = {"reason": reason, "message": message}
     history.record(order=order, kind=Event.Kind.ON_HOLD, by=by, facts=facts)
-    for part in (*acting, *watching):
-        role = "decide" if part.access_request_id else "act" if part in acting else "watch"
-        link = links.current(part=part)
-        emails.queue(order=order, event="order_on_hold", to=part.user.email, link=link, role=role)
     return order
 
 
@@ -54,6 +48,7 @@ def end_hold(*, order: Order, by: User | None) -> Order:
     """Let an order that the desk holds go on where it was; twice is once.
 
     Its set-up-by date, and an open request for rights, have as much time left as they had when it was put on hold.
+    Whoever must act gets an email.
 
     :raises Refused: CANCELLED.
     """
@@ -72,11 +67,7 @@ def end_hold(*, order: Order, by: User | None) -> Order:
     order.save(update_fields=["closes_at", "date_set_at", "on_hold_at", "hold_reason", "hold_message"])
     facts = {"from": old.isoformat(), "to": order.closes_at.isoformat()}
     history.record(order=order, kind=Event.Kind.HOLD_RELEASED, by=by, facts=facts)
-    acting, watching = who_must_act(order)
-    for part in (*acting, *watching):
-        role = "decide" if part.access_request_id else "act" if part in acting else "watch"
-        link = links.current(part=part)
-        emails.queue(order=order, event="order_goes_on", to=part.user.email, link=link, role=role)
+    email_more_time(order, reopened=True)
     return order
 
 

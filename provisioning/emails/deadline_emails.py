@@ -127,62 +127,6 @@ def order_extended(mail: Mail, url: str) -> Message:
     )
 
 
-@email
-def order_on_hold(mail: Mail, url: str) -> Message:
-    """To whoever must act, and to the contact who waits: the order desk holds the order."""
-    words = _words(mail)
-    if not mail.order.is_on_hold:  # it was released, or cancelled, before this went out
-        return order_goes_on(mail, url) if mail.order.is_open else _over(mail)
-    said = _("The order desk says: “%(message)s”") % {"message": mail.order.hold_message}
-    public = mail.order.hold_message and not _asked(mail)
-    return Message(
-        subject=_("Order %(number)s is on hold") % words,
-        title=_("Order %(number)s is on hold") % words,
-        paragraphs=(
-            _("The order desk looks into something first. Until then nobody can go on with the order."),
-            *((said,) if public else ()),
-            _(
-                "Every answer is kept, and the time until its set-up-by date stands still. You get an email when it "
-                "goes on."
-            ),
-        ),
-        facts=order_facts(mail.order),
-        button=_("See where it stands"),
-        url=url,
-        after=(_("You need to do nothing. Answer this email if you have a question."),),
-        why=_why(mail),
-    )
-
-
-@email
-def order_goes_on(mail: Mail, url: str) -> Message:
-    """To whoever must act, and to the contact who waits: the order desk no longer holds the order."""
-    if not mail.order.is_open:
-        return order_on_hold(mail, url) if mail.order.is_on_hold else _over(mail)
-    words, asked = _words(mail), _asked(mail)
-    watching = mail.facts.get("role") == "watch"
-    if asked:
-        words |= {"who": asked.requester.email, "organization": asked.organization.name}
-        next_up = _("%(who)s asked for rights in %(organization)s, and nobody has decided yet.") % words
-    elif watching:
-        next_up = _waiting(mail)
-    else:
-        next_up = _("It goes on where it was: your answers are kept.")
-    return Message(
-        subject=_("Order %(number)s goes on") % words,
-        title=_("Order %(number)s goes on") % words,
-        paragraphs=(
-            _("The order desk no longer holds it. It has to be set up by %(moment)s.") % words,
-            next_up,
-        ),
-        facts=order_facts(mail.order),
-        button=_("Review the request") if asked else _("See where it stands") if watching else _("Set Up Your Service"),
-        url=url,
-        after=(*until(mail.link), _if_nothing()),
-        why=_why(mail),
-    )
-
-
 def _over(mail: Mail) -> Message:
     words = _words(mail)
     return Message(

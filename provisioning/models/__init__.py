@@ -2,7 +2,7 @@
 
 from provisioning.models.access_requests import AccessRequest, DeskCase
 from provisioning.models.accounts import SignInCode, User, UserManager
-from provisioning.models.api_keys import SCOPES, ApiKey
+from provisioning.models.api_keys import SCOPES, ApiAnswer, ApiKey
 from provisioning.models.desk import SavedFilter
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
@@ -14,6 +14,7 @@ __all__ = [
     "EMAIL_NAMES",
     "SCOPES",
     "AccessRequest",
+    "ApiAnswer",
     "ApiKey",
     "DeskCase",
     "Draft",

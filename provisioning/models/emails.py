@@ -107,6 +107,4 @@ EMAIL_NAMES: dict[str, str | Promise] = {
     "order_closed": _("Order closed"),
     "order_closed_unfinished": _("Order closed before it was set up"),
     "order_extended": _("More time for the order"),
-    "order_on_hold": _("Order on hold"),
-    "order_goes_on": _("Order goes on"),
 }

@@ -187,12 +187,13 @@ def sweep_pdfs(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.sweep", pass_context=False)
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
-    """Remind of dates and say what is late, send what waits, forget codes and sessions that are over."""
+    """Remind of dates and say what is late, send what waits, forget codes, sessions and answers that are over."""
     pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
     mail_sending.send_waiting()
     sign_in.forget_old_codes()
+    actions.forget_old_answers()
 
 
 @app.periodic(cron="17 3 * * *")

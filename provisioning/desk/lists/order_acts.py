@@ -193,7 +193,7 @@ ACTS: Final[dict[str, Act]] = {
             order=order, by=by, reason=data["reason"], message=data["message"]
         ),
         _hold_refusal,
-        lambda _order, people: _("It stops. %(people)s gets an email.") % {"people": people},
+        lambda _order, _people: _("It stops. Its people read it when they open the order."),
         ReasonForm,
     ),
     "release": Act(
