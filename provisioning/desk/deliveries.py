@@ -13,15 +13,14 @@ from django.utils.translation import gettext_lazy
 from provisioning import actions, emails
 from provisioning.desk.site import ReadOnly, operator, site
 from provisioning.desk.tables import Table
-from provisioning.integration import webhooks
-from provisioning.models import EMAIL_NAMES, Event, Mail, Webhook, WebhookReceiver
+from provisioning.integration import deliveries, webhooks
+from provisioning.models import EMAIL_NAMES, Event, Mail, Webhook
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     AdminOfMail = admin.ModelAdmin[Mail]
     AdminOfWebhook = admin.ModelAdmin[Webhook]
-    AdminOfReceiver = admin.ModelAdmin[WebhookReceiver]
 else:
-    AdminOfMail = AdminOfWebhook = AdminOfReceiver = admin.ModelAdmin
+    AdminOfMail = AdminOfWebhook = admin.ModelAdmin
 
 
 def type_words(kind: str) -> str:
@@ -111,7 +110,7 @@ class TypeFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> QuerySet[Webhook]:
         """Return those webhooks, or all."""
-        return queryset.filter(type=self.value()) if self.value() else queryset
+        return queryset.filter(message__type=self.value()) if self.value() else queryset
 
 
 @admin.register(Webhook, site=site)
@@ -119,49 +118,28 @@ class WebhookAdmin(ReadOnly, Table, AdminOfWebhook):
     """The webhooks. They can be sent again, or skipped."""
 
     list_display = (
-        "created_at",
-        "order",
-        "type_shown",
-        "accepted_at",
-        "tries",
-        "next_try_at",
-        "given_up_at",
-        "problem",
+        *("created_at", "order", "event", "endpoint", "accepted_at", "tries", "next_try_at", "given_up_at"),
+        *("answer_status", "problem"),
     )
-    list_filter = (WebhookState, TypeFilter)
-    search_fields = ("order__number", "public_id")
-    list_select_related = ("order",)
+    list_filter = (WebhookState, TypeFilter, "endpoint")
+    search_fields = ("order__number", "message__public_id")
+    list_select_related = ("order", "message", "endpoint")
     list_display_links = None
     actions = ("send_again", "skip")
 
-    @admin.display(description=gettext_lazy("Event"), ordering="type")
-    def type_shown(self, webhook: Webhook) -> str:
-        """Return what the webhook is about, in words."""
-        return type_words(webhook.type)
+    @admin.display(description=gettext_lazy("event"), ordering="message__type")
+    def event(self, webhook: Webhook) -> str:
+        """Return what the message is about, in words."""
+        return type_words(webhook.message.type)
 
     @admin.action(description=gettext_lazy("Send again"))
     def send_again(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Send them again, accepted ones too."""
-        count = webhooks.send_again(chosen)
+        count = deliveries.send_again(chosen)
         messages.success(request, _("Webhooks that are sent again in a moment: %(count)s.") % {"count": count})
 
     @admin.action(description=gettext_lazy("Skip, and go on with the later ones of the order"))
     def skip(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Skip those that are open, so that the later ones of their orders are sent."""
-        count = webhooks.skip(chosen)
+        count = deliveries.skip(chosen)
         messages.success(request, _("Webhooks that are skipped: %(count)s.") % {"count": count})
-
-
-@admin.register(WebhookReceiver, site=site)
-class WebhookReceiverAdmin(ReadOnly, Table, AdminOfReceiver):
-    """Addresses that answered 410. Nothing is sent to them until an operator turns them on again."""
-
-    list_display = ("url", "off_at")
-    list_display_links = None
-    actions = ("turn_on",)
-
-    @admin.action(description=gettext_lazy("Turn on again"))
-    def turn_on(self, request: HttpRequest, chosen: QuerySet[WebhookReceiver]) -> None:
-        """Send what is open."""
-        webhooks.turn_on(chosen)
-        messages.success(request, _("Everything that waited is sent in a moment."))

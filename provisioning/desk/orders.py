@@ -270,7 +270,10 @@ class OrderAdmin(Table, AdminOfOrder):
                     order.events.select_related("by").order_by("-position"), event_sentences.DESK
                 ),
                 "mails": order.mails.order_by("-pk"),
-                "webhooks": [(each, type_words(each.type)) for each in order.webhooks.order_by("-pk")],
+                "webhooks": [
+                    (each, type_words(each.message.type))
+                    for each in order.webhooks.select_related("message", "endpoint").order_by("-pk")
+                ],
                 "webhooks_url": reverse("admin:provisioning_webhook_changelist") + f"?order__number={order.number}",
                 "people": order.parts.select_related("user").order_by("-pk"),
                 "notes": order.events.filter(kind=Event.Kind.NOTED).order_by("-position"),

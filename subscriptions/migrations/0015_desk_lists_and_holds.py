@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0014_words_by_part'),
+        ('orgs', '0015_words_by_part'),
         ('subscriptions', '0014_order_state_follows_from_its_lines'),
     ]
 

@@ -25,7 +25,7 @@ WHERE first.id = o.id AND (first.at IS NOT NULL OR o.mapped_at IS NOT NULL)
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0016_api_networks_and_answers'),
+        ('provisioning', '0018_directory_batches'),
         ('subscriptions', '0015_desk_lists_and_holds'),
     ]
 

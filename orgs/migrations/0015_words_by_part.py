@@ -9,7 +9,7 @@ from django.db.models.functions import Upper
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0013_merged_organizations'),
+        ('orgs', '0014_created_here'),
     ]
 
     operations = [
