@@ -92,6 +92,14 @@ def a_mapped_order(
     )
 
 
+def line_rows(*lines: dict[str, Any], initial: int = 0) -> dict[str, str]:
+    """Return the rows of the order desk's form; ``initial`` says how many of them the order had before."""
+    facts = {"lines-TOTAL_FORMS": str(len(lines)), "lines-INITIAL_FORMS": str(initial)}
+    for at, line in enumerate(lines):
+        facts |= {f"lines-{at}-{name}": str(value) for name, value in ({"term_months": 12} | line).items()}
+    return facts
+
+
 def a_delegated_order(*, contact: str = "sam@partner.example.net", **fields: Any) -> Order:
     """Return an order whose partner lets the customer's administrator (customer_email) set up the services."""
     partner = an_organization("Partner Networks", administrators=[contact], partner=True)

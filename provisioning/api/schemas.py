@@ -79,6 +79,7 @@ class Request(Schema):
 
     id: UUID
     order: str
+    line: int
     service: str
     product: str
     licenses: int
@@ -95,6 +96,7 @@ class Request(Schema):
         return cls(
             id=row.public_id,
             order=row.order.number,
+            line=row.line.number,
             service=row.line.service,
             product=row.line.product,
             licenses=row.line.licenses,
