@@ -55,12 +55,15 @@ def an_order(
     customer_email: str = "it@contoso.example.org",
     meetings: int = 0,
     calling: int = 0,
+    lines: Sequence[Line] = (),
     number: str | None = None,
 ) -> Order:
     """Return an order that was placed: 250 Meetings licenses unless said otherwise."""
     if not meetings and not calling:
         meetings = 250
-    lines = [Line(service, count) for service, count in (("meetings", meetings), ("calling", calling)) if count]
+    lines = lines or [
+        Line(service, count) for service, count in (("meetings", meetings), ("calling", calling)) if count
+    ]
     order, _created = actions.place_order(
         number=number or f"T-{next(_numbers):06d}",
         sold_to=sold_to,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,16 +39,20 @@ def services(
     plan: Plan | None,
     *,
     links: Mapping[str, tuple[tuple[str, str], ...]],
+    several: Collection[str],
     different: frozenset[str],
     now: datetime,
     time_zone: str,
 ) -> Iterator[Service]:
-    """Yield each service with everything that confirming creates for it; ``links`` are by service."""
+    """Yield each service with everything that confirming creates for it.
+
+    ``links`` are by service; ``several`` are the services of which the order has several lines.
+    """
     for service, own in links.items():
         lines = [line for line in plan.subscriptions if line.service == service] if plan else []
         planned = [line.made for line in lines if line.made]
         made = packs.of(service).merge(planned) if planned else None
-        bought = _one_line if len(lines) == 1 else _several_lines
+        bought = _several_lines if service in several else _one_line
         yield Service(
             title=packs.label_of(service),
             rows=(
@@ -64,13 +68,13 @@ def services(
 def _one_line(
     lines: Sequence[PlannedSubscription], different: frozenset[str], now: datetime, time_zone: str
 ) -> Iterator[Row]:
-    line = lines[0]
-    for name, words, value in (
-        ("product", _("Product"), line.product),
-        ("licenses", _("Licenses"), number(line.licenses)),
-        ("term_months", _("Term"), _term(line, now, time_zone)),
-    ):
-        yield Row(words, (value,), f"{line.key}.{name}" in different)
+    for line in lines:
+        for name, words, value in (
+            ("product", _("Product"), line.product),
+            ("licenses", _("Licenses"), number(line.licenses)),
+            ("term_months", _("Term"), _term(line, now, time_zone)),
+        ):
+            yield Row(words, (value,), f"{line.key}.{name}" in different)
 
 
 def _several_lines(
@@ -83,7 +87,7 @@ def _several_lines(
         facts = (line.product, licenses % {"licenses": number(line.licenses)}, _term(line, now, time_zone), *gives)
         changed = any(f"{line.key}.{name}" in different for name in ("product", "licenses", "term_months"))
         yield Row(_("Line %(number)s") % {"number": line.number}, facts, changed)
-    if lines:
+    if len(lines) > 1:
         yield Row(_("Licenses together"), (number(sum(line.licenses for line in lines)),))
 
 

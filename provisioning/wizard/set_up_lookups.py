@@ -107,6 +107,7 @@ class SetUpLookups:
                 review_rows.services(
                     plan,
                     links=links,
+                    several=[service for service, each in self.bought.items() if len(each.lines) > 1],
                     different=different,
                     now=timezone.now(),
                     time_zone=next((each for each in places if each), str(settings.TIME_ZONE)),
