@@ -65,7 +65,13 @@ class Scripted:
 def outside(settings: Settings) -> Iterator[None]:
     """Have both services set up by a scripted driver."""
     settings.PROVISIONING = {"meetings": PATH, "calling": PATH}
+    forget()
     yield
+    forget()
+
+
+def forget() -> None:
+    """Forget what was scripted and called."""
     SCRIPT.clear()
     CALLS.clear()
 

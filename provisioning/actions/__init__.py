@@ -33,6 +33,7 @@ from provisioning.actions.desk_access_cases import (
 from provisioning.actions.finder_searches import search
 from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_back
 from provisioning.actions.mapping import map_order
+from provisioning.actions.merging import CannotMerge, merge_organizations
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
 from provisioning.actions.planning import (
     Choice,
@@ -48,6 +49,7 @@ from provisioning.actions.setting_up import postpone, reserve, set_up, stop_set_
 
 __all__ = [
     "AskedTooOften",
+    "CannotMerge",
     "Choice",
     "DeskMayNot",
     "Existing",
@@ -81,6 +83,7 @@ __all__ = [
     "is_handed_over_too_often",
     "look_after_dates",
     "map_order",
+    "merge_organizations",
     "note_bounce",
     "place_order",
     "plan_mapping",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -13,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from provisioning.rules import refusals
 from provisioning.wizard.forms.fields import EmailField, WholeNumberField
 from subscriptions import packs
-from subscriptions.actions import end_of_day
+from subscriptions.actions import clean_lines, end_of_day
 from subscriptions.models import Order
 from subscriptions.rules import validation
 from subscriptions.rules.deadlines import is_valid_date
@@ -152,17 +151,8 @@ class OrderForm(ModelFormOfOrder):
         """Add the sentence of each rule that would refuse the order to its field."""
         super().clean()
         data = self.cleaned_data
-        checks: dict[str, Callable[[str], str]] = {
-            "number": lambda value: validation.clean_number(value) if value else value,
-            "sold_to": lambda value: validation.clean_text(value, Problem.SOLD_TO, longest=validation.MAX_NAME),
-            "contact_email": lambda value: validation.clean_email(value, Problem.CONTACT_EMAIL),
-            "customer_name": lambda value: validation.clean_text(
-                value, Problem.CUSTOMER_NAME, longest=validation.MAX_NAME, required=False
-            ),
-            "customer_email": lambda value: validation.clean_email(value, Problem.CUSTOMER_EMAIL, required=False),
-        }
-        for name, check in checks.items():
-            if name in data and not self.fields[name].disabled:
+        for name, check in validation.CLEAN.items():
+            if name in data and not self.fields[name].disabled and (data[name] or name != "number"):
                 try:
                     check(data[name] or "")
                 except Refused as refused:
@@ -177,9 +167,8 @@ class OrderForm(ModelFormOfOrder):
 
     def _check_lines(self) -> None:
         """Add the sentence of what would refuse the lines to the field of the line."""
-        once = [service for service, sold in packs.installed().items() if not sold.several_lines]
         try:
-            validation.clean_lines(self.rows.lines, {line.service: "–" for line in self.rows.lines}, once=once)
+            clean_lines(self.rows.lines)
         except Refused as refused:
             if refused.at is not None:
                 row = self.rows.rows[refused.at]

@@ -60,6 +60,7 @@ class Event(models.Model):
         HANDED_BACK = "handed_back", _("Set-up handed back to the customer")
         QUESTION = "question", _("Question about the set-up")
         ANSWERED = "answered", _("Question answered")
+        MERGED = "organization_merged", _("Organizations merged")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=40)  # a Kind

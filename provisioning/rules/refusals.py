@@ -43,6 +43,7 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
     ),
 }
 
+CANNOT_MERGE = _("These two can’t be merged: they are the same entry, or one of them is closed or was merged already.")
 _site_is_asked_for = _(
     "The site %(site)s keeps its name and at least %(licenses)s licenses: it was asked for with another line of this "
     "order. For the rest, add another site."

@@ -8,10 +8,10 @@ import re
 import unicodedata
 import zoneinfo
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Final
 
@@ -171,6 +171,16 @@ def clean_number(number: str) -> str:
     if not _NUMBER.fullmatch(number):
         raise Refused(Problem.NUMBER)
     return number
+
+
+# The texts of an order by the names of its fields: what cleans each, or raises Refused.
+CLEAN: Final[Mapping[str, Callable[[str], str]]] = {
+    "number": clean_number,
+    "sold_to": partial(clean_text, problem=Problem.SOLD_TO, longest=MAX_NAME),
+    "contact_email": partial(clean_email, problem=Problem.CONTACT_EMAIL),
+    "customer_name": partial(clean_text, problem=Problem.CUSTOMER_NAME, longest=MAX_NAME, required=False),
+    "customer_email": partial(clean_email, problem=Problem.CUSTOMER_EMAIL, required=False),
+}
 
 
 def clean_lines(

@@ -582,7 +582,7 @@ def being_set_up() -> Scene:
     """After the confirmation: what waits, runs, is refused, out of reach, late, failed, and taken back."""
     with override_settings(PROVISIONING={"meetings": scripted.PATH, "calling": scripted.PATH}):
         yield from _being_set_up()
-    scripted.SCRIPT.clear()
+    scripted.forget()
 
 
 def _being_set_up() -> Scene:

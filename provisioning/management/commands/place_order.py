@@ -12,9 +12,9 @@ from orgs.text import pasted_text
 from provisioning import actions
 from provisioning.rules import refusals
 from subscriptions import packs
-from subscriptions.actions import end_of_day
+from subscriptions.actions import clean_lines, end_of_day
 from subscriptions.models import Order
-from subscriptions.rules.validation import Line, Problem, Refused, clean_email, clean_lines
+from subscriptions.rules.validation import Line, Problem, Refused, clean_email
 
 _EXAMPLE = '20=meetings:"Meetings Pro":100:24'
 _LINE = (
@@ -90,11 +90,7 @@ def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
     said = [options["company"], options["customer"], customer_email]
     kept = [order.sold_to, order.customer_name, order.customer_email.lower()]
     bought = [(line.number, line.service, line.product, line.licenses, line.term_months) for line in order.lines.all()]
-    products = {service: sold.product for service, sold in packs.installed().items()}
-    wanted = [
-        (line.number, line.service, line.product, line.licenses, line.term_months)
-        for line in clean_lines(lines, products)
-    ]
+    wanted = [(line.number, line.service, line.product, line.licenses, line.term_months) for line in clean_lines(lines)]
     return said == kept and bought == wanted
 
 
