@@ -405,8 +405,9 @@ def _check(order: Order, lines: Sequence[OrderLine], plans: Mapping[str, Any]) -
     """Raise Refused unless each service has a plan that is one for its lines, and nothing else has a plan."""
     if {service for service, plan in plans.items() if plan} - {line.service for line in lines}:
         raise Refused(Problem.UNASKED)
-    bought = packs.bought_of(order.lines.all())
-    for service in packs.bought_of(lines):
+    asked = packs.bought_of(lines)
+    bought = asked if order.state == Order.State.MAPPED else packs.bought_of(order.lines.all())
+    for service in asked:
         if service not in packs.installed():
             raise Refused(Problem.SERVICE)
         packs.of(service).check(plans.get(service), bought[service].licenses)
