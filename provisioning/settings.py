@@ -127,7 +127,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "provisioning.wizard.forms.rendering.Renderer"
+FORM_RENDERER = "provisioning.wizard.form_rendering.Renderer"
 
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.database.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
@@ -236,6 +236,11 @@ for _secret in WEBHOOK_SECRETS:
         raise ImproperlyConfigured("Each of WEBHOOK_SECRETS must be whsec_ and 24 to 64 random bytes in Base64.")
 # Networks that outgoing calls may go to although they aren't public; WEBHOOK_ALLOW_PRIVATE is its older name.
 OUTGOING_ALLOW_PRIVATE = env.networks("OUTGOING_ALLOW_PRIVATE") + env.networks("WEBHOOK_ALLOW_PRIVATE")
+
+# Calls of an API key in a minute.
+API_CALLS_A_MINUTE = env.int("API_CALLS_A_MINUTE", default=6000)
+if API_CALLS_A_MINUTE < 1:
+    raise ImproperlyConfigured("API_CALLS_A_MINUTE must be 1 or more.")
 
 # What sets each service up: PROVISIONING_MEETINGS=osb+https://user:password@broker.example.com, callback, or local.
 PROVISIONING = {

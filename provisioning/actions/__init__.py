@@ -18,8 +18,9 @@ from provisioning.actions.access_requests import (
     ask_for_full_right,
     ask_for_set_up,
     is_full_administrator,
-    release,
+    release_held_order,
 )
+from provisioning.actions.api_keys import KeyRefused, forget_old_answers, make_key, revoke_key
 from provisioning.actions.deadlines import extend_order, look_after_dates
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
 from provisioning.actions.desk_access_cases import (
@@ -31,7 +32,7 @@ from provisioning.actions.desk_access_cases import (
     confirm_desk_case,
 )
 from provisioning.actions.finder_searches import search
-from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_back
+from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_order_back
 from provisioning.actions.mapping import map_order
 from provisioning.actions.merging import CannotMerge, merge_organizations
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
@@ -54,6 +55,7 @@ __all__ = [
     "DeskMayNot",
     "Existing",
     "HandedOverTooOften",
+    "KeyRefused",
     "MappingRefused",
     "New",
     "NoLongerAnAdministrator",
@@ -77,11 +79,13 @@ __all__ = [
     "correct_order",
     "decide",
     "extend_order",
+    "forget_old_answers",
     "hand_back",
     "hand_over",
     "is_full_administrator",
     "is_handed_over_too_often",
     "look_after_dates",
+    "make_key",
     "map_order",
     "merge_organizations",
     "note_bounce",
@@ -89,14 +93,15 @@ __all__ = [
     "plan_mapping",
     "plan_set_up",
     "postpone",
-    "release",
+    "release_held_order",
     "resend_link",
     "reserve",
+    "revoke_key",
     "search",
     "send_again",
     "set_up",
     "stop_set_up",
-    "take_back",
+    "take_order_back",
     "take_over",
     "take_right_back",
 ]

@@ -21,13 +21,12 @@ from django.utils.translation import get_language
 from orgs.text.normalize import email_key
 from provisioning import emails, history
 from provisioning.fulfillment.drivers import driver_of
-from provisioning.fulfillment.outcomes import Done, Failed, Job, Outcome, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Done, Failed, Job, Outcome, Rejected, Running, Unreachable
 from provisioning.models import Event, User
 from subscriptions import actions as subscriptions
 from subscriptions.actions import database_now
 from subscriptions.models import AbandonedInstance, Order, OrderLine, ProvisioningRequest
-from subscriptions.rules.validation import Problem
-from subscriptions.rules.validation import Refused as NotAllowed
+from subscriptions.rules.validation import Problem, Refused
 from subscriptions.summary import documents
 
 State = ProvisioningRequest.State
@@ -124,12 +123,10 @@ def record(request: ProvisioningRequest, outcome: Outcome) -> bool:
         return True
 
 
-def report(*, request: ProvisioningRequest, outcome: Outcome, key: str) -> ProvisioningRequest | None:
+def report(*, request: ProvisioningRequest, outcome: Outcome) -> ProvisioningRequest | None:
     """Apply what the vendor's system reports of a request, and return it as it is then.
 
     A report that was applied before changes nothing. None where the request is over, and ended in another way.
-
-    :param key: the name of the API key, for the history.
     """
     with transaction.atomic():
         order, now = _locked_request(request)
@@ -139,7 +136,7 @@ def report(*, request: ProvisioningRequest, outcome: Outcome, key: str) -> Provi
         if isinstance(outcome, Running):  # a word in time: the deadline is that of the next one
             longest = outcome.longest or settings.PROVISIONING_CALLBACK_HOURS * 3600
             now.deadline_at, outcome = database_now() + timedelta(seconds=longest), replace(outcome, longest=longest)
-        _take(order, now, outcome, key=key)
+        _take(order, now, outcome)
         return now
 
 
@@ -147,7 +144,7 @@ def _is_as_reported(now: ProvisioningRequest, outcome: Outcome) -> bool:
     """Say whether a request ended as this report says."""
     if isinstance(outcome, Done):
         return now.state == State.SUCCEEDED and dict(outcome.external) in ({}, now.external)
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, Rejected):
         ended = (State.REFUSED, outcome.field, outcome.sentence)
         return (now.state, now.problem_field, now.problem) == ended
     if isinstance(outcome, Failed):
@@ -169,7 +166,7 @@ def mark_done(*, request: ProvisioningRequest, by: User, reason: str) -> None:
     """Note that the order desk set it up by hand; ``reason`` goes into the history. Raises Refused."""
     reason = " ".join(reason.split())
     if not reason:
-        raise NotAllowed(Problem.REASON)
+        raise Refused(Problem.REASON)
     with transaction.atomic():
         order, now = _locked_current(request, {State.FAILED, State.WAITING, State.IN_PROGRESS})
         now.fence += 1
@@ -212,7 +209,7 @@ def _late() -> QuerySet[ProvisioningRequest]:
     return waiting.filter(late, order__state=Order.State.SETTING_UP, superseded_at=None, told_late_at=None)
 
 
-def take_back(*, order: Order, by: User) -> Order:
+def take_requests_back(*, order: Order, by: User) -> Order:
     """Take back every request that is open, so that its answers can be changed; what was begun is deleted outside.
 
     :raises Refused: there is none, or the order isn't being set up.
@@ -220,10 +217,10 @@ def take_back(*, order: Order, by: User) -> Order:
     with transaction.atomic():
         order = _lock(order.pk)
         if order.state != Order.State.SETTING_UP:
-            raise NotAllowed(Problem.NOT_BEING_SET_UP)
+            raise Refused(Problem.NOT_BEING_SET_UP)
         taken = [request for request in _locked_current_ones(order) if request.is_open]
         if not taken:
-            raise NotAllowed(Problem.NOT_BEING_SET_UP)
+            raise Refused(Problem.NOT_BEING_SET_UP)
         for request in taken:
             _cancel(request)
             history.record(order=order, kind=Event.Kind.SET_UP_TAKEN_BACK, by=by, facts=_facts(request))
@@ -336,27 +333,27 @@ def pause_after(attempts: int, asked: int | None = None) -> timedelta:
     return pause if asked is None else max(pause, min(timedelta(seconds=asked), LONGEST_POLL))
 
 
-def _take(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
+def _take(order: Order, request: ProvisioningRequest, outcome: Outcome) -> None:
     """Apply an outcome to a request (locked), and let the order follow."""
     request.lease_until = None
     before = request.state, order.state
     try:
         with transaction.atomic():
-            _apply(order, request, outcome, key=key)
-    except (NotAllowed, IntegrityError) as refused:  # set up outside, and no longer possible here
+            _apply(order, request, outcome)
+    except (Refused, IntegrityError) as refused:  # set up outside, and no longer possible here
         if not isinstance(outcome, Done):
             raise
         request.state, order.state = before
-        why = refused.problem if isinstance(refused, NotAllowed) else refused
+        why = refused.problem if isinstance(refused, Refused) else refused
         problem = f"It was set up outside, but can't be written down here: {why}."[:500]
         failed = Failed("conflict_here", problem, abandon=True, answer=outcome.answer)
-        _ended(order, request, failed, database_now(), key=key)
+        _ended(order, request, failed, database_now())
     follow(order)
     if request.state != before[0] and order.state == Order.State.SETTING_UP:
         documents.issue(order)  # so that downloading it writes nothing
 
 
-def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
+def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome) -> None:
     now = database_now()
     request.answer = outcome.answer
     if not isinstance(outcome, Unreachable):
@@ -378,9 +375,9 @@ def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, key: st
         request.next_try_at = deadline if request.driver == "callback" else min(now + pause, deadline)
         request.save()
     elif isinstance(outcome, Done):
-        _succeeded(order, request, outcome, key=key)
+        _succeeded(order, request, outcome)
     else:
-        _ended(order, request, outcome, now, key=key)
+        _ended(order, request, outcome, now)
 
 
 def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now: datetime) -> None:
@@ -401,17 +398,17 @@ def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now:
     request.save()
 
 
-def _ended(order: Order, request: ProvisioningRequest, outcome: Refused | Failed, now: datetime, key: str = "") -> None:
-    refused = isinstance(outcome, Refused)
+def _ended(order: Order, request: ProvisioningRequest, outcome: Rejected | Failed, now: datetime) -> None:
+    refused = isinstance(outcome, Rejected)
     request.state = State.REFUSED if refused else State.FAILED
     request.state_since, request.next_try_at, request.deadline_at = now, None, None
     request.problem_code, request.problem, request.description = outcome.code, outcome.sentence, ""
-    request.problem_field = outcome.field if isinstance(outcome, Refused) else ""
+    request.problem_field = outcome.field if isinstance(outcome, Rejected) else ""
     request.save()
     if outcome.abandon:
         abandon(request, request.instance_id, reason=outcome.code, external=request.external)
     kind = Event.Kind.PROVISIONING_REFUSED if refused else Event.Kind.PROVISIONING_FAILED
-    facts = _facts(request, key) | {"problem": outcome.sentence, "code": outcome.code}
+    facts = _facts(request) | {"problem": outcome.sentence, "code": outcome.code}
     history.record(order=order, kind=kind, facts=facts)
     documents.issue(order)
     if refused:
@@ -426,7 +423,6 @@ def _succeeded(
     outcome: Done,
     by: User | None = None,
     reason: str = "",
-    key: str = "",
 ) -> None:
     """Start the subscription, and make the rows of what was set up."""
     request.state, request.state_since = State.SUCCEEDED, database_now()
@@ -437,7 +433,7 @@ def _succeeded(
     request.save()
     subscriptions.start_subscription(order=order, request=request)
     subscriptions.finish_set_up(order)
-    facts = _facts(request, key) | ({"reason": reason} if reason else {})
+    facts = _facts(request) | ({"reason": reason} if reason else {})
     history.record(order=order, kind=Event.Kind.PROVISIONED, by=by, facts=facts)
 
 
@@ -458,7 +454,7 @@ def _cancel(request: ProvisioningRequest) -> None:
 def _locked_current(request: ProvisioningRequest, states: Iterable[str]) -> tuple[Order, ProvisioningRequest]:
     order, now = _locked_request(request)
     if now.superseded_at or now.state not in set(states) or order.state != Order.State.SETTING_UP:
-        raise NotAllowed(Problem.NOT_BEING_SET_UP)
+        raise Refused(Problem.NOT_BEING_SET_UP)
     return order, now
 
 
@@ -491,12 +487,11 @@ def _external(outcome: Outcome) -> Mapping[str, Any]:
     return outcome.external if isinstance(outcome, Done | Running | Unreachable) else {}
 
 
-def _facts(request: ProvisioningRequest, key: str = "") -> dict[str, Any]:
-    """What the history says of a request; ``key``: the API key that reported it."""
+def _facts(request: ProvisioningRequest) -> dict[str, Any]:
+    """What the history says of a request."""
     line: OrderLine = request.line
     facts: dict[str, Any] = {"service": line.service, "line": line.number, "product": line.product}
-    facts |= {"licenses": line.licenses, "id": str(request.public_id)}
-    return facts | ({"key": key} if key else {})
+    return facts | {"licenses": line.licenses, "id": str(request.public_id)}
 
 
 def _told(order: Order, requests: Iterable[ProvisioningRequest]) -> set[str]:
@@ -531,6 +526,6 @@ __all__ = [
     "report",
     "request_lines",
     "retry",
-    "take_back",
+    "take_requests_back",
     "wake",
 ]

@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 
 from orgs.text.csv_out import csv_lines
 from provisioning import actions, history
+from provisioning.finder_gateway import response_padding
 from provisioning.history import event_sentences, verification
 from provisioning.history.event_sentences import Reader
-from provisioning.matching import response_padding
 from provisioning.pages.base import page, page_with_form, show
 from provisioning.people.access import May, access_to
 from subscriptions.models import Order

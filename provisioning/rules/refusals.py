@@ -12,6 +12,7 @@ from subscriptions.rules.validation import Problem, Refused, SiteIsAskedFor
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as StrPromise
 
+NOT_NOW = _("That can't be done with this order now.")
 SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.NUMBER: _(
         "Enter an order number of up to 40 letters, numbers, hyphens, underscores and full stops, such as PO-100001."
@@ -55,4 +56,4 @@ def sentence(refused: Refused) -> str:
     if isinstance(refused, SiteIsAskedFor):
         words = {"site": refused.name, "licenses": number_format(refused.licenses, force_grouping=True)}
         return _site_is_asked_for % words
-    return str(SENTENCES.get(refused.problem, _("That can't be done with this order now.")))
+    return str(SENTENCES.get(refused.problem, NOT_NOW))

@@ -22,7 +22,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from provisioning import actions, emails
 from provisioning.emails.events import EVENTS
-from provisioning.fulfillment.outcomes import Refused, Running
+from provisioning.fulfillment.outcomes import Rejected, Running
 from provisioning.models import Mail, Part, SignInCode
 from provisioning.people import links
 from subscriptions.models import Order, Subscription
@@ -63,7 +63,7 @@ def _an_order_being_set_up(*, refused: bool) -> Order:
     with override_settings(PROVISIONING={"meetings": scripted.PATH}):
         order = _an_order_set_up()
         assert order.state == Order.State.SETTING_UP
-        said = Refused("/sites/0/name", "The name contoso is taken. Choose another one.")
+        said = Rejected("/sites/0/name", "The name contoso is taken. Choose another one.")
         scripted.script("meetings", said if refused else Running())
         scripted.work()
     return order

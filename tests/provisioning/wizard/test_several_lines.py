@@ -18,8 +18,8 @@ from pytest_django import Settings
 
 from orgs.models import Organization
 from provisioning import actions
-from provisioning.fulfillment.outcomes import Refused, Running
-from provisioning.models import Event, Webhook
+from provisioning.fulfillment.outcomes import Rejected, Running
+from provisioning.models import Event, WebhookMessage
 from provisioning.people import links
 from subscriptions import packs
 from subscriptions.models import AbandonedInstance, Order, OrderLine, Site, SiteName, Subscription
@@ -108,7 +108,10 @@ def test_one_set_of_steps_distributes_what_the_lines_bought_together(settings: S
     assert "https://contoso-lab.meet.example.com: 40" in confirmation.body
 
     # Systems and the history tell the lines apart.
-    told = [json.loads(row.body)["data"] for row in Webhook.objects.filter(type="subscription.provisioned")]
+    told = [
+        json.loads(row.body)["data"]
+        for row in WebhookMessage.objects.filter(type="subscription.provisioned").order_by("pk")
+    ]
     assert [(each["line"], each["product"], each["licenses"]) for each in told] == [
         (10, "Meetings EMEA", 100), (20, "Meetings APAC", 50), (30, "Calling", 40), (40, "Calling Attendant", 5),
     ]  # fmt: skip
@@ -120,7 +123,7 @@ def test_one_set_of_steps_distributes_what_the_lines_bought_together(settings: S
 @pytest.mark.usefixtures("outside")
 def test_a_line_that_is_refused_is_mended_while_the_other_goes_on() -> None:
     order = a_mapped_order(lines=(EMEA, APAC))
-    script("meetings", Running(description="Half."), Refused("/sites/1/name", TAKEN))
+    script("meetings", Running(description="Half."), Rejected("/sites/1/name", TAKEN))
     wizard = answered(order)
     wizard.fill("review")
     assert wizard.at == "progress"
@@ -161,7 +164,7 @@ def test_a_line_that_is_refused_is_mended_while_the_other_goes_on() -> None:
 @pytest.mark.usefixtures("outside")
 def test_name_that_a_line_was_given_stays_reserved_while_the_step_is_answered_anew() -> None:
     order = a_mapped_order(lines=(EMEA, APAC))
-    script("meetings", Running(), Refused("/sites/0/name", TAKEN))
+    script("meetings", Running(), Rejected("/sites/0/name", TAKEN))
     answered(order).fill("review")
     work()
     wizard = Wizard(signed_in(KIM), order, "set_up")
