@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('provisioning', '0018_directory_batches'),
-        ('subscriptions', '0015_desk_lists_and_holds'),
+        ('subscriptions', '0016_desk_lists_and_holds'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orgs', '0015_words_by_part'),
-        ('subscriptions', '0014_order_state_follows_from_its_lines'),
+        ('subscriptions', '0015_lines_have_numbers'),
     ]
 
     operations = [
