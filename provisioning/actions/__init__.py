@@ -20,6 +20,7 @@ from provisioning.actions.access_requests import (
     is_full_administrator,
     release_held_order,
 )
+from provisioning.actions.api_keys import KeyRefused, forget_old_answers, make_key, revoke_key
 from provisioning.actions.deadlines import extend_order, look_after_dates
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
 from provisioning.actions.desk_access_cases import (
@@ -30,6 +31,7 @@ from provisioning.actions.desk_access_cases import (
     begin_desk_case,
     confirm_desk_case,
 )
+from provisioning.actions.desk_work import add_note, end_hold, put_on_hold, set_desk_owner
 from provisioning.actions.finder_searches import search
 from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_order_back
 from provisioning.actions.mapping import map_order
@@ -54,6 +56,7 @@ __all__ = [
     "DeskMayNot",
     "Existing",
     "HandedOverTooOften",
+    "KeyRefused",
     "MappingRefused",
     "New",
     "NoLongerAnAdministrator",
@@ -64,6 +67,7 @@ __all__ = [
     "SamePerson",
     "TooEarly",
     "TooManyQuestions",
+    "add_note",
     "administers",
     "ask_about",
     "ask_administrators",
@@ -76,12 +80,15 @@ __all__ = [
     "confirm_desk_case",
     "correct_order",
     "decide",
+    "end_hold",
     "extend_order",
+    "forget_old_answers",
     "hand_back",
     "hand_over",
     "is_full_administrator",
     "is_handed_over_too_often",
     "look_after_dates",
+    "make_key",
     "map_order",
     "merge_organizations",
     "note_bounce",
@@ -89,11 +96,14 @@ __all__ = [
     "plan_mapping",
     "plan_set_up",
     "postpone",
+    "put_on_hold",
     "release_held_order",
     "resend_link",
     "reserve",
+    "revoke_key",
     "search",
     "send_again",
+    "set_desk_owner",
     "set_up",
     "stop_set_up",
     "take_order_back",

@@ -12,28 +12,55 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import actions, emails
 from provisioning.desk.site import ReadOnly, operator, site
-from provisioning.integration import webhooks
-from provisioning.models import Mail, Webhook, WebhookReceiver
+from provisioning.desk.tables import Table
+from provisioning.integration import deliveries, webhooks
+from provisioning.models import EMAIL_NAMES, Event, Mail, Webhook
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     AdminOfMail = admin.ModelAdmin[Mail]
     AdminOfWebhook = admin.ModelAdmin[Webhook]
-    AdminOfReceiver = admin.ModelAdmin[WebhookReceiver]
 else:
-    AdminOfMail = AdminOfWebhook = AdminOfReceiver = admin.ModelAdmin
+    AdminOfMail = AdminOfWebhook = admin.ModelAdmin
+
+
+def type_words(kind: str) -> str:
+    """Return what a type of webhook is about, in words: "Order placed" for "order.placed"."""
+    for event, (name, _facts) in webhooks.TYPES.items():
+        if name == kind:
+            return str(Event.Kind(event).label)
+    return kind
+
+
+class EmailFilter(admin.SimpleListFilter):
+    """Emails by what they are called."""
+
+    title = gettext_lazy("email")
+    parameter_name = "event"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the emails that there are."""
+        return [(event, str(name)) for event, name in EMAIL_NAMES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mail]) -> QuerySet[Mail]:
+        """Return those emails, or all."""
+        return queryset.filter(event=self.value()) if self.value() else queryset
 
 
 @admin.register(Mail, site=site)
-class MailAdmin(ReadOnly, AdminOfMail):
+class MailAdmin(ReadOnly, Table, AdminOfMail):
     """The emails. One that was given up can be tried again."""
 
-    list_display = ("created_at", "order", "event", "to", "sent_at", "tries", "bounced_at", "problem")
-    list_filter = (("sent_at", admin.EmptyFieldListFilter), "event")
+    list_display = ("created_at", "order", "event_shown", "to", "sent_at", "tries", "bounced_at", "problem")
+    list_filter = (("sent_at", admin.EmptyFieldListFilter), EmailFilter)
     search_fields = ("to", "order__number")
     list_select_related = ("order",)
     list_display_links = None
-    show_full_result_count = False
     actions = ("try_again", "came_back")
+
+    @admin.display(description=gettext_lazy("Email"), ordering="event")
+    def event_shown(self, mail: Mail) -> str:
+        """Return what the email is called."""
+        return mail.event_words
 
     @admin.action(description=gettext_lazy("Try to send again"))
     def try_again(self, request: HttpRequest, chosen: QuerySet[Mail]) -> None:
@@ -71,41 +98,48 @@ class WebhookState(admin.SimpleListFilter):
         return queryset.filter(wanted)
 
 
+class TypeFilter(admin.SimpleListFilter):
+    """Webhooks by what they are about."""
+
+    title = gettext_lazy("event")
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the types that there are."""
+        return [(name, type_words(name)) for name in dict.fromkeys(name for name, _facts in webhooks.TYPES.values())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> QuerySet[Webhook]:
+        """Return those webhooks, or all."""
+        return queryset.filter(message__type=self.value()) if self.value() else queryset
+
+
 @admin.register(Webhook, site=site)
-class WebhookAdmin(ReadOnly, AdminOfWebhook):
+class WebhookAdmin(ReadOnly, Table, AdminOfWebhook):
     """The webhooks. They can be sent again, or skipped."""
 
-    list_display = ("created_at", "order", "type", "accepted_at", "tries", "next_try_at", "given_up_at", "problem")
-    list_filter = (WebhookState, "type")
-    search_fields = ("order__number", "public_id")
-    list_select_related = ("order",)
+    list_display = (
+        *("created_at", "order", "event", "endpoint", "accepted_at", "tries", "next_try_at", "given_up_at"),
+        *("answer_status", "problem"),
+    )
+    list_filter = (WebhookState, TypeFilter, "endpoint")
+    search_fields = ("order__number", "message__public_id")
+    list_select_related = ("order", "message", "endpoint")
     list_display_links = None
-    show_full_result_count = False
     actions = ("send_again", "skip")
+
+    @admin.display(description=gettext_lazy("event"), ordering="message__type")
+    def event(self, webhook: Webhook) -> str:
+        """Return what the message is about, in words."""
+        return type_words(webhook.message.type)
 
     @admin.action(description=gettext_lazy("Send again"))
     def send_again(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Send them again, accepted ones too."""
-        count = webhooks.send_again(chosen)
+        count = deliveries.send_again(chosen)
         messages.success(request, _("Webhooks that are sent again in a moment: %(count)s.") % {"count": count})
 
     @admin.action(description=gettext_lazy("Skip, and go on with the later ones of the order"))
     def skip(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Skip those that are open, so that the later ones of their orders are sent."""
-        count = webhooks.skip(chosen)
+        count = deliveries.skip(chosen)
         messages.success(request, _("Webhooks that are skipped: %(count)s.") % {"count": count})
-
-
-@admin.register(WebhookReceiver, site=site)
-class WebhookReceiverAdmin(ReadOnly, AdminOfReceiver):
-    """Addresses that answered 410. Nothing is sent to them until an operator turns them on again."""
-
-    list_display = ("url", "off_at")
-    list_display_links = None
-    actions = ("turn_on",)
-
-    @admin.action(description=gettext_lazy("Turn on again"))
-    def turn_on(self, request: HttpRequest, chosen: QuerySet[WebhookReceiver]) -> None:
-        """Send what is open."""
-        webhooks.turn_on(chosen)
-        messages.success(request, _("Everything that waited is sent in a moment."))
