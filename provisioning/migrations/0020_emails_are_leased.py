@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0018_directory_batches'),
-        ('subscriptions', '0014_order_state_follows_from_its_lines'),
+        ('provisioning', '0019_desk_filters_and_opened'),
+        ('subscriptions', '0016_desk_lists_and_holds'),
     ]
 
     operations = [
