@@ -73,7 +73,7 @@ def test_process_of_a_host_that_is_an_hour_wrong_writes_and_decides_by_the_datab
     Order.objects.filter(pk=order.pk).update(closes_at=timezone.now() + timedelta(days=7, minutes=30))
     ended = in_a_process(hours, sign_in.code_of(row), tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.strip().endswith("4")  # two welcome emails, the reminder of 14 days and a code
+    assert ended.stderr.strip().endswith("3")  # two welcome emails and a code
     now = timezone.now()
     written = [
         *Mail.objects.values_list("created_at", flat=True),
@@ -82,6 +82,6 @@ def test_process_of_a_host_that_is_an_hour_wrong_writes_and_decides_by_the_datab
         *Order.objects.exclude(pk=order.pk).values_list("placed_at", flat=True),
         SignInCode.objects.get(pk=row.pk).used_at,
     ]
-    assert len(written) == 9
+    assert len(written) == 7
     assert all(moment and abs(moment - now) < timedelta(minutes=2) for moment in written), written
-    assert not Reminder.objects.filter(days__lt=14).exists()
+    assert not Reminder.objects.exists()
