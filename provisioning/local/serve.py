@@ -80,7 +80,8 @@ def _prepare(migrate: bool) -> None:
         readiness.wait_for_database(lambda sentence: commands.say(f"{sentence} Waiting for it."))
         call_command("migrate", interactive=False, verbosity=1)
         connection.close()
-        connection.close_pool()  # its threads would be missing in the forks, whose requests would wait for them
+        # The threads of the pool would be missing in the forks, whose requests would wait for them.
+        connection.close_pool()  # type: ignore[attr-defined]
     else:
         with contextlib.suppress(readiness.Away):
             readiness.tables_are_there()  # refused before anything is written
