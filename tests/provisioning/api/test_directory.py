@@ -79,6 +79,13 @@ def test_organization_is_created_read_updated_and_kept_by_its_external_id(crm: S
     )  # fmt: skip
 
 
+def test_external_id_is_stored_without_what_nobody_sees(crm: System) -> None:
+    assert crm.ok("PUT", f"{AT}/%20C-7%09", {"name": "Contoso"}, status=201)["external_id"] == "C-7"
+    assert crm.ok("PUT", f"{AT}/C-7", {"name": "Contoso"})["external_id"] == "C-7"
+    status, _code, errors = crm.problem("PUT", f"{AT}/%20%20", {"name": "Contoso"})
+    assert (status, errors[0]["pointer"]) == (422, "/external_id")
+
+
 def test_what_people_entered_is_not_removed(crm: System) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     row = Organization.objects.get()
