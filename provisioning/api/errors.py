@@ -33,6 +33,7 @@ PROBLEMS: Final[dict[str, tuple[int, str | Promise]]] = {
     "method-not-allowed": (405, _("This address does not take this method.")),
     "over": (409, _("This request is over, and ended in another way.")),
     "order-differs": (409, _("There is an order with this number and other facts; “errors” names them.")),
+    "no-summary-yet": (409, _("There is a document once the set-up was confirmed.")),
     "idempotency-key-used": (409, _("This Idempotency-Key was used with another request; take a new one.")),
     "still-running": (409, _("A request with this Idempotency-Key is still running. Send the same again in a moment.")),
     "changed-meanwhile": (412, _("It was changed since you read it. Read it again, then send your change again.")),

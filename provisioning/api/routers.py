@@ -14,10 +14,13 @@ from provisioning.api.changelog import CHANGES, VERSIONS
 from provisioning.api.entry import urls_of
 from provisioning.api.errors import PROBLEMS, answer, handle_all
 from provisioning.api.parser import StrictParser
-from provisioning.api.routes import provisioning
+from provisioning.api.routes import orders, provisioning
 
 # In the order in which the documentation shows them. Of two that begin alike, the more special one is first.
-ROUTERS: tuple[tuple[str, Router], ...] = (("/provisioning", provisioning.router),)
+ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("/orders", orders.router),
+    ("/provisioning", provisioning.router),
+)
 
 api = NinjaAPI(
     title="Subscription provisioning",
