@@ -129,6 +129,8 @@ def correct_order(
 ) -> Order:
     """Correct what is given and leave what is None; another contact gets the welcome email, and the old link ends.
 
+    ``lines`` are all that the order then has; a line is the one of its number, or else the next of its service.
+
     :raises Refused: CANCELLED, CLOSED, ALREADY_SET_UP or ALREADY_MAPPED where it is too late, or what the rules say.
     """
     before = lock(order)
@@ -230,5 +232,5 @@ def _lines_of(order: Order) -> list[list[object]]:
     return [list(_facts_of(line)) for line in order.lines.all()]
 
 
-def _facts_of(line: Line | OrderLine) -> tuple[str, str, int, int]:
-    return line.service, line.product, line.licenses, line.term_months
+def _facts_of(line: Line | OrderLine) -> tuple[str, str, int, int, int | None]:
+    return line.service, line.product, line.licenses, line.term_months, line.number

@@ -17,10 +17,15 @@ class Change(NamedTuple):
 
     version: str
     text: str
-    document: str
+    document: str = ""
 
 
 # The newest first.
 CHANGES: Final = (
-    Change("2026-11-27", "The first version: orders, and reports of provisioning requests.", "2e3d515046720f07"),
+    Change(
+        "2026-11-27", "Orders: place, read, list, correct, extend, cancel; history and summary.", "9fa479b008567647"
+    ),
+    Change("2026-11-27", "A provisioning request and each webhook about one name the number of its line."),
+    Change("2026-11-27", "The directory of organizations, the finder, events, and webhook endpoints."),
+    Change("2026-11-27", "The first version: reports of provisioning requests."),
 )

@@ -1,7 +1,8 @@
 """Idempotency-Key: the same POST again gets the same answer and has no second effect, for 48 hours.
 
 The answer is a row that is written in the transaction of the effect. So both exist or none, also where a process is
-killed between them and the client. Answers that refuse aren't kept: they had no effect, and may differ the next time.
+killed between them and the client. It is stored encrypted, because it may contain a new secret. Answers that refuse
+aren't kept: they had no effect, and may differ the next time.
 See draft-ietf-httpapi-idempotency-key-header.
 """
 
@@ -18,6 +19,7 @@ from psycopg.errors import LockNotAvailable
 
 from provisioning.actions.api_keys import KEEP_ANSWERS
 from provisioning.api.errors import Problem
+from provisioning.integration.sealing import Unreadable, seal_bytes, unseal_bytes
 from provisioning.models import ApiAnswer, ApiKey
 
 # So long the same request waits for the one that is running.
@@ -47,7 +49,7 @@ def once(*, request: HttpRequest, key: ApiKey, call: Callable[[], HttpResponseBa
             transaction.set_rollback(True)
             return response
         headers = {header: response.headers[header] for header in _KEPT_HEADERS if header in response.headers}
-        kept = {"status": response.status_code, "headers": headers, "body": response.content}
+        kept = {"status": response.status_code, "headers": headers, "body": seal_bytes(response.content)}
         ApiAnswer.objects.filter(pk=row).update(**kept)
         return response
 
@@ -85,6 +87,10 @@ def _kept(key: ApiKey, name: str, said: str) -> HttpResponse:
     row = ApiAnswer.objects.get(key=key, name=name)
     if row.request_hash != said:
         raise Problem("idempotency-key-used")
-    response = HttpResponse(bytes(row.body), status=row.status, headers=row.headers)
+    try:
+        body = unseal_bytes(bytes(row.body))
+    except Unreadable:  # SECRET_KEY was changed without a fallback
+        raise Problem("idempotency-key-used") from None
+    response = HttpResponse(body, status=row.status, headers=row.headers)
     response["Idempotency-Replayed"] = "true"
     return response

@@ -41,7 +41,7 @@ def page_of[T: Model](rows: QuerySet[T], paging: Paging, *, newest_first: bool =
 
     :raises Problem: the cursor is none.
     """
-    after = _position(paging.cursor)
+    after = position_of(paging.cursor)
     if after is not None:
         rows = rows.filter(pk__lt=after) if newest_first else rows.filter(pk__gt=after)
     found = list(rows.order_by("-pk" if newest_first else "pk")[: paging.limit + 1])
@@ -54,7 +54,8 @@ def cursor_of(position: int) -> str:
     return base64.urlsafe_b64encode(f"v1.{position}".encode()).decode().rstrip("=")
 
 
-def _position(cursor: str) -> int | None:
+def position_of(cursor: str) -> int | None:
+    """Return the primary key that a cursor stands for; None for "". Raises Problem where it is none."""
     if not cursor:
         return None
     try:

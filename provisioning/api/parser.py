@@ -14,11 +14,16 @@ class StrictParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
         """Return the object. Raises ValueError for anything else."""
-        found = json.loads(request.body.decode(), object_pairs_hook=_each_once, parse_constant=_no_number)
-        if not isinstance(found, dict):
-            raise ValueError("not an object")
-        json.dumps(found, ensure_ascii=False).encode()  # half of a character can't be encoded
-        return found
+        return strict_object(request.body)
+
+
+def strict_object(text: bytes) -> dict[str, Any]:
+    """Return one JSON object. Raises ValueError for anything else, and RecursionError where it is too deep."""
+    found = json.loads(text.decode(), object_pairs_hook=_each_once, parse_constant=_no_number)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    json.dumps(found, ensure_ascii=False).encode()  # half of a character can't be encoded
+    return found
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from provisioning.models import Mail
 from provisioning.pages import history
 from provisioning.rules import refusals
 from provisioning.templatetags.display import day
-from subscriptions import packs
 from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.rules.validation import Problem, Refused
 
@@ -128,7 +127,6 @@ class OrderAdmin(AdminOfOrder):
     fieldsets = (
         (None, {"fields": ("number", "sold_to", "contact_email", "set_up_by")}),
         (gettext_lazy("End customer"), {"fields": ("customer_name", "customer_email")}),
-        (gettext_lazy("What was ordered"), {"fields": (*packs.installed(), "term_months")}),
     )
 
     @admin.display(description=gettext_lazy("Emails sent"), boolean=True)
@@ -257,7 +255,7 @@ class OrderAdmin(AdminOfOrder):
                     order.events.select_related("by").order_by("-position"), event_sentences.DESK
                 ),
                 "mails": order.mails.order_by("-pk"),
-                "webhooks": order.webhooks.order_by("-pk"),
+                "webhooks": order.webhooks.select_related("message", "endpoint").order_by("-pk"),
                 "webhooks_url": reverse("admin:provisioning_webhook_changelist") + f"?order__number={order.number}",
                 "people": order.parts.select_related("user").order_by("-pk"),
                 "may_resend": order.state != Order.State.CANCELLED and not order.is_closed,

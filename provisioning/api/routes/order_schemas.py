@@ -33,16 +33,19 @@ class Customer(Strict):
 
 
 class LineIn(Strict):
-    """One service."""
+    """One line: a service may have several."""
 
     service: Short = Field(description="The code of a service that is sold, such as meetings.")
     product: Short = Field("", description="The name of the product; without it, that of the service.")
     licenses: int = Field(ge=1, le=validation.MAX_LICENSES)
     term_months: int = Field(12, ge=1, le=validation.MAX_TERM_MONTHS)
+    number: int | None = Field(
+        None, ge=1, le=validation.MAX_LINE_NUMBER, description="Your number of the line; without it, its position."
+    )
 
     def as_bought(self) -> validation.Line:
         """Return the line as the actions take it."""
-        return validation.Line(self.service, self.licenses, self.term_months, self.product)
+        return validation.Line(self.service, self.licenses, self.term_months, self.product, self.number)
 
 
 Lines = Annotated[list[LineIn], Field(min_length=1, max_length=100, description="What was ordered.")]
@@ -94,8 +97,9 @@ class CustomerOut(Schema):
 
 
 class Line(Schema):
-    """One service of an order."""
+    """One line of an order."""
 
+    number: int
     service: str
     product: str
     licenses: int
@@ -158,7 +162,13 @@ class Order(Schema):
             "contact_email": order.contact_email,
             "customer": CustomerOut(name=order.customer_name, email=order.customer_email) if has_customer else None,
             "lines": [
-                Line(service=line.service, product=line.product, licenses=line.licenses, term_months=line.term_months)
+                Line(
+                    number=line.number,
+                    service=line.service,
+                    product=line.product,
+                    licenses=line.licenses,
+                    term_months=line.term_months,
+                )
                 for line in order.lines.all()
             ],
             "set_up_by": order.closes_at,

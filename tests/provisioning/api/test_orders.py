@@ -50,7 +50,7 @@ def test_an_order_is_placed_once_and_read(api: Api) -> None:
     placed = api.json
     order = Order.objects.get()
     assert placed["id"] == str(order.public_id)
-    assert placed["lines"] == an_order_body()["lines"]
+    assert placed["lines"] == [{"number": 1, **line} for line in an_order_body()["lines"]]
     assert placed["customer"] == an_order_body()["customer"]
     assert (placed["state"], placed["is_closed"]) == ("placed", False)
     assert placed["placed_at"].endswith("Z")
@@ -89,7 +89,9 @@ def test_an_order_is_placed_once_and_read(api: Api) -> None:
     assert api.post("/orders", an_order_body()).status_code == 200
     short = {"sold_to": "Contoso", "contact_email": KIM, "lines": [{"service": "calling", "licenses": 5}]}
     assert api.post("/orders", short).status_code == 201
-    assert api.json["lines"][0] == {"service": "calling", "product": "Calling", "licenses": 5, "term_months": 12}
+    assert api.json["lines"] == [
+        {"number": 1, "service": "calling", "product": "Calling", "licenses": 5, "term_months": 12}
+    ]
     assert (api.json["number"][:3], api.json["customer"]) == ("PO-", None)
     day = (timezone.now() + timedelta(days=40)).date()
     api.post("/orders", an_order_body("CRM-3", set_up_by=str(day)))
@@ -117,6 +119,8 @@ REFUSED: list[tuple[dict[str, Any], str, Problem]] = [
     ({"lines": [LINE | {"licenses": "5"}]}, "/lines/0/licenses", Problem.LICENSES),
     ({"lines": [LINE | {"term_months": 121}]}, "/lines/0/term_months", Problem.TERM),
     ({"lines": [LINE | {"product": "x" * 81}]}, "/lines/0/product", Problem.PRODUCT),
+    ({"lines": [LINE | {"number": 0}]}, "/lines/0/number", Problem.LINE_NUMBER),
+    ({"lines": [LINE | {"number": 1}] * 2}, "/lines/1/number", Problem.LINE_NUMBER_TWICE),
     ({"set_up_by": "2020-01-01"}, "/set_up_by", Problem.SET_UP_BY),
     ({"set_up_by": "soon"}, "/set_up_by", Problem.SET_UP_BY),
 ]
@@ -146,9 +150,12 @@ def test_an_order_is_corrected_as_long_as_it_is_as_it_was_read(api: Api) -> None
     for path, body in (("cancel", None), ("extend", {"days": 1}), ("contact", {"contact_email": KIM})):
         assert api.post(f"/orders/CRM-1/{path}", body, if_match=f"W/{first['ETag']}").status_code == 412
     assert first["ETag"] == api.get("/orders/CRM-1?expand=history")["ETag"]
-    lines = [LINE | {"licenses": 300}, {"service": "calling", "licenses": 10}]
+    lines = [LINE | {"licenses": 300, "number": 10}, LINE | {"licenses": 50, "number": 20, "product": "Meetings APAC"}]
     assert api.patch("/orders/CRM-1", {"lines": lines, "customer": None}, if_match="*").status_code == 200
-    assert (api.json["customer"], {line["licenses"] for line in api.json["lines"]}) == (None, {300, 10})
+    assert (api.json["customer"], [(line["number"], line["licenses"]) for line in api.json["lines"]]) == (
+        None,
+        [(10, 300), (20, 50)],
+    )
     api.patch("/orders/CRM-1", {"contact_email": "sam"})
     assert api.faults == {"/contact_email": refusals.sentence(Refused(Problem.CONTACT_EMAIL))}
     api.patch("/orders/CRM-1", {"number": "CRM-2"})
