@@ -18,6 +18,7 @@ from subscriptions.rules import validation
 # Of ``state=``: not set up by its date. It is no state of its own.
 CLOSED: Final = "closed"
 
+OrderState = Annotated[str, Field(json_schema_extra={"enum": list(models.Order.State.values)})]
 Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\x00]*$")]
 
 
@@ -130,7 +131,7 @@ class Order(Schema):
 
     id: UUID
     number: str
-    state: models.Order.State
+    state: OrderState
     is_closed: bool = Field(description="It was not set up by its date, and waits for more time.")
     sold_to: str
     contact_email: str
@@ -156,7 +157,7 @@ class Order(Schema):
         facts: dict[str, Any] = {
             "id": order.public_id,
             "number": order.number,
-            "state": models.Order.State(order.state),
+            "state": order.state,
             "is_closed": order.is_closed,
             "sold_to": order.sold_to,
             "contact_email": order.contact_email,
