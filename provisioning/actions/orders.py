@@ -15,7 +15,8 @@ from provisioning.fulfillment import transitions
 from provisioning.models import Event, Link, Part, User
 from provisioning.people import links
 from subscriptions import actions as subscriptions
-from subscriptions.models import Order
+from subscriptions.models import Order, OrderLine
+from subscriptions.rules import validation
 from subscriptions.rules.validation import Line, Problem, Refused
 
 
@@ -36,9 +37,11 @@ def too_late(order: Order) -> Refused:
 
 
 def refuse_closed(order: Order) -> None:
-    """Raise Refused for an order whose set-up-by date has passed: it stays as it is until it is extended."""
+    """Raise Refused for an order whose set-up-by date has passed, or that is on hold, until the desk mends that."""
     if order.is_closed:
         raise Refused(Problem.CLOSED)
+    if order.is_on_hold:
+        raise Refused(Problem.ON_HOLD)
 
 
 def end_requests(order: Order) -> None:
@@ -83,6 +86,38 @@ def place_order(
     return order, created
 
 
+def differing_facts(
+    *,
+    order: Order,
+    sold_to: str,
+    contact_email: str,
+    customer_name: str = "",
+    customer_email: str = "",
+    lines: Sequence[Line],
+    set_up_by: datetime | None = None,
+) -> list[str]:
+    """Return which of these facts (the names of arguments) an order that was placed before doesn't have.
+
+    A contact, and a date, that it had once are no difference: others may have it now, and the desk gives more time.
+
+    :raises Refused: a value that can't be one.
+    """
+    given = {"sold_to": sold_to, "customer_name": customer_name, "customer_email": customer_email}
+    found = [name for name, value in given.items() if validation.CLEAN[name](value) != getattr(order, name)]
+    contact = validation.CLEAN["contact_email"](contact_email)
+    had_it = order.parts.filter(role=Part.Role.CONTACT, user__email=contact)
+    if contact != order.contact_email and not had_it.exists():
+        found.append("contact_email")
+    cleaned = validation.clean_lines(lines, subscriptions.products())
+    if sorted(_facts_of(line) for line in cleaned) != sorted(_facts_of(line) for line in order.lines.all()):
+        found.append("lines")
+    if set_up_by is not None and set_up_by != order.closes_at:
+        placed = order.events.filter(kind=Event.Kind.PLACED).values_list("facts", flat=True).first() or {}
+        if datetime.fromisoformat(placed.get("set_up_by", order.closes_at.isoformat())) != set_up_by:
+            found.append("set_up_by")
+    return found
+
+
 @transaction.atomic
 def correct_order(
     *,
@@ -95,6 +130,8 @@ def correct_order(
     by: User | None = None,
 ) -> Order:
     """Correct what is given and leave what is None; another contact gets the welcome email, and the old link ends.
+
+    ``lines`` are all that the order then has; a line is the one of its number, or else the next of its service.
 
     :raises Refused: CANCELLED, CLOSED, ALREADY_SET_UP or ALREADY_MAPPED where it is too late, or what the rules say.
     """
@@ -140,8 +177,11 @@ def correct_order(
 
 
 @transaction.atomic
-def resend_link(*, order: Order, by: User | None) -> Order:
+def resend_link(*, order: Order, by: User | None, unless_sent_since: datetime | None = None) -> Order:
     """Send a new link to whoever has to act: the customer's administrator where set-up was delegated, or the contact.
+
+    :param unless_sent_since: nothing is sent where somebody had a link sent after this time, so that a form that is
+        sent twice sends once.
 
     :raises Refused: CANCELLED, CLOSED.
     """
@@ -149,6 +189,11 @@ def resend_link(*, order: Order, by: User | None) -> Order:
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
     refuse_closed(order)
+    sent = (
+        order.events.filter(kind=Event.Kind.LINK_SENT, by=by, at__gt=unless_sent_since) if unless_sent_since else None
+    )
+    if sent is not None and sent.exists():
+        return order
     current = order.parts.filter(ended_at=None, access_request=None)
     parts = {part.role: part for part in current.select_related("user", "order")}
     part = parts.get(Part.Role.DELEGATE) or parts[Part.Role.CONTACT]
@@ -194,4 +239,8 @@ def mail_link(*, part: Part, link: Link, by: User | None) -> None:
 
 
 def _lines_of(order: Order) -> list[list[object]]:
-    return [[line.service, line.product, line.licenses, line.term_months] for line in order.lines.all()]
+    return [list(_facts_of(line)) for line in order.lines.all()]
+
+
+def _facts_of(line: Line | OrderLine) -> tuple[str, str, int, int, int | None]:
+    return line.service, line.product, line.licenses, line.term_months, line.number
