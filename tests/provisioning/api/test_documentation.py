@@ -13,10 +13,13 @@ from django.test import Client
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from provisioning.actions import directory
 from provisioning.api.changelog import CHANGES, VERSIONS
 from provisioning.api.routers import openapi_document
+from provisioning.integration import endpoints, webhooks
 from provisioning.models import SCOPES
 from subscriptions.models import ProvisioningRequest
+from tests.factories import an_organization
 from tests.provisioning.api.client import a_key
 from tests.provisioning.api.openapi_file import FILE, text_of_document
 from tests.provisioning.api.test_orders import confirm
@@ -56,7 +59,15 @@ def test_every_operation_is_documented_with_an_example_and_its_scope() -> None:
 def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_path: Path) -> None:
     settings.PROVISIONING = {"meetings": "callback"}
     order = confirm()
+    receiver = "https://crm.example.com/webhooks"
+    batch = directory.start_batch(rows=[(1, {"external_id": "C-1", "name": "Contoso"})], refused=[], made_by="crm")
+    made = [endpoints.make(url=receiver, types=[], known_types=webhooks.ALL_TYPES)[0] for _number in range(2)]
     variables = {
+        "ORGANIZATION_ID": str(an_organization("Made here").public_id),
+        "BATCH_ID": str(batch.public_id),
+        "ENDPOINT_ID": str(made[0].public_id),
+        "OLD_ENDPOINT_ID": str(made[1].public_id),
+        "RECEIVER": receiver,
         "API": f"{live_server.url}/api/v1",
         "KEY": a_key(),
         "ORDER": order.number,
@@ -74,5 +85,5 @@ def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_pat
                 )
                 assert done.returncode == 0, (sample["source"], done.stdout, done.stderr)
                 run.append(operation["operationId"])
-    assert {"placeOrder", "cancelOrder", "reportProvisioning"} <= set(run)
+    assert {"placeOrder", "cancelOrder", "reportProvisioning", "startDirectoryBatch", "listEvents"} <= set(run)
     assert (tmp_path / "summary.pdf").read_bytes().startswith(b"%PDF")
