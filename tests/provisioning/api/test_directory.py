@@ -79,6 +79,18 @@ def test_organization_is_created_read_updated_and_kept_by_its_external_id(crm: S
     )  # fmt: skip
 
 
+def test_change_of_what_changed_meanwhile_is_refused(crm: System) -> None:
+    crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
+    read = crm.call("GET", f"{AT}/C-1001")["ETag"]
+    assert crm.call("GET", f"{AT}/C-1001", **{"If-None-Match": read}).status_code == 304
+    assert crm.call("PUT", f"{AT}/C-1001", {"name": "Contoso AG"}, **{"If-Match": read}).status_code == 200
+    late = crm.problem("PUT", f"{AT}/C-1001", {"name": "Contoso SE"}, **{"If-Match": read})
+    assert late[:2] == (412, "changed-meanwhile")
+    assert crm.problem("PUT", f"{AT}/C-2", {"name": "New"}, **{"If-Match": "*"})[0] == 412
+    assert [each["name"] for each in crm.ok("GET", AT)["data"]] == ["Contoso AG"]
+    assert crm.call("GET", f"{AT}/C-1001", **{"If-None-Match": read}).status_code == 200
+
+
 def test_external_id_is_stored_without_what_nobody_sees(crm: System) -> None:
     assert crm.ok("PUT", f"{AT}/%20C-7%09", {"name": "Contoso"}, status=201)["external_id"] == "C-7"
     assert crm.ok("PUT", f"{AT}/C-7", {"name": "Contoso"})["external_id"] == "C-7"
