@@ -23,7 +23,9 @@ class Change(NamedTuple):
 # The newest first.
 CHANGES: Final = (
     Change(
-        "2026-11-27", "Orders: place, read, list, correct, extend, cancel; history and summary.", "a8fa144a20e4c697"
+        "2026-11-27",
+        "Orders: place, read, list, correct, extend, cancel, hand to the desk; history, summary.",
+        "fe5bf66217616fd8",
     ),
     Change("2026-11-27", "A provisioning request and each webhook about one name the number of its line."),
     Change("2026-11-27", "The directory of organizations, the finder, events, and webhook endpoints."),

@@ -68,6 +68,7 @@ STATES: Final = (
     Rule.ALREADY_MAPPED,
     Rule.BEING_SET_UP,
     Rule.NOT_BEING_SET_UP,
+    Rule.ON_HOLD,
 )
 PROBLEMS.update({_code_of(rule): (409, refusals.SENTENCES.get(rule, refusals.NOT_NOW)) for rule in STATES})
 
@@ -90,6 +91,8 @@ POINTERS: Final[dict[str, str]] = {
     Rule.SET_UP_BY: "/set_up_by",
     Rule.NOT_LATER: "/set_up_by",
     Rule.REASON: "/reason",
+    Rule.MESSAGE: "/message",
+    Rule.NOTE: "/text",
 }
 # The rule of a place in a body, for values that aren't of its type.
 _RULES: Final = {pointer.format(at="*"): rule for rule, pointer in reversed(POINTERS.items())}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path
@@ -40,8 +42,9 @@ for _prefix, _router in ROUTERS:
 handle_all(api)
 
 
+@functools.cache
 def openapi_document() -> documentation.Document:
-    """Return the OpenAPI document, which ``openapi.json`` is a copy of."""
+    """Return the OpenAPI document, which ``openapi.json`` is a copy of. Nobody changes it."""
     return documentation.document_of(api)
 
 

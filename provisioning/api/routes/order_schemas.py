@@ -17,6 +17,7 @@ from subscriptions.rules import validation
 
 # Of ``state=``: not set up by its date. It is no state of its own.
 CLOSED: Final = "closed"
+ON_HOLD: Final = "on_hold"  # by the order desk; no state of its own either
 
 OrderState = Annotated[str, Field(json_schema_extra={"enum": list(models.Order.State.values)})]
 Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\x00]*$")]
@@ -90,6 +91,21 @@ class MoreTime(Strict):
     reason: Text = Field("", description="Why; the history keeps it.")
 
 
+class Hold(Strict):
+    """Why the order desk has to look at an order."""
+
+    reason: Text = Field(description="For the order desk and the history.")
+    message: Text = Field("", description="What the people of the order read besides.")
+
+
+class Note(Strict):
+    """A note for the order desk."""
+
+    text: Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")] = Field(
+        description="Up to 2,000 characters; it becomes part of the history."
+    )
+
+
 class CustomerOut(Schema):
     """The end customer."""
 
@@ -133,6 +149,7 @@ class Order(Schema):
     number: str
     state: OrderState
     is_closed: bool = Field(description="It was not set up by its date, and waits for more time.")
+    is_on_hold: bool = Field(description="The order desk holds it; nobody else can do anything with it.")
     sold_to: str
     contact_email: str
     customer: CustomerOut | None
@@ -159,6 +176,7 @@ class Order(Schema):
             "number": order.number,
             "state": order.state,
             "is_closed": order.is_closed,
+            "is_on_hold": order.is_on_hold,
             "sold_to": order.sold_to,
             "contact_email": order.contact_email,
             "customer": CustomerOut(name=order.customer_name, email=order.customer_email) if has_customer else None,
@@ -230,7 +248,7 @@ class Language(Plain):
 StateFilter = Annotated[
     str,
     StringConstraints(max_length=100, pattern=r"^[a-z_,]*$"),
-    Field(description=f"With commas between them: {', '.join(models.Order.State.values)}, {CLOSED}."),
+    Field(description=f"With commas between them: {', '.join(models.Order.State.values)}, {CLOSED}, {ON_HOLD}."),
 ]
 From = Annotated[DayOrMoment, Field(description="Then or later: a day or a time.")]
 Before = Annotated[DayOrMoment, Field(description="Before then: a day or a time.")]

@@ -134,12 +134,14 @@ def list_orders(request: KeyedRequest, filters: Query[Filters]) -> schemas.Order
 
 def _filtered(rows: QuerySet[Order], filters: Filters) -> QuerySet[Order]:
     states = set(filters.state.split(",")) - {""}
-    if states - {*Order.State.values, schemas.CLOSED}:
+    if states - {*Order.State.values, schemas.CLOSED, schemas.ON_HOLD}:
         raise Problem("not-valid", errors=[{"parameter": "state", "detail": str(_UNKNOWN_STATE)}])
     if states:
         wanted = Q(state__in=states)
         if schemas.CLOSED in states:
-            wanted |= Q(state__in=UNFINISHED, closes_at__lte=timezone.now())
+            wanted |= Q(state__in=UNFINISHED, on_hold_at=None, closes_at__lte=timezone.now())
+        if schemas.ON_HOLD in states:
+            wanted |= Q(state__in=UNFINISHED, on_hold_at__isnull=False)
         rows = rows.filter(wanted)
     between: dict[str, datetime | None] = {
         "placed_at__gte": filters.placed_from,
@@ -300,6 +302,63 @@ def extend(request: KeyedRequest, response: HttpResponse, number: OrderNumber, m
         closes_at = more.set_up_by or max(order.closes_at, timezone.now()) + days
         actions.extend_order(order=order, closes_at=closes_at, reason=more.reason)
     return _shown(_find(number), response)
+
+
+@router.post(
+    "/{number}/hand-to-desk",
+    auth=_WRITE,
+    response=schemas.Order,
+    operation_id="handToDesk",
+    exclude_unset=True,
+    summary="Hand an order to the order desk",
+    openapi_extra=example(
+        """curl "$API/orders/CRM-1001/hand-to-desk" -H "Authorization: Bearer $KEY" \\
+  -H "Content-Type: application/json" -d '{"reason": "The customer disputes the number of licenses."}'""",
+        parameters=[if_match()],
+    ),
+)
+def hand_to_desk(
+    request: KeyedRequest, response: HttpResponse, number: OrderNumber, hold: schemas.Hold
+) -> schemas.Order:
+    """The order is on hold until the order desk, or *release*, lets it go on. Every answer is kept. Twice is once."""
+    with transaction.atomic():
+        actions.put_on_hold(order=_matched(request, number), by=None, reason=hold.reason, message=hold.message)
+    return _shown(_find(number), response)
+
+
+@router.post(
+    "/{number}/release",
+    auth=_WRITE,
+    response=schemas.Order,
+    operation_id="releaseOrder",
+    exclude_unset=True,
+    summary="Release an order that the order desk holds",
+    openapi_extra=example(
+        'curl -X POST "$API/orders/CRM-1001/release" -H "Authorization: Bearer $KEY"', parameters=[if_match()]
+    ),
+)
+def release(request: KeyedRequest, response: HttpResponse, number: OrderNumber) -> schemas.Order:
+    """It goes on where it was, with as much time as it had left. Whoever must act gets an email. Twice is once."""
+    with transaction.atomic():
+        actions.end_hold(order=_matched(request, number), by=None)
+    return _shown(_find(number), response)
+
+
+@router.post(
+    "/{number}/notes",
+    auth=_WRITE,
+    response={201: schemas.HistoryEvent},
+    operation_id="addNote",
+    summary="Add a note for the order desk",
+    openapi_extra=example(
+        """curl "$API/orders/CRM-1001/notes" -H "Authorization: Bearer $KEY" \\
+  -H "Content-Type: application/json" -d '{"text": "The account manager called on Monday."}'""",
+    ),
+)
+def add_note(request: KeyedRequest, number: OrderNumber, note: schemas.Note) -> Status[schemas.HistoryEvent]:
+    """A note is an event of the history that only the order desk and the API read. It can't be changed."""
+    event = actions.add_note(order=_find(number), by=None, text=note.text)
+    return Status(201, _history([Event.objects.get(pk=event.pk)])[0])
 
 
 @router.get(

@@ -187,6 +187,22 @@ def test_what_the_desk_does_to_an_order_a_system_can_do_too(api: Api) -> None:
         ("order_placed", KIM),
         ("order_extended", KIM),
     ]
+    # Handed to the order desk, nobody else can do anything with it until it is released.
+    api.post("/orders/CRM-1/hand-to-desk", {"reason": ""})
+    assert api.faults == {"/reason": refusals.sentence(Refused(Problem.REASON))}
+    for _twice in range(2):
+        api.post("/orders/CRM-1/hand-to-desk", {"reason": "Disputed.", "message": "We clear something up."})
+        assert api.json["is_on_hold"]
+    assert "We clear something up." in signed_in(KIM).get("/orders/CRM-1/", follow=True).content.decode()
+    api.post("/orders/CRM-1/resend")
+    assert (api.answer.status_code, api.problem) == (409, "on-hold")
+    assert [order["number"] for order in api.get("/orders?state=on_hold").json()["data"]] == ["CRM-1"]
+    assert api.post("/orders/CRM-1/notes", {"text": "Called on Monday."}).status_code == 201
+    assert "Called on Monday." in api.json["sentence"]
+    for _twice in range(2):
+        api.post("/orders/CRM-1/release")
+        assert not api.json["is_on_hold"]
+    Mail.objects.filter(event="order_extended").delete()
     # An order that has closed says so, and goes on when it gets more time.
     Order.objects.update(
         placed_at=timezone.now() - timedelta(days=9),
