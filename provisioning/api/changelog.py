@@ -22,6 +22,7 @@ class Change(NamedTuple):
 
 # The newest first.
 CHANGES: Final = (
+    Change("2026-11-27", "Organizations: ETag, If-Match and If-None-Match.", "4dded21fd7d17e0f"),
     Change(
         "2026-11-27",
         "Orders: place, read, list, correct, extend, cancel, hand to the desk; history, summary.",
