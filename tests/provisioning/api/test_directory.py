@@ -198,6 +198,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "x", "users": -1}, "/users", ""),
     ({"name": "x", "users": 10**400}, "/users", ""),
     ({"name": "x", "last_activity": "2999-01-01"}, "/last_activity", "past date"),
+    ({"name": "x", "last_activity": "0001-01-01T00:00:00+14:00"}, "/last_activity", "past date"),
     ({"name": "x", "domains": [{"name": "contoso.com"}, {"name": "no domain"}]}, "/domains/1", "like contoso.com"),
     ({"name": "x", "domains": [{"name": "x.com", "status": "owned"}]}, "/domains/0/status", ""),
     ({"name": "x", "members": [{"email": "nobody"}]}, "/members/0", "an email address"),
