@@ -42,7 +42,7 @@ class MemberForm(forms.Form):
     """A new member, or another role for one, and why."""
 
     email = EmailField(label=gettext_lazy("Email address of the new member"))
-    role = forms.ChoiceField(label=gettext_lazy("Role"))
+    role = forms.ChoiceField(label=gettext_lazy("Role"), required=False)  # ending needs none
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=500,

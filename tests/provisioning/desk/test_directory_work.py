@@ -41,9 +41,8 @@ def test_an_organization_is_found_by_parts_of_its_names_a_domain_and_its_id(desk
         ("brotfab", {"Contoso Bakery GmbH"}),
         ("contoso.example.org", {"Contoso Bakery GmbH"}),
         ("CRM-77", {"Contoso Hotels"}),
-        ("%", {"Contoso Bakery GmbH", "Contoso Hotels", "Fabrikam 100%"} & set()),
+        ("%", set()),
         ("nothing", set()),
-        ("a\0b", set()),
     ):
         assert listed(desk, term) == found, term
 
