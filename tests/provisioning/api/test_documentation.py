@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from django.test import Client
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from orgs.models import Organization
 from provisioning.api.changelog import CHANGES, VERSIONS
 from provisioning.api.routers import openapi_document
 from provisioning.models import SCOPES
 from subscriptions.models import ProvisioningRequest
-from tests.provisioning.api.client import a_key
+from tests.provisioning.api.client import Api, a_key
 from tests.provisioning.api.openapi_file import FILE, text_of_document
 from tests.provisioning.api.test_orders import confirm
 
@@ -55,10 +57,19 @@ def test_every_operation_is_documented_with_an_example_and_its_scope() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_path: Path) -> None:
     settings.PROVISIONING = {"meetings": "callback"}
-    order = confirm()
+    settings.OUTGOING_ALLOW_PRIVATE = [ip_network("127.0.0.0/8")]
+    order, key = confirm(), a_key()
+    api, receiver = Api(key), "http://127.0.0.1:9/webhooks"
+    api.post("/webhook-endpoints", {"url": receiver})
+    endpoint = api.json["id"]
+    api.post("/directory/batches", b'{"external_id": "C-9", "name": "Initech"}', content_type="application/x-ndjson")
     variables = {
         "API": f"{live_server.url}/api/v1",
-        "KEY": a_key(),
+        "KEY": key,
+        "BATCH_ID": api.json["id"],
+        "ENDPOINT_ID": endpoint,
+        "RECEIVER": receiver,
+        "ORGANIZATION_ID": str(Organization.objects.get(name="Contoso").public_id),
         "ORDER": order.number,
         "REQUEST_ID": str(ProvisioningRequest.objects.get().public_id),
         "PATH": os.environ["PATH"],
