@@ -6,6 +6,7 @@ from provisioning.models.api_keys import SCOPES, ApiKey
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead
+from provisioning.models.order_files import BatchRow, OrderBatch
 from provisioning.models.parts import Link, Part
 from provisioning.models.webhooks import Webhook, WebhookReceiver
 
@@ -14,12 +15,14 @@ __all__ = [
     "SCOPES",
     "AccessRequest",
     "ApiKey",
+    "BatchRow",
     "DeskCase",
     "Draft",
     "Event",
     "HistoryHead",
     "Link",
     "Mail",
+    "OrderBatch",
     "Part",
     "Question",
     "Reminder",

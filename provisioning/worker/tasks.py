@@ -22,6 +22,7 @@ from procrastinate.manager import JobManager
 from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails
+from provisioning.bulk import batches
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import webhooks
 from provisioning.people import order_people, sign_in
@@ -183,15 +184,23 @@ def sweep_pdfs(timestamp: int) -> None:
     pdf_cache.delete_old_pdfs()
 
 
+@app.task(name="provisioning.tasks.work_on_batches", priority=-1)
+def work_on_batches() -> None:
+    """Plan and apply files of orders, until nothing is left that no other worker is at."""
+    if batches.work_on_all(_TURN):
+        batches.wake()
+
+
 @app.periodic(cron="* * * * * */20")
 @app.task(name="provisioning.tasks.sweep", pass_context=False)
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
-    """Remind of dates and say what is late, send what waits, forget codes and sessions that are over."""
+    """Remind of dates and say what is late, go on with what waits, forget codes and sessions that are over."""
     pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
     mail_sending.send_waiting()
+    batches.wake_if_any()
     sign_in.forget_old_codes()
 
 
