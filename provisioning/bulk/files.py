@@ -18,7 +18,7 @@ import yaml
 from django.utils.translation import gettext as _
 
 from orgs.text import pasted_text
-from orgs.text.table_files import FileRefused, Refused, TableFile
+from orgs.text.table_files import FileRefused, RefusedRow, TableFile
 from subscriptions import packs
 
 MAX_BYTES: Final = 10 * 1024 * 1024
@@ -54,7 +54,7 @@ class OrderFile:
     """What was read: the orders, the rows that are none, and in which form the file was."""
 
     orders: list[Raw]
-    refused: list[Refused]
+    refused: list[RefusedRow]
     read_as: str
 
 

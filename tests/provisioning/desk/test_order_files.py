@@ -45,14 +45,14 @@ def test_a_file_is_planned_shown_applied_once_and_reported(desk: Client) -> None
     an_order(number="D-3", sold_to="Northwind", contact="kim@northwind.example", customer="Contoso", customer_email="")
     here = upload(desk, TABLE)
     text = desk.get(here).text
-    assert "Being checked: 0 of 3 orders." in text
-    assert 'value="0"' in text
-    assert "Place " not in text
+    assert "Being checked: order 1 of 3." in text
+    assert 'value="33"' in text  # what can't be an order is refused as soon as it is read
+    assert "Apply (" not in text
     assert not batches.work_on_all(60)
 
     text = desk.get(here).text
-    assert "Checked: 3 orders. Nothing is placed yet." in text
-    assert "Place 1 orders and correct 1" in text
+    assert "Checked. Orders in the file: 3. Nothing is placed yet." in text
+    assert "Apply (1 new, 1 corrected)" in text
     assert "Line 1: licenses: Enter a number of licenses between 1 and 1,000,000." in text
     assert "<del>Contoso</del> → <ins>&lt;b&gt;Contoso&lt;/b&gt;</ins>" in text
     assert "Other orders of the file are for the same customer" in text
@@ -64,10 +64,10 @@ def test_a_file_is_planned_shown_applied_once_and_reported(desk: Client) -> None
     assert OrderBatch.objects.get().state == "planned"
     for _time in range(2):
         desk.post(here.replace("change", "apply"))
-    assert "Being applied: 1 of 3 orders." in desk.get(here).text
+    assert "Being applied: order 1 of 3." in desk.get(here).text
     assert not batches.work_on_all(60)
     text = desk.get(here, headers={"HX-Request": "true"}).text
-    assert "Applied: 3 orders." in text
+    assert "Applied. Orders in the file: 3." in text
     assert "<html" not in text
     assert "hx-get" not in text
     assert Order.objects.get(number="D-1").events.get(kind="placed").who == "olga@vendor.example"
