@@ -99,7 +99,7 @@ def step(pk: int) -> bool:
     if state == State.PLANNING:
         return _plan_chunk(pk) or _finish(pk, State.PLANNING)
     if state == State.APPLYING:
-        return _apply_unchanged(pk) or _apply_next(pk) or _finish(pk, State.APPLYING)
+        return _apply_chunk(pk) or _finish(pk, State.APPLYING)
     return False
 
 
@@ -128,11 +128,11 @@ def _plan_chunk(pk: int) -> bool:
     return bool(chunk)
 
 
-def _free_rows(pk: int, **which: Any) -> Any:
+def _free_rows(batch: int, **which: Any) -> Any:
     """Return rows of a batch that no other process has, locked until the transaction ends."""
     return (
         BatchRow.objects.select_for_update(skip_locked=True, of=("self",))
-        .filter(batch=pk, **which)
+        .filter(batch=batch, **which)
         .order_by("position")
     )
 
@@ -162,10 +162,22 @@ def _begin_applying(batch: OrderBatch) -> None:
     wake()
 
 
+def _apply_chunk(pk: int) -> bool:
+    """Apply the next rows, those that change an order one by one; False where there are none that are free."""
+    pending = BatchRow.objects.filter(batch=pk, result="").order_by("position").values_list("pk", "outcome")[:CHUNK]
+    found = list(pending)
+    unchanged = [row for row, outcome in found if outcome == Outcome.UNCHANGED]
+    done = _apply_unchanged(pk, unchanged) if unchanged else False
+    for row, outcome in found:
+        if outcome != Outcome.UNCHANGED:
+            done = _apply(pk, row) or done
+    return done
+
+
 @transaction.atomic
-def _apply_unchanged(pk: int) -> bool:
+def _apply_unchanged(pk: int, chosen: list[int]) -> bool:
     """Note of rows that change nothing whether that is still so."""
-    chunk = list(_free_rows(pk, result="", outcome=Outcome.UNCHANGED)[:CHUNK])
+    chunk = list(_free_rows(pk, result="", pk__in=chosen))
     now = {order.number: planning.facts_of(order) for order in planning.orders_by_number([row.number for row in chunk])}
     for row in chunk:
         row.result = Result.DONE if now.get(row.number) == row.seen else Result.CHANGED
@@ -174,9 +186,9 @@ def _apply_unchanged(pk: int) -> bool:
 
 
 @transaction.atomic
-def _apply_next(pk: int) -> bool:
-    """Apply the next row: the order and the row's result are one transaction."""
-    row = _free_rows(pk, result="").select_related("batch__by").first()
+def _apply(pk: int, chosen: int) -> bool:
+    """Apply a row unless that was done or is being done: the order and the row's result are one transaction."""
+    row = _free_rows(pk, result="", pk=chosen).select_related("batch__by").first()
     if row is None:
         return False
     try:

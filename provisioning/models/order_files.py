@@ -31,6 +31,7 @@ class OrderBatch(models.Model):
     by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("uploaded by")
     )
+    key_name = models.CharField(max_length=80, blank=True)  # of the API key that sent it
     created_at = models.DateTimeField(_("uploaded at"), default=timezone.now)
     planned_at = models.DateTimeField(null=True, blank=True)
     applied_at = models.DateTimeField(_("applied at"), null=True, blank=True)
