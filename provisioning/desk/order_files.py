@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -16,6 +18,7 @@ from django.urls import URLPattern, path
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from orgs.text.table_files import FileRefused
 from provisioning.bulk import batches, files, report
@@ -53,6 +56,23 @@ class UploadForm(forms.Form):
     )
 
 
+class InMemory(FileUploadHandler):
+    """Keeps an uploaded file in memory, and of a file that is too large no more than shows that it is."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a file."""
+        super().new_file(*args, **kwargs)
+        self.content = bytearray()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        """Keep a piece of the file."""
+        self.content += raw_data[: max(0, files.MAX_BYTES + 1 - len(self.content))]
+
+    def file_complete(self, file_size: int) -> SimpleUploadedFile:
+        """Return the file."""
+        return SimpleUploadedFile(self.file_name or "orders", bytes(self.content))
+
+
 @admin.register(OrderBatch, site=site)
 class OrderFileAdmin(ReadOnly, AdminOfBatch):
     """The files that were uploaded; adding one is uploading it."""
@@ -67,13 +87,21 @@ class OrderFileAdmin(ReadOnly, AdminOfBatch):
         return request.user.has_perm("subscriptions.add_order")
 
     def get_urls(self) -> list[URLPattern]:
-        """Add applying, and the report."""
+        """Add applying and the report, and the only page that takes a file."""
         view = self.admin_site.admin_view
+        upload = csrf_exempt(self.upload)  # checked by ``upload``, after it has said how the file is read
         return [
+            path("add/", view(upload), name="provisioning_orderbatch_add"),
             path("<int:pk>/apply/", view(self.apply), name="provisioning_orderbatch_apply"),
             path("<int:pk>/report.csv", view(self.report), name="provisioning_orderbatch_report"),
             *super().get_urls(),
         ]
+
+    def upload(self, request: HttpRequest) -> HttpResponse:
+        """Let the file be read, which no other page does, and check the form's CSRF token then."""
+        request.upload_handlers = [InMemory(request)]
+        response: HttpResponse = csrf_protect(self.add_view)(request)
+        return response
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -81,7 +109,7 @@ class OrderFileAdmin(ReadOnly, AdminOfBatch):
         """Ask for the file; a file that can't be read is refused with a sentence at the field."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = UploadForm(request.POST or None, request.FILES or None) if request.method == "POST" else UploadForm()
+        form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
         if request.method == "POST" and form.is_valid():
             upload = form.cleaned_data["file"]
             try:

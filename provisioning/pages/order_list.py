@@ -89,6 +89,7 @@ def context(user: User, asked: Asked) -> dict[str, Any]:
         "page": page,
         "lines": [_line(each) for each in page],
         "filters": [(name, words, counts[name]) for name, (words, _states) in FILTERS.items()],
+        "same_partner": sum(each.kind is Kind.FIND for each in every) > 1,
         "found": len(found),
         "total": len(every),
     }

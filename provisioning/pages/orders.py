@@ -43,6 +43,9 @@ def my_orders(request: HttpRequest) -> HttpResponse:
     entries = None if asked else task_list.entries(user, most=order_list.FEW)
     if entries is None:
         return render(request, "pages/order_list.html", {**context, **order_list.context(user, asked)})
+    context["same_partner"] = (
+        sum(each.order.state == Order.State.PLACED and each.state == "next" for each in entries) > 1
+    )
     return render(request, "pages/my_orders.html", {**context, "entries": entries})
 
 

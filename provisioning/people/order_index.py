@@ -130,7 +130,7 @@ def _rows(user: User, now: datetime) -> Iterable[Mapping[str, Any]]:
     to_answer = OrderLine.objects.filter(~Exists(asked_or_done), order=OuterRef("order"))
     setting_up = Q(order__state=State.SETTING_UP)
     others = Part.objects.filter(order=OuterRef("order"), ended_at=None)
-    newest = Mail.objects.filter(link__part=OuterRef("pk")).order_by("-created_at", "-pk")
+    newest = Mail.objects.filter(link__part=OuterRef(OuterRef("pk"))).order_by("-created_at", "-pk")
     failed = Q(bounced_at__isnull=False) | Q(sent_at=None, tries__gte=Mail.MAX_TRIES)
     lost = others.filter(Exists(Mail.objects.filter(failed, pk=Subquery(newest.values("pk")[:1]))))
     lost_contact = Exists(lost.filter(role=Part.Role.CONTACT, given_by=OuterRef("pk")))

@@ -84,6 +84,11 @@ def test_a_file_that_can_t_be_read_is_refused_at_the_field_and_others_stay_out(d
     bad = desk.post(FILES + "add/", {"file": SimpleUploadedFile("orders.json", b"[")})
     assert re.search(r"errorlist.*The file is no JSON", bad.text, re.DOTALL)
     assert "Choose a file." in desk.post(FILES + "add/", {}).text
+    large = desk.post(FILES + "add/", {"file": SimpleUploadedFile("orders.csv", b"x" * (11 * 1024 * 1024))})
+    assert "The file is larger than 10 MB. Divide it." in large.text
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = desk.cookies
+    assert strict.post(FILES + "add/", {"file": SimpleUploadedFile("orders.csv", TABLE.encode())}).status_code == 403
     assert not OrderBatch.objects.exists()
     here = upload(desk, json.dumps([{"number": "X"}]), "orders.json")
     for path in (FILES, FILES + "add/", here, here.replace("change", "apply"), here.replace("change/", "report.csv")):
