@@ -2,26 +2,31 @@
 
 from provisioning.models.access_requests import AccessRequest, DeskCase
 from provisioning.models.accounts import SignInCode, User, UserManager
-from provisioning.models.api_keys import SCOPES, ApiKey
+from provisioning.models.api_keys import SCOPES, ApiAnswer, ApiKey
+from provisioning.models.directory import DirectoryBatch, DirectoryBatchPart, MatchQuestion
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead
 from provisioning.models.order_files import BatchRow, OrderBatch
 from provisioning.models.parts import Link, Part
-from provisioning.models.webhooks import Webhook, WebhookReceiver
+from provisioning.models.webhooks import Webhook, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "EMAIL_NAMES",
     "SCOPES",
     "AccessRequest",
+    "ApiAnswer",
     "ApiKey",
     "BatchRow",
     "DeskCase",
+    "DirectoryBatch",
+    "DirectoryBatchPart",
     "Draft",
     "Event",
     "HistoryHead",
     "Link",
     "Mail",
+    "MatchQuestion",
     "OrderBatch",
     "Part",
     "Question",
@@ -30,5 +35,6 @@ __all__ = [
     "User",
     "UserManager",
     "Webhook",
-    "WebhookReceiver",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]

@@ -27,9 +27,7 @@ def answered(order: Order) -> Wizard:
 
 
 def test_a_partner_chosen_in_one_order_is_taken_for_others_which_are_confirmed_by_themselves() -> None:
-    partner = an_organization(
-        "Partner Networks", administrators=[SAM], partner=True, domains=["partner.example.net"]
-    )
+    partner = an_organization("Partner Networks", administrators=[SAM], partner=True, domains=["partner.example.net"])
     first, second, third, mapped = (an_order(contact=SAM, customer=f"Customer {name}") for name in "ABCD")
     client = signed_in(SAM)
     assert PAGE in client.get("/orders/").text
