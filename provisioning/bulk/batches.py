@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from provisioning import actions, emails
+from provisioning import actions, emails, history
 from provisioning.bulk import files, planning, rows
 from provisioning.models import BatchRow, OrderBatch, User
 from subscriptions.models import Order
@@ -33,7 +33,7 @@ def hash_of(content: bytes) -> str:
 
 
 @transaction.atomic
-def create(*, name: str, content: bytes, by: User | None = None, apply: bool = False) -> OrderBatch:
+def create(*, name: str, content: bytes, by: User | None = None, key_name: str = "", apply: bool = False) -> OrderBatch:
     """Store a file of orders as a batch, whose plan workers make; with ``apply`` they go on and apply it.
 
     :raises FileRefused: with a sentence, where the file can't be read.
@@ -45,6 +45,7 @@ def create(*, name: str, content: bytes, by: User | None = None, apply: bool = F
         file_hash=hash_of(content),
         read_as=read.read_as,
         by=by,
+        key_name=key_name,
         apply_when_planned=apply,
     )
     for row in made:
@@ -61,9 +62,15 @@ def unfinished(content: bytes) -> OrderBatch | None:
 
 
 @transaction.atomic
-def start_applying(batch: OrderBatch) -> OrderBatch:
-    """Let a batch be applied once it is planned. Asked for twice, it is applied once."""
-    batch = OrderBatch.objects.select_for_update().get(pk=batch.pk)
+def start_applying(batch: OrderBatch, *, by: User | None = None, key_name: str = "") -> OrderBatch:
+    """Let a batch be applied once it is planned. Asked for twice, it is applied once.
+
+    ``by`` or the API key of ``key_name`` is who does it, in the history of each order.
+    """
+    batch = OrderBatch.objects.select_for_update(of=("self",)).get(pk=batch.pk)
+    if batch.state in {State.PLANNING, State.PLANNED} and not batch.apply_when_planned:
+        batch.by, batch.key_name = by, key_name
+        batch.save(update_fields=["by", "key_name"])
     if batch.state == State.PLANNING and not batch.apply_when_planned:
         batch.apply_when_planned = True
         batch.save(update_fields=["apply_when_planned"])
@@ -192,7 +199,7 @@ def _apply(pk: int, chosen: int) -> bool:
     if row is None:
         return False
     try:
-        with transaction.atomic():
+        with transaction.atomic(), history.acting_with_key(row.batch.key_name):
             row.result = _place(row) if row.outcome == Outcome.NEW else _correct(row)
     except Refused as refused:
         row.result = Result.REFUSED

@@ -93,12 +93,13 @@ def value(field: str, kept: Any) -> str:
     )
 
 
-def csv_report(batch: OrderBatch) -> Iterator[str]:
+def csv_report(batch: OrderBatch, *, with_suggestion: bool = True) -> Iterator[str]:
     """Yield the lines of the report: one for each row of the batch."""
-    return csv_lines(COLUMNS, (csv_row(row) for row in batch.rows.iterator(chunk_size=500)), mark=True)
+    rows = batch.rows.iterator(chunk_size=500)
+    return csv_lines(COLUMNS, (csv_row(row, with_suggestion=with_suggestion) for row in rows), mark=True)
 
 
-def csv_row(row: BatchRow) -> Iterable[object]:
+def csv_row(row: BatchRow, *, with_suggestion: bool = True) -> Iterable[object]:
     """Return a row of the report, in COLUMNS."""
     changed = (f"{name}: {before or '–'} → {after or '–'}" for name, before, after in changes(row))
     return [
@@ -108,7 +109,7 @@ def csv_row(row: BatchRow) -> Iterable[object]:
         " ".join(faults(row)),
         "; ".join(changed),
         " ".join(warnings(row)),
-        suggestion(row),
+        suggestion(row) if with_suggestion else "",
     ]
 
 

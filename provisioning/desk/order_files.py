@@ -166,7 +166,7 @@ class OrderFileAdmin(ReadOnly, AdminOfBatch):
         if not self.has_add_permission(request):
             raise PermissionDenied
         if request.method == "POST":
-            batches.start_applying(batch)
+            batches.start_applying(batch, by=operator(request))
             messages.success(request, _("The file is being applied. You don’t have to stay."))
         return redirect("admin:provisioning_orderbatch_change", batch.pk)
 
