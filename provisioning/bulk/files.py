@@ -18,6 +18,7 @@ import yaml
 from django.utils.translation import gettext as _
 
 from orgs.text import pasted_text
+from orgs.text.csv_out import csv_lines
 from orgs.text.table_files import FileRefused, RefusedRow, TableFile
 from subscriptions import packs
 
@@ -72,6 +73,16 @@ def read(name: str, content: bytes) -> OrderFile:
     if len(found.orders) > MAX_ORDERS:
         raise FileRefused(_("The file has more than 10,000 orders. Divide it."))
     return found
+
+
+def sample() -> Iterator[str]:
+    """Yield a CSV file that can be filled in: an order with a row for each service."""
+    shared = ["PO-1", "Partner Networks", "sam@partner.example", "Contoso", "it@contoso.example", ""]
+    rows = [
+        [*(shared if at == 0 else ["PO-1"] + [""] * 5), service, "", 100, 12]
+        for at, service in enumerate(packs.installed())
+    ]
+    return csv_lines(["number", *SHARED, *LINE], rows, mark=True)
 
 
 def columns() -> list[str]:

@@ -92,6 +92,7 @@ class OrderFileAdmin(ReadOnly, AdminOfBatch):
         upload = csrf_exempt(self.upload)  # checked by ``upload``, after it has said how the file is read
         return [
             path("add/", view(upload), name="provisioning_orderbatch_add"),
+            path("sample.csv", view(self.sample), name="provisioning_orderbatch_sample"),
             path("<int:pk>/apply/", view(self.apply), name="provisioning_orderbatch_apply"),
             path("<int:pk>/report.csv", view(self.report), name="provisioning_orderbatch_report"),
             *super().get_urls(),
@@ -176,6 +177,12 @@ class OrderFileAdmin(ReadOnly, AdminOfBatch):
         response = StreamingHttpResponse(report.csv_report(batch), content_type="text/csv; charset=utf-8")
         name = slugify(batch.file_name.rpartition(".")[0])[:60] or "orders"
         response["Content-Disposition"] = f'attachment; filename="report-{name}.csv"'
+        return response
+
+    def sample(self, request: HttpRequest) -> HttpResponse:
+        """Return a file that can be filled in."""
+        response = HttpResponse("".join(files.sample()), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = 'attachment; filename="orders.csv"'
         return response
 
     def history_view(

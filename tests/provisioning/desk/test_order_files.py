@@ -80,6 +80,13 @@ def test_a_file_is_planned_shown_applied_once_and_reported(desk: Client) -> None
     assert [row[1:3] for row in rows[1:]] == [["D-1", "New"], ["D-2", "Refused"], ["D-3", "Corrected"]]
 
 
+def test_the_file_to_fill_in_is_one_that_can_be_placed(desk: Client) -> None:
+    content = desk.get(FILES + "sample.csv").content
+    answer = desk.post(FILES + "add/", {"file": SimpleUploadedFile("orders.csv", content)})
+    assert not batches.work_on_all(60)
+    assert "Apply (1 new, 0 corrected)" in desk.get(answer["Location"]).text
+
+
 def test_a_file_that_can_t_be_read_is_refused_at_the_field_and_others_stay_out(desk: Client) -> None:
     bad = desk.post(FILES + "add/", {"file": SimpleUploadedFile("orders.json", b"[")})
     assert re.search(r"errorlist.*The file is no JSON", bad.text, re.DOTALL)
