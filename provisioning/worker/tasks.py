@@ -36,6 +36,7 @@ from subscriptions.summary import documents, pdf_cache
 # At most so many threads of a process call the vendor's systems at a time: the others send emails and codes.
 _senders = threading.BoundedSemaphore(2)
 _slow_sender = threading.Lock()
+_planners = threading.BoundedSemaphore(2)  # of files of orders
 _provisioners = threading.BoundedSemaphore(3)
 # Of those, one waits for what comes due in the next seconds.
 _waiting = threading.Lock()
@@ -206,8 +207,13 @@ def sweep_pdfs(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.work_on_batches", priority=-1)
 def work_on_batches() -> None:
     """Plan and apply files of orders, until nothing is left that no other worker is at."""
-    if batches.work_on_all(_TURN):
-        batches.wake()
+    if not _planners.acquire(blocking=False):
+        return  # the two that are at it go on until nothing is left
+    try:
+        if batches.work_on_all(_TURN):
+            batches.wake()
+    finally:
+        _planners.release()
 
 
 @app.periodic(cron="* * * * * */20")

@@ -654,7 +654,6 @@ def many_orders() -> Scene:
     for number in range(58):
         an_order(contact=SAM, customer=LONG_NAME if number == 3 else f"Customer {number}", number=f"CRM-{number:04d}")
     yield Sight("same-partner-none-yet", "/same-partner/", SAM)
-    a_delegated_order(contact="sam.other@partnernet.com")
     first = an_order(contact=SAM, number="CRM-1000")
     wizard = Wizard(signed_in(SAM), first)
     wizard.open()
