@@ -29,7 +29,9 @@ _MAX_NODES: Final = 1_000_000
 _MAX_DEPTH: Final = 20
 
 SHARED: Final = ("sold_to", "contact_email", "customer_name", "customer_email", "set_up_by")
-LINE: Final = ("service", "product", "licenses", "term_months")
+LINE: Final = ("number", "service", "product", "licenses", "term_months")
+# Columns of a CSV file for the fields of a line; ``number`` is the order's there.
+_LINE_COLUMNS: Final = {"line_number" if name == "number" else name: name for name in LINE}
 
 
 @dataclass
@@ -79,15 +81,15 @@ def sample() -> Iterator[str]:
     """Yield a CSV file that can be filled in: an order with a row for each service."""
     shared = ["PO-1", "Partner Networks", "sam@partner.example", "Contoso", "it@contoso.example", ""]
     rows = [
-        [*(shared if at == 0 else ["PO-1"] + [""] * 5), service, "", 100, 12]
-        for at, service in enumerate(packs.installed())
+        [*(shared if at == 1 else ["PO-1"] + [""] * 5), at, service, "", 100, 12]
+        for at, service in enumerate(packs.installed(), start=1)
     ]
-    return csv_lines(["number", *SHARED, *LINE], rows, mark=True)
+    return csv_lines(["number", *SHARED, *_LINE_COLUMNS], rows, mark=True)
 
 
 def columns() -> list[str]:
     """Return the columns of a CSV file; a service's own column has its licenses."""
-    return ["number", *SHARED, *LINE, *packs.installed()]
+    return ["number", *SHARED, *_LINE_COLUMNS, *packs.installed()]
 
 
 def _csv(content: bytes) -> OrderFile:
@@ -125,7 +127,7 @@ def _grouped(rows: Iterator[tuple[int, dict[str, str]]]) -> list[Raw]:
 
 def _lines_of(row: dict[str, str]) -> list[dict[str, Any]]:
     """Return the lines of a row: the one that its columns describe, and one for each service's own column."""
-    given = {name: row[name].strip() for name in LINE if row.get(name, "").strip()}
+    given = {name: row[column].strip() for column, name in _LINE_COLUMNS.items() if row.get(column, "").strip()}
     own = [service for service in packs.installed() if row.get(service, "").strip()]
     lines: list[dict[str, Any]] = []
     if {"service", "product", "licenses"} & set(given) or (given and not own):

@@ -43,8 +43,8 @@ def facts_of(order: Order) -> dict[str, Any]:
 
 
 def as_list(line: Any) -> list[Any]:
-    """Return a line (of an order, or of a row) as plans keep it: service, product, licenses, term in months."""
-    return [line.service, line.product, line.licenses, line.term_months]
+    """Return a line (of an order, or of a row) as plans keep it: service, product, licenses, term, number."""
+    return [line.service, line.product, line.licenses, line.term_months, line.number]
 
 
 def plan(rows: Sequence[BatchRow]) -> None:
@@ -76,8 +76,8 @@ def wanted(row: BatchRow, seen: Mapping[str, Any] | None) -> dict[str, Any]:
 def lines_from(kept: Sequence[Sequence[Any]]) -> list[Line]:
     """Return lines as the actions take them."""
     return [
-        Line(service=service, product=product, licenses=licenses, term_months=term)
-        for service, product, licenses, term in kept
+        Line(service=service, product=product, licenses=licenses, term_months=term, number=number)
+        for service, product, licenses, term, number in kept
     ]
 
 
@@ -89,7 +89,7 @@ def _compare(row: BatchRow, order: Order | None) -> None:
     seen = facts_of(order)
     row.seen = seen
     to_be = wanted(row, seen)
-    row.changes = {name: [seen[name], value] for name, value in to_be.items() if not _same(name, seen[name], value)}
+    row.changes = {name: [seen[name], value] for name, value in to_be.items() if seen[name] != value}
     if row.facts["set_up_by"] and row.facts["set_up_by"][:10] != order.closes_at.isoformat()[:10]:
         row.warnings.append({"kind": "date_kept", "field": "set_up_by"})
     if not row.changes:
@@ -101,12 +101,6 @@ def _compare(row: BatchRow, order: Order | None) -> None:
     except Refused as refused:
         row.outcome = Outcome.REFUSED
         row.faults.append({"field": "", "problem": str(refused.problem)})
-
-
-def _same(name: str, before: Any, after: Any) -> bool:
-    if name == "lines":
-        return sorted(map(tuple, before)) == sorted(map(tuple, after))
-    return bool(before == after)
 
 
 def _question(row: BatchRow, order: Order | None) -> tuple[str, str]:

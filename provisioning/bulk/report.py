@@ -89,7 +89,7 @@ def value(field: str, kept: Any) -> str:
     return "; ".join(
         _("%(service)s (%(product)s): %(licenses)s licenses, %(term)s months")
         % {"service": _service(service), "product": product, "licenses": licenses, "term": term}
-        for service, product, licenses, term in kept
+        for service, product, licenses, term, _number in kept
     )
 
 
@@ -151,7 +151,7 @@ def pointer(field: str) -> str:
 def _json_value(field: str, kept: Any) -> Any:
     if field != "lines":
         return kept
-    return [dict(zip(("service", "product", "licenses", "term_months"), line, strict=True)) for line in kept]
+    return [dict(zip(("service", "product", "licenses", "term_months", "number"), line, strict=True)) for line in kept]
 
 
 def _fault(row: BatchRow, fault: Mapping[str, Any], *, named: bool = True) -> str:
@@ -174,6 +174,8 @@ def _warning(row: BatchRow, warning: Mapping[str, Any]) -> str:
         return text % {"field": label(warning["field"])}
     if warning["kind"] == "date_kept":
         return _("The set-up-by date counts for new orders only; the order keeps the one that it has.")
+    if warning["kind"] == "equal_lines":
+        return _("The order has the same line more than once. Each is bought by itself.")
     lines = {"lines": ", ".join(str(line) for line in warning["rows"])}
     if warning["kind"] == "twice":
         return _("The file has this order more than once, with the same facts: see %(lines)s.") % lines

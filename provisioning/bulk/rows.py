@@ -16,7 +16,7 @@ from orgs.text import normalize, pasted_text
 from provisioning.bulk.files import OrderFile, Raw
 from provisioning.models import BatchRow
 from subscriptions import packs
-from subscriptions.actions import end_of_day, products
+from subscriptions.actions import clean_lines, end_of_day
 from subscriptions.rules import deadlines, validation
 from subscriptions.rules.validation import Line, Problem, Refused
 
@@ -36,33 +36,41 @@ def rows_of(file: OrderFile) -> list[BatchRow]:
         row.position = position
         if row.faults:
             row.outcome = Outcome.REFUSED
+    _warn_of_equal_lines(rows)
     _warn_of_shared_domains(rows)
     _warn_of_same_customer(rows)
     return rows
 
 
-def lines_for(kept: Sequence[Sequence[Any]], existing: Sequence[Sequence[Any]] = ()) -> list[Line]:
-    """Return the lines of a row; a product or a term that it doesn't say is that of the order's line of this service.
+def lines_for(kept: Sequence[Sequence[Any]], existing: Sequence[Sequence[Any]] = ()) -> tuple[Line, ...]:
+    """Return the lines of a row, with their numbers.
 
-    :param kept, existing: (service, product, licenses, term_months) of each line.
+    A line is the order's line of its number, or else the next of its service that no other line names. A product or a
+    term that it doesn't say is that of this line.
+
+    :param kept, existing: service, product, licenses, term in months and number of each line; of ``kept``, what isn't
+        said is "" or None.
     """
-    left = defaultdict(list)
-    for line in existing:
-        left[line[0]].append(line)
+    named = {number for *_facts, number in kept if number is not None}
+    left = [line for line in existing if line[4] not in named]
     found = []
-    for service, product, licenses, term in kept:
-        same = next((line for line in left[service] if product in {"", line[1]}), None)
-        if same is not None:
-            left[service].remove(same)
+    for service, product, licenses, term, number in kept:
+        if number is not None:
+            same = next((line for line in existing if line[4] == number and line[0] == service), None)
+        else:
+            same = next((line for line in left if line[0] == service), None)
+            if same is not None:
+                left.remove(same)
         found.append(
             Line(
                 service=service,
                 licenses=licenses,
                 term_months=term or (same[3] if same else 12),
-                product=product or (same[1] if same else products()[service]),
+                product=product or (same[1] if same else ""),
+                number=same[4] if same else number,
             )
         )
-    return found
+    return clean_lines(found, existing=[(line[4], line[0]) for line in existing])
 
 
 def _row(raw: Raw) -> BatchRow:
@@ -87,13 +95,13 @@ def _row(raw: Raw) -> BatchRow:
 
 
 def _lines(raw: Raw, faults: list[dict[str, Any]]) -> list[list[Any]]:
-    """Return service, product ("" for its usual one), licenses and term (None where not said) of each line."""
+    """Return service, product, licenses, term and number of each line; "" or None where it doesn't say."""
     found: list[list[Any]] = []
     wrong = False
     names = {label: code for code, pack in packs.installed().items() for label in (code, str(pack.label).casefold())}
     for at, line in enumerate(raw.lines):
-        numbers: dict[str, int | None] = {"licenses": None, "term_months": None}
-        for field, problem in (("licenses", Problem.LICENSES), ("term_months", Problem.TERM)):
+        numbers: dict[str, int | None] = {"licenses": None, "term_months": None, "number": None}
+        for field, problem in _NUMBERS:
             text = line.get(field, "" if field == "licenses" else None)
             if text is not None or field in line:
                 numbers[field] = pasted_text.whole_number(text) if isinstance(text, str) else None
@@ -103,27 +111,34 @@ def _lines(raw: Raw, faults: list[dict[str, Any]]) -> list[list[Any]]:
         service = line.get("service", "")
         service = names.get(service.strip().casefold(), service) if isinstance(service, str) else None
         product = line.get("product", "")
-        found.append([storable(service), storable(product), numbers["licenses"], numbers["term_months"]])
+        found.append([storable(service), storable(product), *(numbers[field] for field, _problem in _NUMBERS)])
         if not isinstance(product, str):
             faults.append({"field": f"lines.{at}.product", "problem": str(Problem.PRODUCT)})
             wrong = True
     if not wrong:
         lines = [
-            Line(service, licenses, 12 if term is None else term, product) for service, product, licenses, term in found
+            Line(service, licenses, 12 if term is None else term, product, number)
+            for service, product, licenses, term, number in found
         ]
         try:
-            cleaned = validation.clean_lines(lines, products())
+            clean_lines(lines)
         except Refused as refused:
             part = _FIELD_OF.get(str(refused.problem))
             at_field = f"lines.{refused.at or 0}.{part}" if part else "lines"
             faults.append({"field": at_field, "problem": str(refused.problem)})
         else:
-            for kept, bought in zip(found, cleaned, strict=True):
-                kept[1] = bought.product if kept[1].strip() else ""
+            for kept in found:
+                kept[1] = validation.clean_text(
+                    kept[1], Problem.PRODUCT, longest=validation.MAX_PRODUCT, required=False
+                )
     return found
 
 
+_NUMBERS: Final = (("licenses", Problem.LICENSES), ("term_months", Problem.TERM), ("number", Problem.LINE_NUMBER))
 _FIELD_OF: Final = {
+    str(Problem.LINE_NUMBER): "number",
+    str(Problem.LINE_NUMBER_TWICE): "number",
+    str(Problem.TOO_MANY_LICENSES): "licenses",
     str(Problem.SERVICE): "service",
     str(Problem.SERVICE_TWICE): "service",
     str(Problem.PRODUCT): "product",
@@ -176,6 +191,14 @@ def _join_equal(rows: list[BatchRow]) -> list[BatchRow]:
             others = [line for line in lines if line != row.line]
             row.faults.append({"field": "number", "problem": "differs", "lines": others[:20]})
     return [row for row in rows if id(row) not in left_out]
+
+
+def _warn_of_equal_lines(rows: Sequence[BatchRow]) -> None:
+    """Warn of lines that are the same and have no number: a row may have been copied by mistake."""
+    for row in rows:
+        lines = [tuple(line) for line in row.facts.get("lines", ()) if line[4] is None]
+        if len(set(lines)) < len(lines):
+            row.warnings.append({"kind": "equal_lines", "field": "lines"})
 
 
 def _warn_of_shared_domains(rows: Sequence[BatchRow]) -> None:

@@ -97,7 +97,7 @@ class Change(Schema):
 
 
 class Warning(Schema):  # noqa: A001 - its name in the OpenAPI document
-    """What looks wrong although it is possible: same_customer, free_mail, twice, date_kept."""
+    """What looks wrong although it is possible: same_customer, free_mail, twice, equal_lines, date_kept."""
 
     kind: str
     detail: str

@@ -144,6 +144,25 @@ def test_a_correction_is_told_field_by_field_and_does_just_that(run: Any) -> Non
     assert order.events.filter(kind=Event.Kind.CORRECTED).count() == 1
 
 
+def test_lines_of_one_service_are_known_by_their_number_or_their_place(run: Any) -> None:
+    emea = {"number": 10, "service": "meetings", "product": "Meetings Pro", "licenses": 100, "term_months": 24}
+    apac = {"number": 20, "service": "meetings", "licenses": 50}
+    run([{**ORDERS[1], "lines": [emea, apac]}])
+    rows, _problem = run([{**ORDERS[1], "lines": [{"number": 20, "service": "meetings", "licenses": 60}, emea]}])
+    assert (rows[0]["outcome"], rows[0]["warnings"]) == ("corrected", [])
+    lines = Order.objects.get().lines.values_list("number", "product", "licenses", "term_months")
+    assert list(lines) == [(10, "Meetings Pro", 100, 24), (20, "Meetings", 60, 12)]
+    # Without numbers, product and term: the next line of the service.
+    unnamed = [{"service": "meetings", "licenses": 100}, {"service": "meetings", "licenses": 60}]
+    assert run([{**ORDERS[1], "lines": unnamed}])[0][0]["outcome"] == "unchanged"
+    twice = [{**apac, "licenses": 1}, {**emea, "number": 20}]
+    assert run([{**ORDERS[1], "lines": twice}])[0][0]["errors"] == [
+        {"pointer": "/lines/1/number", "detail": "Give each line a number of its own."}
+    ]
+    [row], _problem = run([{**ORDERS[1], "number": "NEW", "lines": unnamed[:1] * 2}], "--dry-run")
+    assert (row["outcome"], [each["kind"] for each in row["warnings"]]) == ("new", ["equal_lines"])
+
+
 def test_a_hand_over_is_no_difference_to_the_file(run: Any) -> None:
     run(ORDERS)
     order = Order.objects.get(number="CRM-1")
