@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0018_directory_batches'),
+        ('provisioning', '0019_desk_filters_and_opened'),
         ('subscriptions', '0014_order_state_follows_from_its_lines'),
     ]
 
