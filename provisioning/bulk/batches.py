@@ -111,7 +111,7 @@ def step(pk: int) -> bool:
 
 
 def progress(batch: OrderBatch) -> dict[str, int]:
-    """Return the number of rows: in all, planned, applied, of each outcome and result."""
+    """Return the number of rows: in all, planned, applied, refused, to look at, of each outcome and result."""
     named = {
         **{f"outcome_{each.value}": Count("pk", filter=Q(outcome=each)) for each in Outcome},
         **{f"result_{each.value}": Count("pk", filter=Q(result=each)) for each in Result},
@@ -120,6 +120,7 @@ def progress(batch: OrderBatch) -> dict[str, int]:
         total=Count("pk"),
         planned=Count("pk", filter=~Q(outcome="")),
         applied=Count("pk", filter=~Q(result="")),
+        refused=Count("pk", filter=Q(outcome=Outcome.REFUSED) | Q(result__in=[Result.REFUSED, Result.CHANGED])),
         warned=Count("pk", filter=~Q(warnings=[])),
         **named,
     )

@@ -100,6 +100,6 @@ def test_a_file_that_can_t_be_read_is_refused_at_the_field_and_others_stay_out(d
     here = upload(desk, json.dumps([{"number": "X"}]), "orders.json")
     for path in (FILES, FILES + "add/", here, here.replace("change", "apply"), here.replace("change/", "report.csv")):
         answer = signed_in("kim@northwind.example").get(path)
-        assert (answer.status_code, answer["Location"].startswith("/sign-in/")) == (302, True)
+        assert (answer.status_code, answer["Location"].startswith("/admin/login/")) == (302, True)
     assert desk.get(FILES + "99999/change/").status_code == 404
     assert desk.get(FILES + "9" * 30 + "/change/").status_code == 404

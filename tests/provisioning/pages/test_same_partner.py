@@ -88,12 +88,13 @@ def test_orders_of_others_are_a_404_and_nothing_is_written() -> None:
 def test_an_organization_that_an_order_can_t_choose_is_not_taken_for_it() -> None:
     an_organization("Partner Networks", administrators=[SAM], partner=True, domains=["partner.example.net"])
     stranger = an_organization("Adventure Works", partner=True, domains=["adventure.example"])
-    first = an_order(contact=SAM, sold_to="Adventure Works")
-    second = an_order(contact=SAM, sold_to="Partner Networks")
+    first, second = an_order(contact=SAM), an_order(contact=SAM)
     wizard = Wizard(signed_in(SAM), first)
     wizard.open()
     wizard.fill("intent", audience="customer")
+    wizard.search("partner", "adventure.example")
     wizard.fill("partner", organization=str(stranger.public_id))
+    assert wizard.at == "customer-details"
     client = signed_in(SAM)
     sent = client.post(PAGE, {"source": first.number, "orders": [second.number]}, follow=True)
     assert f"Open them: {second.number}." in sent.text
