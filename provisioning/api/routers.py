@@ -16,10 +16,11 @@ from provisioning.api.changelog import CHANGES, VERSIONS
 from provisioning.api.entry import urls_of
 from provisioning.api.errors import PROBLEMS, answer, handle_all
 from provisioning.api.parser import StrictParser
-from provisioning.api.routes import directory, events, match, orders, provisioning, webhook_endpoints
+from provisioning.api.routes import directory, events, match, order_batches, orders, provisioning, webhook_endpoints
 
 # In the order in which the documentation shows them. Of two that begin alike, the more special one is first.
 ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("/orders/batches", order_batches.router),
     ("/orders", orders.router),
     ("/directory", directory.router),
     ("/match", match.router),

@@ -27,14 +27,13 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Call an address below /api/v1; headers are given as ``if_match``. Returns the response."""
+        kind = headers.pop("content_type", "application/json")
         sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         named = {name.replace("_", "-").title(): value for name, value in headers.items()}
         if self.key:
             named["Authorization"] = f"Bearer {self.key}"
         client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-        self.answer = client.generic(
-            method, f"/api/v1{path}", sent, content_type="application/json", headers=named, **self.environ
-        )
+        self.answer = client.generic(method, f"/api/v1{path}", sent, content_type=kind, headers=named, **self.environ)
         return self.answer
 
     def get(self, path: str, **headers: str) -> Any:

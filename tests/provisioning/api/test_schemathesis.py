@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 import schemathesis
-from django.core.wsgi import get_wsgi_application
+from django.core.handlers.wsgi import WSGIHandler
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -31,16 +31,9 @@ from provisioning.api.routers import openapi_document
 from tests.factories import an_order
 from tests.provisioning.api.client import a_key
 
-
-@schemathesis.serializer("application/x-ndjson")
-def ndjson(context: Any, value: Any) -> Any:
-    """Return the body of a batch: what is no text goes as JSON."""
-    return value.encode(errors="replace") if isinstance(value, str) else json.dumps(value).encode()
-
-
 CASES: Final = int(os.environ.get("SCHEMATHESIS_CASES", "2000"))
 SCHEMA: Final = schemathesis.openapi.from_dict(json.loads(json.dumps(openapi_document())))
-SCHEMA.app = get_wsgi_application()
+SCHEMA.app = WSGIHandler()
 OPERATIONS: Final = [found.ok() for found in SCHEMA.get_all_operations()]  # type: ignore[union-attr]  # or it is no schema
 CHECKS: Final = [
     not_a_server_error,
