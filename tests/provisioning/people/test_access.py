@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from http.cookies import SimpleCookie
 from typing import Any
@@ -16,7 +18,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.urls import URLPattern, resolve, reverse
 from django.urls.exceptions import Resolver404
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from orgs.actions import add_member
 from provisioning import actions
@@ -230,8 +232,20 @@ def _wait_for_fonts() -> None:
             thread.join()
 
 
+@pytest.fixture(scope="module")
+def made_scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
+    """The scene of all tests of this file, made once. What a test writes is undone after it."""
+    with django_db_blocker.unblock(), rolled_back():
+        yield make_scene()
+
+
 @pytest.fixture
-def scene(settings: Settings) -> Scene:
+def scene(made_scene: Scene, settings: Settings) -> Scene:
+    settings.PROVISIONING = {"meetings": scripted.PATH}
+    return deepcopy(made_scene)
+
+
+def make_scene() -> Scene:
     _wait_for_fonts()
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=ALEX)
@@ -259,20 +273,20 @@ def scene(settings: Settings) -> Scene:
     actions.set_up(order=set_up, by=links.user_for(KIM), plans={"meetings": [site]})
     ended = an_own_order(contact=KIM)
     actions.cancel_order(order=ended, by=None)
-    settings.PROVISIONING = {"meetings": scripted.PATH}
-    running = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
-    actions.set_up(order=running, by=links.user_for(KIM), plans={"meetings": [replace(site, name="contoso-two")]})
-    refused = actions.map_order(
-        order=an_order(contact=SAM, customer="Fabrikam", customer_email=DANA, meetings=10),
-        by=links.user_for(SAM),
-        audience="customer",
-        partner=actions.Existing(delegated.partner.public_id),
-        customer=actions.Existing(delegated.customer.public_id),
-        delegate_to=DANA,
-    )
-    actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
-    scripted.script("meetings", Running(), Rejected("/sites/0/name", "The name is taken."))
-    scripted.work()
+    with override_settings(PROVISIONING={"meetings": scripted.PATH}):
+        running = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
+        actions.set_up(order=running, by=links.user_for(KIM), plans={"meetings": [replace(site, name="contoso-two")]})
+        refused = actions.map_order(
+            order=an_order(contact=SAM, customer="Fabrikam", customer_email=DANA, meetings=10),
+            by=links.user_for(SAM),
+            audience="customer",
+            partner=actions.Existing(delegated.partner.public_id),
+            customer=actions.Existing(delegated.customer.public_id),
+            delegate_to=DANA,
+        )
+        actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
+        scripted.script("meetings", Running(), Rejected("/sites/0/name", "The name is taken."))
+        scripted.work()
     orders = {
         "running": running, "refused": refused, "watching": refused,
         "contact": handed, "former": handed, "replaced": corrected, "held": held, "approver": held,
