@@ -33,7 +33,7 @@ def postpone(*, order: Order, by: User) -> Order:
 
 
 def reserve(*, order: Order, wanted: Mapping[str, Any]) -> None:
-    """Keep for the order what its answers want and only one can have (site names), as long as it can be set up.
+    """Reserve the unique values (site names) of the order's answers, until the order is set up, closed or cancelled.
 
     ``wanted`` is by service. Raises SiteNameTaken where somebody else has it, else Refused; nothing is changed then.
     """

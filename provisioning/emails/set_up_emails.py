@@ -20,7 +20,7 @@ State = ProvisioningRequest.State
 
 @email
 def set_up_refused(mail: Mail, url: str) -> Message:
-    """To whoever sets up: the other side refused something that they answered. Its button leads to the step."""
+    """To the person who sets up: the other side refused an answer. The button leads to the step."""
     number, service = mail.order.number, mail.facts.get("service", "")
     words = {"number": number, "service": packs.label_of(service)}
     request = _current(mail).filter(line__service=service, state=State.REFUSED).first()

@@ -24,7 +24,7 @@ type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # stands for the address of IPv4 in its last 32 bits: RFC 6052
-# Of an answer's body, so that a receiver that writes one isn't cut off; nothing is done with it.
+# Bytes of a response body that are read and ignored, so a receiver that writes one isn't cut off.
 _BODY = 16 * 1024
 
 
@@ -174,7 +174,7 @@ def _plain(address: Address) -> Address:
 
 
 def _hang_up(connection: HTTPConnection, opened: list[socket.socket], late: threading.Event) -> None:
-    """End a connection that takes too long: whoever waits for it finds it closed."""
+    """End a connection that takes too long: the thread that waits for it gets an error."""
     late.set()
     sock = opened[0] if opened else connection.sock
     if sock is not None:

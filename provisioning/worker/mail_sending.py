@@ -1,6 +1,6 @@
 """Sends emails and sign-in codes: one row at a time, and everything that is due.
 
-The next try of a row follows from when it was made and how often it was tried, so no job has to survive for an email
+The time of a row's next try follows from its creation time and its number of tries: no job has to survive for an email
 to be sent.
 """
 
