@@ -36,9 +36,11 @@ def too_late(order: Order) -> Refused:
 
 
 def refuse_closed(order: Order) -> None:
-    """Raise Refused for an order whose set-up-by date has passed: it stays as it is until it is extended."""
+    """Raise Refused for an order whose set-up-by date has passed, or that is on hold, until the desk mends that."""
     if order.is_closed:
         raise Refused(Problem.CLOSED)
+    if order.is_on_hold:
+        raise Refused(Problem.ON_HOLD)
 
 
 def end_requests(order: Order) -> None:
@@ -96,6 +98,8 @@ def correct_order(
 ) -> Order:
     """Correct what is given and leave what is None; another contact gets the welcome email, and the old link ends.
 
+    ``lines`` are all that the order then has; a line is the one of its number, or else the next of its service.
+
     :raises Refused: CANCELLED, CLOSED, ALREADY_SET_UP or ALREADY_MAPPED where it is too late, or what the rules say.
     """
     before = lock(order)
@@ -140,8 +144,11 @@ def correct_order(
 
 
 @transaction.atomic
-def resend_link(*, order: Order, by: User | None) -> Order:
+def resend_link(*, order: Order, by: User | None, unless_sent_since: datetime | None = None) -> Order:
     """Send a new link to the person who has to act: the customer's administrator after a delegation, or the contact.
+
+    :param unless_sent_since: nothing is sent where somebody had a link sent after this time, so that a form that is
+        sent twice sends once.
 
     :raises Refused: CANCELLED, CLOSED.
     """
@@ -149,6 +156,11 @@ def resend_link(*, order: Order, by: User | None) -> Order:
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
     refuse_closed(order)
+    sent = (
+        order.events.filter(kind=Event.Kind.LINK_SENT, by=by, at__gt=unless_sent_since) if unless_sent_since else None
+    )
+    if sent is not None and sent.exists():
+        return order
     current = order.parts.filter(ended_at=None, access_request=None)
     parts = {part.role: part for part in current.select_related("user", "order")}
     part = parts.get(Part.Role.DELEGATE) or parts[Part.Role.CONTACT]
@@ -194,4 +206,4 @@ def mail_link(*, part: Part, link: Link, by: User | None) -> None:
 
 
 def _lines_of(order: Order) -> list[list[object]]:
-    return [[line.service, line.product, line.licenses, line.term_months] for line in order.lines.all()]
+    return [[line.service, line.product, line.licenses, line.term_months, line.number] for line in order.lines.all()]

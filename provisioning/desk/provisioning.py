@@ -25,10 +25,11 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import actions
 from provisioning.desk.site import site
+from provisioning.desk.tables import Table
 from provisioning.fulfillment import transitions
 from provisioning.models import User
 from provisioning.rules import refusals
-from provisioning.templatetags.display import service_label
+from subscriptions import packs
 from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.rules.validation import Refused
 
@@ -83,7 +84,7 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset.filter(wanted.get(self.value() or "", to_see_to()))
 
 
-class ProvisioningAdmin(AdminOfProvisioning):
+class ProvisioningAdmin(Table, AdminOfProvisioning):
     """The requests to the systems that set services up: those that failed, with what can be done."""
 
     list_display = ("order_page", "service", "state_shown", "since", "tries", "problem_shown")
@@ -94,7 +95,6 @@ class ProvisioningAdmin(AdminOfProvisioning):
     list_display_links = ("service",)
     ordering = ("state_since", "pk")
     list_per_page = 50
-    show_full_result_count = False
     actions = ("retry", "mark_done", "cancel_order")
 
     @admin.display(description=gettext_lazy("Order"), ordering="order__number")
@@ -106,7 +106,7 @@ class ProvisioningAdmin(AdminOfProvisioning):
     @admin.display(description=gettext_lazy("Service"), ordering="line__service")
     def service(self, request: ProvisioningRequest) -> str:
         """What was bought, and what sets it up."""
-        return f"{service_label(request.line.service)}: {request.line} ({request.driver})"
+        return f"{packs.line_label(request.line, several=True)}: {request.line} ({request.driver})"
 
     @admin.display(description=gettext_lazy("State"), ordering="state")
     def state_shown(self, request: ProvisioningRequest) -> str:
@@ -212,7 +212,7 @@ class ProvisioningAdmin(AdminOfProvisioning):
         context = {
             **self.admin_site.each_context(request),
             "title": _("%(service)s of order %(number)s")
-            % {"service": service_label(found.line.service), "number": found.order.number},
+            % {"service": packs.line_label(found.line, several=True), "number": found.order.number},
             "opts": self.opts,
             "found": found,
             "state": state_words(found),

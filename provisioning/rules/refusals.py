@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
-from subscriptions.rules.validation import Problem, Refused
+from subscriptions.rules.validation import Problem, Refused, SiteIsAskedFor
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as StrPromise
@@ -23,7 +24,10 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.SEVERAL_ADDRESSES: _("Enter one address."),
     Problem.NO_LINES: _("Say what was ordered: a number of licenses for at least one service."),
     Problem.SERVICE: _("Choose a service that is sold."),
-    Problem.SERVICE_TWICE: _("Name each service once."),
+    Problem.SERVICE_TWICE: _("This service can be in an order once only."),
+    Problem.LINE_NUMBER: _("Enter a line number between 1 and 999,999,999, or leave it empty."),
+    Problem.LINE_NUMBER_TWICE: _("Give each line a number of its own."),
+    Problem.TOO_MANY_LICENSES: _("The lines of one service can have at most 1,000,000 licenses together."),
     Problem.PRODUCT: _("Enter the name of the product in up to 80 characters."),
     Problem.LICENSES: _("Enter a number of licenses between 1 and 1,000,000."),
     Problem.TERM: _("Enter a term of 1 to 120 months."),
@@ -35,14 +39,25 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.BEING_SET_UP: _("This order is being set up; it can no longer be changed here."),
     Problem.NOT_BEING_SET_UP: _("Nothing of this order is being set up now, so there is nothing to do."),
     Problem.REASON: _("Enter a reason: it goes into the history of the order."),
+    Problem.ON_HOLD: _("The order desk holds this order. Release it first."),
+    Problem.MESSAGE: _("Enter what people read in up to 500 characters, or leave it empty."),
+    Problem.NOTE: _("Enter a note of up to 2,000 characters."),
+    Problem.OWNER: _("Choose an operator of the order desk, or nobody."),
     Problem.ALREADY_MAPPED: _(
         "The organizations of this order are confirmed, so its contact and customer can no longer be changed."
     ),
 }
 
 CANNOT_MERGE = _("These two can’t be merged: they are the same entry, or one of them is closed or was merged already.")
+_site_is_asked_for = _(
+    "The site %(site)s keeps its name and at least %(licenses)s licenses: it was asked for with another line of this "
+    "order. For the rest, add another site."
+)
 
 
 def sentence(refused: Refused) -> str:
     """The sentence for a refusal, in the reader's language."""
+    if isinstance(refused, SiteIsAskedFor):
+        words = {"site": refused.name, "licenses": number_format(refused.licenses, force_grouping=True)}
+        return _site_is_asked_for % words
     return str(SENTENCES.get(refused.problem, NOT_NOW))
