@@ -14,10 +14,11 @@ from provisioning.api.changelog import CHANGES, VERSIONS
 from provisioning.api.entry import urls_of
 from provisioning.api.errors import PROBLEMS, answer, handle_all
 from provisioning.api.parser import StrictParser
-from provisioning.api.routes import directory, events, match, provisioning, webhook_endpoints
+from provisioning.api.routes import directory, events, match, order_batches, provisioning, webhook_endpoints
 
 # In the order in which the documentation shows them. Of two that begin alike, the more special one is first.
 ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("/orders/batches", order_batches.router),
     ("/directory", directory.router),
     ("/match", match.router),
     ("/events", events.router),
