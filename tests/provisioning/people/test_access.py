@@ -99,6 +99,7 @@ taken_over      order   order       order       order order    order     order  
 postponed       order   order       order       order order    order     page     order      page   order   order
 cancelled       order   order       order       order order    order     order    order      order  order   page
 closed          order   order       order       order order    order     order    order      order  order   order
+on_hold         order   order       order       order order    order     order    order      order  order   order
 progress        order   order       order       order order    order     order    order      order  order   order
 stop_set_up     order   order       order       order order    order     order    order      order  order   order
 summary         order   order       order       order order    order     order    order      order  page    order
@@ -129,6 +130,7 @@ taken_over      order    order    order    no       no       no
 postponed       order    order    order    no       no       no
 cancelled       order    order    order    no       no       no
 closed          order    order    order    no       no       no
+on_hold         order    order    order    no       no       no
 progress        page     page     page     no       no       no
 stop_set_up     page     order    order    order    order    order
 summary         order    order    order    no       no       no
@@ -159,6 +161,7 @@ taken_over      no      no     no       no    no       no      no       no    no
 postponed       no      no     no       no    no       no      no       no    no     no     no
 cancelled       no      no     no       no    no       no      no       no    no     no     no
 closed          no      no     no       no    no       no      no       no    no     no     no
+on_hold         no      no     no       no    no       no      no       no    no     no     no
 progress        no      no     no       no    no       no      no       no    no     no     no
 stop_set_up     order   order  order    order order    order   order    order order  order  order
 summary         no      no     no       no    no       no      no       no    no     no     no
@@ -249,11 +252,13 @@ def make_scene() -> Scene:
     _wait_for_fonts()
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=ALEX)
+    links.note_opened(order=handed, user=links.user_for(ALEX))
     corrected = an_order(contact=WRONG)
     actions.correct_order(order=corrected, contact_email="right@partner.example")
     adventure = an_organization("Adventure", administrators=[BOSS], members=[LEE])
     held = an_own_order(contact=LEE, sold_to="Adventure")
     lee = links.user_for(LEE)
+    links.note_opened(order=held, user=lee)
     asked = actions.ask_administrators(order=held, by=lee, organization=adventure.public_id, right="full")
     delegated = a_delegated_order(contact=SAM, customer="Fabrikam", customer_email=DANA)
     assert delegated.partner
@@ -458,7 +463,7 @@ def test_order_desk_is_for_operators_only(scene: Scene) -> None:
     order = scene.orders["contact"]
     pages = [
         "admin:subscriptions_order_changelist", "admin:subscriptions_order_add", "admin:provisioning_mail_changelist",
-        "admin:provisioning_webhook_changelist", "admin:provisioning_webhookreceiver_changelist",
+        "admin:provisioning_webhook_changelist", "admin:provisioning_webhookendpoint_changelist",
         "admin:provisioning_accessrequest_changelist", "admin:orgs_organization_changelist",
         "admin:orgs_likelyduplicate_changelist", "admin:subscriptions_provisioningrequest_changelist",
         "admin:subscriptions_provisioningrequest_retry", "admin:subscriptions_provisioningrequest_done",
