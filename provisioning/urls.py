@@ -9,8 +9,19 @@ from django.views.i18n import set_language
 
 from provisioning import api
 from provisioning.brand import brand_css
+from provisioning.desk.dashboard import page as dashboard
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import delegation, documents, history, links, orders, progress, rights, well_known
+from provisioning.pages import (
+    delegation,
+    documents,
+    history,
+    links,
+    orders,
+    progress,
+    rights,
+    same_partner,
+    well_known,
+)
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -45,6 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/again/", links.start_sign_in, name="account_inactive"),
     path("", orders.home, name="home"),
     path("orders/", orders.my_orders, name="my_orders"),
+    path("same-partner/", same_partner.same_partner, name="same_partner"),
     path("orders/<number:number>/", orders.order, name="order"),
     path("orders/<number:number>/organizations/", FinderWizard.as_view(), name="find"),
     path("orders/<number:number>/organizations/<slug:at>/", FinderWizard.as_view(), name="find"),
@@ -76,6 +88,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("verify/", documents.verify, name="verify"),
     path("verify/<str:code>/", documents.verify, name="verify"),
     path("api/", include(api.urlpatterns)),
+    path("admin/dashboard/", order_desk.admin_view(dashboard.dashboard), name="desk_dashboard"),
+    path("admin/dashboard.csv", order_desk.admin_view(dashboard.export), name="desk_dashboard_csv"),
     path("admin/", order_desk.urls),
 ]
 # The tour is the demo's front page; no other installation has it or the mailbox.

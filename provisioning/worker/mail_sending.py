@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 Row = Mail | SignInCode
 
 MAX_TRIES = Mail.MAX_TRIES
-# A row that nobody has tried for so long has lost its wake-up.
+# The wake-up of a row that was not tried for this long is lost.
 GRACE = timedelta(seconds=20)
 # The email with the order summary, and how long it waits for the job that makes its PDF before it makes the PDF itself.
 WITH_PDF = "set_up_confirmation"

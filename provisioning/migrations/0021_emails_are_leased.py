@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0019_desk_filters_and_opened'),
+        ('provisioning', '0020_files_of_orders'),
         ('subscriptions', '0016_desk_lists_and_holds'),
     ]
 
