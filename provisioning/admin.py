@@ -2,6 +2,7 @@
 
 from provisioning.desk import (
     access_requests,
+    api_keys,
     deliveries,
     order_files,
     orders,
@@ -13,6 +14,7 @@ from provisioning.desk.site import site
 
 __all__ = [
     "access_requests",
+    "api_keys",
     "deliveries",
     "order_files",
     "orders",
