@@ -264,6 +264,7 @@ def make_scene() -> Scene:
     delegated = a_delegated_order(contact=SAM, customer="Fabrikam", customer_email=DANA)
     assert delegated.partner
     assert delegated.customer
+    links.note_opened(order=delegated, user=links.user_for(DANA))
     taken = actions.map_order(
         order=an_order(contact=SAM, customer="Fabrikam", customer_email=DANA),
         by=links.user_for(SAM),
@@ -290,6 +291,7 @@ def make_scene() -> Scene:
             customer=actions.Existing(delegated.customer.public_id),
             delegate_to=DANA,
         )
+        links.note_opened(order=refused, user=links.user_for(DANA))
         actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
         scripted.script("meetings", Running(), Rejected("/sites/0/name", "The name is taken."))
         scripted.work()
