@@ -35,7 +35,7 @@ class DateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the two choices."""
-        return [("soon", _("Closing soon")), ("closed", _("Closed"))]
+        return [("soon", _("Closing soon")), ("closed", _("Closed")), ("overdue", _("Past its date, not set up yet"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         """Return those orders, or all."""
@@ -44,6 +44,7 @@ class DateFilter(admin.SimpleListFilter):
         return {
             "soon": waiting.filter(closes_at__gt=now, closes_at__lte=soon),
             "closed": waiting.filter(closes_at__lte=now),
+            "overdue": queryset.filter(state=Order.State.SETTING_UP, closes_at__lte=now),
         }.get(self.value() or "", queryset)
 
 

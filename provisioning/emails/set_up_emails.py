@@ -6,10 +6,13 @@ emails of before named the service, or services.
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from provisioning.emails.message import Message, email, order_facts
 from provisioning.models import Mail
@@ -73,6 +76,49 @@ def set_up_late(mail: Mail, url: str) -> Message:
         after=(_("You need to do nothing. Questions? Write to %(help)s.") % words,),
         why=_("You get this email because you have a part in order %(number)s.") % words,
     )
+
+
+@email
+def set_up_failed(mail: Mail, url: str) -> Message:
+    """To the order desk: everything that failed since the email before, and that only the desk can mend.
+
+    ``facts``: told, the moment that the requests were noted as told at.
+    """
+    rows = ProvisioningRequest.objects.filter(told_desk_at=mail.facts.get("told") or None).select_related(
+        "line", "order"
+    )
+    told = list(rows.order_by("state_since", "pk"))
+    failed = [each for each in told if each.state == State.FAILED and not each.superseded_at]
+    words = {"count": len(failed)}
+    shown = failed[:_MOST_SHOWN]
+    more = len(failed) - len(shown)
+    return Message(
+        subject=ngettext("%(count)s set-up has failed", "%(count)s set-ups have failed", len(failed)) % words
+        if failed
+        else _("What had failed is seen to"),
+        title=ngettext("%(count)s set-up has failed", "%(count)s set-ups have failed", len(failed)) % words
+        if failed
+        else _("What had failed is seen to"),
+        paragraphs=(
+            _("Only the order desk can mend this. The people who wait read that the order desk sees to it."),
+            *((_("The first %(shown)s of %(count)s are below.") % {"shown": len(shown), **words},) if more else ()),
+        )
+        if failed
+        else (_("There is nothing that you need to do."),),
+        facts=tuple(
+            (each.order.number, f"{packs.line_label(each.line, several=True)}: {each.problem} ({each.problem_code})")
+            for each in shown
+        ),
+        button=_("Open the queue at the order desk"),
+        url=f"{settings.PUBLIC_URL}{reverse('admin:subscriptions_provisioningrequest_changelist')}",
+        after=(_("Retry, mark as done, or cancel the order. If you do nothing, they stay as they are."),)
+        if failed
+        else (),
+        why=_("You get this email because your address is the one of the order desk."),
+    )
+
+
+_MOST_SHOWN: Final = 20
 
 
 def _requests(mail: Mail) -> QuerySet[ProvisioningRequest]:

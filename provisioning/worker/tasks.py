@@ -210,6 +210,7 @@ def sweep(timestamp: int) -> None:
     pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
+    transitions.tell_desk()
     mail_sending.send_waiting()
     if directory.is_batch_waiting():
         directory.wake()

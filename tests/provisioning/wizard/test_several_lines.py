@@ -29,8 +29,8 @@ from subscriptions.summary import build_summary
 from tests.driver import Wizard
 from tests.factories import a_mapped_order, signed_in
 from tests.mailbox import deliver
-from tests.scripted import CALLS, confirmed, outside, script, work  # noqa: F401 - a fixture
-from tests.scripted_broker import Reply, ScriptedBroker
+from tests.scripted import CALLS, confirmed, outside, script  # noqa: F401 - a fixture
+from tests.scripted_broker import Reply, ScriptedBroker, work
 
 pytestmark = pytest.mark.django_db
 
