@@ -31,6 +31,7 @@ from provisioning.actions.desk_access_cases import (
     begin_desk_case,
     confirm_desk_case,
 )
+from provisioning.actions.desk_work import add_note, end_hold, put_on_hold, set_desk_owner
 from provisioning.actions.finder_searches import search
 from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_order_back
 from provisioning.actions.mapping import map_order
@@ -66,6 +67,7 @@ __all__ = [
     "SamePerson",
     "TooEarly",
     "TooManyQuestions",
+    "add_note",
     "administers",
     "ask_about",
     "ask_administrators",
@@ -78,6 +80,7 @@ __all__ = [
     "confirm_desk_case",
     "correct_order",
     "decide",
+    "end_hold",
     "extend_order",
     "forget_old_answers",
     "hand_back",
@@ -93,12 +96,14 @@ __all__ = [
     "plan_mapping",
     "plan_set_up",
     "postpone",
+    "put_on_hold",
     "release_held_order",
     "resend_link",
     "reserve",
     "revoke_key",
     "search",
     "send_again",
+    "set_desk_owner",
     "set_up",
     "stop_set_up",
     "take_order_back",

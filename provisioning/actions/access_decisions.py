@@ -64,7 +64,7 @@ def decide(
     )
     if member is None:
         raise NoLongerAnAdministrator
-    if request.state is not State.OPEN or order.is_closed:
+    if request.state is not State.OPEN or order.is_stopped:
         return request
     reason = reason.strip()
     if not approve and not reason:

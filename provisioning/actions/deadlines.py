@@ -40,7 +40,7 @@ def _due(now: datetime) -> QuerySet[Order]:
     Of several stages that were reached only the last one counts, unless it was over when the order got its date.
     """
     stages = [(Reminder.CLOSED, now), *((days, now + timedelta(days=days)) for days in sorted(REMINDERS))]
-    orders = Order.objects.filter(state__in=UNFINISHED, closes_at__lte=stages[-1][1]).annotate(
+    orders = Order.objects.filter(state__in=UNFINISHED, on_hold_at=None, closes_at__lte=stages[-1][1]).annotate(
         stage=Case(*(When(closes_at__lte=until, then=Value(days)) for days, until in stages)),
         reached_at=Case(
             *(When(closes_at__lte=until, then=F("closes_at") - timedelta(days=days)) for days, until in stages),
@@ -104,12 +104,18 @@ def extend_order(*, order: Order, closes_at: datetime, reason: str = "", by: Use
         waiting.update(expires_at=F("expires_at") + (now - old))
     facts = {"from": old.isoformat(), "to": closes_at.isoformat(), "reason": reason.strip(), "reopened": closed}
     history.record(order=order, kind=Event.Kind.EXTENDED, by=by, facts=facts)
+    email_more_time(order, reopened=closed)
+    return order
+
+
+def email_more_time(order: Order, *, reopened: bool) -> None:
+    """Tell whoever must act, and the contact who waits, until when there is time; each gets a link that works."""
     acting, watching = who_must_act(order)
     for part in acting:
-        _tell(order, "order_extended", part, role="decide" if part.access_request_id else "act", reopened=closed)
+        role = "decide" if part.access_request_id else "act"
+        _tell(order, "order_extended", part, role=role, reopened=reopened)
     for part in watching:
-        _tell(order, "order_extended", part, role="watch", reopened=closed)
-    return order
+        _tell(order, "order_extended", part, role="watch", reopened=reopened)
 
 
 def _tell(order: Order, event: str, part: Part, *, role: str = "act", reopened: bool = False) -> None:

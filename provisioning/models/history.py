@@ -60,6 +60,10 @@ class Event(models.Model):
         HANDED_BACK = "handed_back", _("Set-up handed back to the customer")
         QUESTION = "question", _("Question about the set-up")
         ANSWERED = "answered", _("Question answered")
+        ON_HOLD = "put_on_hold", _("Put on hold by the order desk")
+        HOLD_RELEASED = "hold_released", _("Hold released by the order desk")
+        NOTED = "noted", _("Note of the order desk")
+        OWNER = "desk_owner", _("Looked after by")
         MERGED = "organization_merged", _("Organizations merged")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")

@@ -56,6 +56,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         if request.method == "POST":
             if request_for:
                 return redirect("access_request", number, request_for.public_id)
+            links.note_opened(order=found.order, user=found.part.user)
             return redirect("order", number)
         return render(request, "links/open.html", context | {"mine": True})
     if request.method == "POST":

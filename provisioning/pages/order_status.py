@@ -30,6 +30,8 @@ def page_of(access: Access) -> str:
         return reverse("cancelled", args=[order.number])
     if order.is_closed:
         return reverse("closed", args=[order.number])
+    if order.is_on_hold:
+        return reverse("on_hold", args=[order.number])
     if access.role in {Role.FORMER_CONTACT, Role.FORMER_DELEGATE}:
         name = "handed_over" if access.role is Role.FORMER_CONTACT else "taken_over"
         return reverse(name, args=[order.number])

@@ -65,8 +65,8 @@ class Access:
 
     @property
     def state(self) -> str:
-        """The order's state for ``RULES``: CLOSED as soon as the set-up-by date has passed."""
-        return CLOSED if self.order.is_closed else self.order.state
+        """The order's state for ``RULES``: CLOSED once the set-up-by date has passed, and while it is on hold."""
+        return CLOSED if self.order.is_stopped else self.order.state
 
     def would_may(self, what: May | str) -> bool:
         """Say whether this person's role has this permission if the order's date is left out of account."""

@@ -41,7 +41,8 @@ class May(enum.StrEnum):
 State = Order.State
 UNMAPPED = frozenset({State.PLACED, State.HELD})
 
-# Used instead of the state once the set-up-by date has passed: nobody can do anything before the order is extended.
+# Used instead of the state once the set-up-by date has passed, and while the order desk holds the order: nobody can do
+# anything before the desk extends or releases it.
 CLOSED: Final = "closed"
 
 # Permissions by role and by the order's state. A missing row gives only SEE and SEE_HISTORY; CLOSED has no rows.

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('subscriptions', '0015_lines_have_numbers'),
+        ('subscriptions', '0016_desk_lists_and_holds'),
     ]
 
     operations = [
