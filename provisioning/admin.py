@@ -1,11 +1,6 @@
 """Registers the order desk's tables; Django's admin imports this module."""
 
-from orgs.admin import LikelyDuplicateAdmin, OrganizationAdmin
-from orgs.models import LikelyDuplicate, Organization
-from provisioning.desk import access_requests, deliveries, orders, other_systems, provisioning
+from provisioning.desk import access_requests, deliveries, orders, organizations, other_systems, provisioning
 from provisioning.desk.site import site
 
-__all__ = ["access_requests", "deliveries", "orders", "other_systems", "provisioning", "site"]
-
-site.register(Organization, OrganizationAdmin)
-site.register(LikelyDuplicate, LikelyDuplicateAdmin)
+__all__ = ["access_requests", "deliveries", "orders", "organizations", "other_systems", "provisioning", "site"]

@@ -289,6 +289,7 @@ if LANGUAGE_CODE not in dict(LANGUAGES):
     raise ImproperlyConfigured(f"LANGUAGE_CODE must be one of {', '.join(dict(LANGUAGES))}.")
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "provisioning.locale"  # one date format on every page, the order desk's lists included
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 if TIME_ZONE not in zoneinfo.available_timezones():
     raise ImproperlyConfigured("TIME_ZONE must be the name of a time zone such as Europe/Berlin.")

@@ -9,6 +9,7 @@ from django.views.i18n import set_language
 
 from provisioning import api
 from provisioning.brand import brand_css
+from provisioning.desk.dashboard import page as dashboard
 from provisioning.desk.site import site as order_desk
 from provisioning.pages import delegation, documents, history, links, orders, progress, rights
 from provisioning.wizard.views import FinderWizard, SetUpWizard
@@ -74,6 +75,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("verify/", documents.verify, name="verify"),
     path("verify/<str:code>/", documents.verify, name="verify"),
     path("api/", include(api.urlpatterns)),
+    path("admin/dashboard/", order_desk.admin_view(dashboard.dashboard), name="desk_dashboard"),
+    path("admin/dashboard.csv", order_desk.admin_view(dashboard.export), name="desk_dashboard_csv"),
     path("admin/", order_desk.urls),
 ]
 # The tour is the demo's front page; no other installation has it or the mailbox.

@@ -53,7 +53,7 @@ def _due(now: datetime) -> QuerySet[Order]:
 
 @transaction.atomic
 def _look_after(pk: int) -> bool:
-    """Say of one order what is still to be said, with its row locked; whoever else is at it says it."""
+    """Queue the reminder or the closing email that is due for an order. Skips a row that another worker has locked."""
     now = timezone.now()
     order = _due(now).select_for_update(skip_locked=True, no_key=True, of=("self",)).filter(pk=pk).first()
     if order is None:
@@ -90,7 +90,7 @@ def _tell_closed(order: Order) -> None:
 
 @transaction.atomic
 def extend_order(*, order: Order, closes_at: datetime, reason: str = "", by: User | None = None) -> Order:
-    """Give an order more time; a closed one goes on exactly where it was, and whoever must act gets a link that works.
+    """Give an order more time. A closed order continues where it was, and the person who must act gets a new link.
 
     A request for rights that was open when the order closed is open again for as long as it still had.
 

@@ -127,7 +127,7 @@ def correct_order(
         kept = {"intent", "partner", "partner-new", "partner-check"}
         drafts.begin_again(order=order, flow="find", but_for=kept)
     if "contact_email" in changes:
-        # Whoever had the order, also by a hand-over, no longer has it: the order desk's word counts.
+        # The former contact no longer has the order, also where it was handed over: the order desk decides.
         current = order.parts.select_related("user").get(role=Part.Role.CONTACT, ended_at=None)
         if current.user.email != email_key(order.contact_email):
             current.ended_at = timezone.now()
@@ -145,7 +145,7 @@ def correct_order(
 
 @transaction.atomic
 def resend_link(*, order: Order, by: User | None, unless_sent_since: datetime | None = None) -> Order:
-    """Send a new link to whoever has to act: the customer's administrator where set-up was delegated, or the contact.
+    """Send a new link to the person who has to act: the customer's administrator after a delegation, or the contact.
 
     :param unless_sent_since: nothing is sent where somebody had a link sent after this time, so that a form that is
         sent twice sends once.

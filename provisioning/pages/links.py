@@ -34,7 +34,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "links/unknown.html", status=404)
     number, email = found.order.number, found.part.user.email
     state = links.state(found)
-    # An approver's link leads to a request, and to nothing else of the order.
+    # An approver's link opens a request, and nothing else of the order.
     request_for = found.part.access_request
     context: dict[str, Any] = {
         "number": number,

@@ -90,7 +90,7 @@ def answered(order: Order) -> list[dict[str, Any]]:
 
 
 def chain(access: Access) -> list[dict[str, Any]]:
-    """Return who had the order, from the first to whoever has it: who (masked unless they are the reader or typed by
+    """Return everybody who had the order, the first one first: who (masked unless they are the reader or typed by
     them), since and until (None: still).
     """
     parts = Part.objects.filter(order=access.order, role=Part.Role.CONTACT).select_related("user", "given_by")

@@ -52,7 +52,7 @@ def order(request: HttpRequest, number: str) -> HttpResponse:
 
 @page
 def site_name(request: HttpRequest, number: str) -> HttpResponse:
-    """Whether the order can have a site of this name: what the step says when it is submitted, while one types.
+    """Say while a person types whether the order can have a site of this name, as the step does when it is submitted.
 
     ``control`` is the name of the field that is typed in, under which its text comes; ``twice`` says that another field
     of the page has the same text.

@@ -20,7 +20,7 @@ from subscriptions.models import Order
 
 State = Order.State
 
-# What a task or an entry can be, the most pressing first: yours to do, stuck, somebody else's, later, done, over.
+# The states of a task or an entry, the most urgent first: yours to do, stuck, somebody else's, later, done, over.
 STATES: Final = ("next", "problem", "waiting", "todo", "done", "ended")
 
 
