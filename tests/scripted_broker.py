@@ -21,11 +21,10 @@ USER, PASSWORD = "platform", "p@ss/word:1"
 def let_time_pass() -> int:
     """Let every pause be over; return how many rows are open."""
     now = transitions.database_now()
-    instances = AbandonedInstance.objects.filter(deleted_at=None)
-    for rows in (ProvisioningRequest.objects, instances):
-        rows.filter(next_try_at__gt=now).update(next_try_at=now)
     DriverHealth.objects.filter(open_until__gt=now).update(open_until=now)
-    return sum(rows.exclude(next_try_at=None).count() for rows in (ProvisioningRequest.objects, instances))
+    instances = AbandonedInstance.objects.filter(deleted_at=None)
+    open_rows = [rows.exclude(next_try_at=None) for rows in (ProvisioningRequest.objects.all(), instances)]
+    return sum(rows.update(next_try_at=now) for rows in open_rows)
 
 
 def work(*, turns: int = 1, calls: int = 0) -> None:
