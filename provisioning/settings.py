@@ -344,7 +344,7 @@ if BEHIND_PROXY:
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
-FILE_UPLOAD_HANDLERS: list[str] = []  # no page accepts files: uploads are skipped, never written to a disk
+FILE_UPLOAD_HANDLERS: list[str] = []  # only one page takes a file, in memory: other uploads are skipped
 
 # Monitoring: who sees the details of /readyz, and /metrics.
 MONITORING_NETWORKS = env.networks("MONITORING_NETWORKS", default=["127.0.0.1/32", "::1/128"])

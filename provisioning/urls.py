@@ -11,7 +11,7 @@ from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.dashboard import page as dashboard
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import delegation, documents, history, links, orders, progress, rights
+from provisioning.pages import delegation, documents, history, links, orders, progress, rights, same_partner
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/again/", links.start_sign_in, name="account_inactive"),
     path("", orders.home, name="home"),
     path("orders/", orders.my_orders, name="my_orders"),
+    path("same-partner/", same_partner.same_partner, name="same_partner"),
     path("orders/<number:number>/", orders.order, name="order"),
     path("orders/<number:number>/organizations/", FinderWizard.as_view(), name="find"),
     path("orders/<number:number>/organizations/<slug:at>/", FinderWizard.as_view(), name="find"),

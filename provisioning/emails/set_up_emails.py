@@ -110,34 +110,6 @@ def set_up_failed(mail: Mail, url: str) -> Message:
     )
 
 
-_MOST_SHOWN]
-    more = len(failed) - len(shown)
-    return Message(
-        subject=ngettext("%(count)s set-up has failed", "%(count)s set-ups have failed", len(failed)) % words
-        if failed
-        else _("What had failed is seen to"),
-        title=ngettext("%(count)s set-up has failed", "%(count)s set-ups have failed", len(failed)) % words
-        if failed
-        else _("What had failed is seen to"),
-        paragraphs=(
-            _("Only the order desk can mend this. The people who wait read that the order desk sees to it."),
-            *((_("The first %(shown)s of %(count)s are below.") % {"shown": len(shown), **words},) if more else ()),
-        )
-        if failed
-        else (_("There is nothing that you need to do."),),
-        facts=tuple(
-            (each.order.number, f"{packs.line_label(each.line, several=True)}: {each.problem} ({each.problem_code})")
-            for each in shown
-        ),
-        button=_("Open the queue at the order desk"),
-        url=f"{settings.PUBLIC_URL}{reverse('admin:subscriptions_provisioningrequest_changelist')}",
-        after=(_("Retry, mark as done, or cancel the order. If you do nothing, they stay as they are."),)
-        if failed
-        else (),
-        why=_("You get this email because your address is the one of the order desk."),
-    )
-
-
 _MOST_SHOWN: Final = 20
 
 
