@@ -84,6 +84,8 @@ SELECT id, 'order_placed', contact_email, '{{}}', gen_random_uuid(), placed_at, 
 def _fill() -> None:
     an_order()
     with connection.cursor() as cursor:
+        # No trigger compares these orders with requests, which they don't have.
+        cursor.execute("SET LOCAL session_replication_role = replica")
         for each in _FILL.format(orders=ORDERS).split(";\n"):
             if each.strip():
                 cursor.execute(each.replace("%%", "%"))
@@ -98,6 +100,7 @@ def _fill() -> None:
             "INSERT INTO orgs_word (word, organizations, sound, country) "
             "SELECT word, count(*), '', '' FROM orgs_posting GROUP BY word"
         )
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
         cursor.execute("ANALYZE")
 
 
@@ -115,13 +118,14 @@ def test_every_list_takes_at_most_150_ms_and_the_dashboard_600_with_100_000_orde
         times = []
         with CaptureQueriesContext(connection) as queries:
             assert client.get(url).status_code == 200, url
+        asked = queries.captured_queries
         for _round in range(ROUNDS):
             begun = time.perf_counter()
             client.get(url)
             times.append((time.perf_counter() - begun) * 1000)
         median = statistics.median(times)
-        longest = max(queries.captured_queries, key=lambda query: float(query["time"]))
-        print(f"{name:24} {median:6.0f} ms, {len(queries)} statements, the longest {longest['time']} s")
+        longest = max(asked, key=lambda query: float(query["time"]))
+        print(f"{name:24} {median:6.0f} ms, {len(asked)} statements, the longest {longest['time']} s")
         if median > (DASHBOARD_MS if name.startswith("dashboard") else LIST_MS):
             slow[name] = (round(median), longest["sql"][:600])
     assert not slow

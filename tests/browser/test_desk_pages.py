@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Page
 
@@ -52,10 +53,11 @@ def _pages() -> dict[str, str]:
     Mail.objects.filter(order__number="PO-2026-000006").update(sent_at=timezone.now(), bounced_at=timezone.now())
     a_delegated_order(number="PO-DELEGATED")
     failed = a_mapped_order(number="PO-FAILED")
-    Order.objects.filter(pk=failed.pk).update(state="setting_up")
-    ProvisioningRequest.objects.create(
-        order=failed, line=failed.lines.get(), driver="osb", parameters={}, state="failed", problem_code="x"
-    )
+    with transaction.atomic():  # the state of an order follows from its requests
+        Order.objects.filter(pk=failed.pk).update(state="setting_up")
+        ProvisioningRequest.objects.create(
+            order=failed, line=failed.lines.get(), driver="osb", parameters={}, state="failed", problem_code="x"
+        )
     one = an_organization("Contoso Bakery", administrators=["boss@contoso.example.org"], domains=["contoso.example"])
     other = an_organization("Contoso Bakery Ltd", members=["ann@contoso.example.org"], other_names=["Kontoso"])
     LikelyDuplicate.objects.create(organization=one, other=other, why="same_name_country")
