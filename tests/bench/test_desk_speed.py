@@ -1,7 +1,7 @@
 """How long the order desk's lists and dashboard take with 100,000 orders. Asked for by path.
 
-``DESK_ORDERS`` is the number of orders. Each page is asked for several times. The shortest time by the wall's clock counts:
-what else the machine does only adds to it. The processor's time of this process and the statements' time are told too.
+``DESK_ORDERS`` is the number of orders. Each page is asked for several times. The shortest time by the wall's clock
+counts: what else the machine does only adds to it. The processor's time and the statements' time are told too.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def test_every_list_takes_at_most_150_ms_and_the_dashboard_600_with_100_000_orde
         in_database = 1000 * sum(float(query["time"]) for query in asked)
         longest = max(asked, key=lambda query: float(query["time"]))
         print(
-            f"{name:24} {took:6.0f} ms at best, {statistics.median(times):6.0f} the median; processor {min(used):5.0f} ms, "
+            f"{name:24} {took:6.0f} ms at best, {statistics.median(times):6.0f} the median; "
+            f"processor {min(used):5.0f} ms, "
             f"{len(asked)} statements {in_database:5.0f} ms"
         )
         if took > (DASHBOARD_MS if name.startswith("dashboard") else LIST_MS):
