@@ -11,7 +11,17 @@ from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.dashboard import page as dashboard
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import delegation, documents, history, links, orders, progress, rights
+from provisioning.pages import (
+    delegation,
+    documents,
+    history,
+    links,
+    orders,
+    progress,
+    rights,
+    same_partner,
+    well_known,
+)
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -33,6 +43,8 @@ register_converter(FormConverter, "form")
 handler500 = "provisioning.api.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("robots.txt", well_known.robots_txt, name="robots_txt"),
+    path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     path("brand.css", brand_css, name="brand_css"),
     path("language/", set_language, name="set_language"),
     path("l/<str:token>/", links.link, name="link"),
@@ -44,6 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/again/", links.start_sign_in, name="account_inactive"),
     path("", orders.home, name="home"),
     path("orders/", orders.my_orders, name="my_orders"),
+    path("same-partner/", same_partner.same_partner, name="same_partner"),
     path("orders/<number:number>/", orders.order, name="order"),
     path("orders/<number:number>/organizations/", FinderWizard.as_view(), name="find"),
     path("orders/<number:number>/organizations/<slug:at>/", FinderWizard.as_view(), name="find"),

@@ -8,6 +8,7 @@ from provisioning.models.directory import DirectoryBatch, DirectoryBatchPart, Ma
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead
+from provisioning.models.order_files import BatchRow, OrderBatch
 from provisioning.models.parts import Link, Part
 from provisioning.models.webhooks import Webhook, WebhookEndpoint, WebhookMessage
 
@@ -17,6 +18,7 @@ __all__ = [
     "AccessRequest",
     "ApiAnswer",
     "ApiKey",
+    "BatchRow",
     "DeskCase",
     "DirectoryBatch",
     "DirectoryBatchPart",
@@ -26,6 +28,7 @@ __all__ = [
     "Link",
     "Mail",
     "MatchQuestion",
+    "OrderBatch",
     "Part",
     "Question",
     "Reminder",

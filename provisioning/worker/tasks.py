@@ -1,7 +1,7 @@
 """Every background task, and its schedule. Tasks take ids and are safe to repeat.
 
-A job is a wake-up; the rows say what has been done. ``send_mail`` and ``send_code`` are the first try of one row;
-``sweep`` finds what failed and what a killed worker left. ``send_webhooks`` and ``provision`` work on every due row.
+A job is a wake-up; the rows say what has been done. ``send_mail``, ``send_code``, ``send_webhooks`` and
+``provision`` work on every due row; ``sweep`` finds what failed and what a killed worker left.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails
 from provisioning.actions import directory
+from provisioning.bulk import batches
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import deliveries, endpoints, webhooks
-from provisioning.people import order_people, sign_in
+from provisioning.people import order_people, sign_in, visitors
 from provisioning.worker import mail_sending
 from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
@@ -35,6 +36,7 @@ from subscriptions.summary import documents, pdf_cache
 # At most so many threads of a process call the vendor's systems at a time: the others send emails and codes.
 _senders = threading.BoundedSemaphore(2)
 _slow_sender = threading.Lock()
+_planners = threading.BoundedSemaphore(2)  # of files of orders
 _provisioners = threading.BoundedSemaphore(3)
 # Of those, one waits for what comes due in the next seconds.
 _waiting = threading.Lock()
@@ -65,14 +67,14 @@ def _one_at_a_time[**P](sweep: Callable[P, None]) -> Callable[P, None]:
 
 @app.task(name="provisioning.tasks.send_mail")
 def send_mail(pk: int) -> None:
-    """Send one email, unless it was sent, another process is sending it, or its PDF is being made."""
-    mail_sending.send_mail(pk)
+    """Send the emails that are due; ``pk`` is the one that woke this job."""
+    mail_sending.send_mails()
 
 
 @app.task(name="provisioning.tasks.send_code", priority=10)
 def send_code(pk: int) -> None:
-    """Send one sign-in code, unless it was sent, used or has expired."""
-    mail_sending.send_code(pk)
+    """Send the sign-in codes that are due; ``pk`` is the one that woke this job."""
+    mail_sending.send_codes()
 
 
 @app.task(name="provisioning.tasks.send_webhooks")
@@ -202,18 +204,32 @@ def sweep_pdfs(timestamp: int) -> None:
     pdf_cache.delete_old_pdfs()
 
 
+@app.task(name="provisioning.tasks.work_on_batches", priority=-1)
+def work_on_batches() -> None:
+    """Plan and apply files of orders, until nothing is left that no other worker is at."""
+    if not _planners.acquire(blocking=False):
+        return  # the two that are at it go on until nothing is left
+    try:
+        if batches.work_on_all(_TURN):
+            batches.wake()
+    finally:
+        _planners.release()
+
+
 @app.periodic(cron="* * * * * */20")
 @app.task(name="provisioning.tasks.sweep", pass_context=False)
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
-    """Remind of dates and say what is late, send what waits, forget codes, sessions and answers that are over."""
+    """Remind of dates and say what is late, go on with what waits, forget codes, sessions and answers that are over."""
     pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
     mail_sending.send_waiting()
+    batches.wake_if_any()
     if directory.is_batch_waiting():
         directory.wake()
     sign_in.forget_old_codes()
+    visitors.forget()
     actions.forget_old_answers()
 
 
