@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "formtools",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "procrastinate.contrib.django",
     "django_countries",
 ]
@@ -170,6 +171,14 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
+# Operators prove a second factor (people/second_factor.py); the demo has no secrets to guard.
+SECOND_FACTOR_REQUIRED = not DEMO
+MFA_ADAPTER = "provisioning.people.second_factor.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # a passkey on http://localhost
+MFA_TOTP_TOLERANCE = 1
 
 # Email: smtp://user:password@host:port, smtp+tls://…, filemail:///folder, consolemail://
 _email = env.mail("EMAIL_URL", default=f"filemail://{STATE_DIR / 'mail'}")

@@ -10,7 +10,7 @@ from django.views.i18n import set_language
 from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import delegation, documents, history, links, orders, progress, rights
+from provisioning.pages import account, delegation, documents, history, links, orders, progress, rights
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -41,6 +41,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # allauth goes to these names where nobody waits for a code, or an account was closed a moment ago.
     path("sign-in/start/", links.start_sign_in, name="account_request_login_code"),
     path("sign-in/again/", links.start_sign_in, name="account_inactive"),
+    path("sign-in/passkey/", account.passkey_sign_in, name="passkey_sign_in"),
+    path("sign-in/passkey/options/<slug:purpose>/", account.passkey_options, name="passkey_options"),
+    path("account/", account.account, name="account"),
+    path("account/passkey/", account.add_passkey, name="add_passkey"),
+    path("account/app/", account.add_app, name="add_app"),
+    path("account/recovery-codes/", account.recovery_codes, name="recovery_codes"),
+    path("account/remove/<int:pk>/", account.remove_factor, name="remove_factor"),
+    path("account/second-factor/", account.second_factor_page, name="second_factor"),
     path("", orders.home, name="home"),
     path("orders/", orders.my_orders, name="my_orders"),
     path("orders/<number:number>/", orders.order, name="order"),

@@ -12,4 +12,5 @@ STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.Stati
 WHITENOISE_USE_FINDERS = True
 SECURE_SSL_REDIRECT = False
 DATABASES["default"]["OPTIONS"]["options"] = "-c synchronous_commit=off"  # test data need not survive a power cut
+SECOND_FACTOR_REQUIRED = False  # tests/provisioning/people/test_second_factor.py and others turn it on
 EVEN_ANSWERS_MS = 0  # tests/bench measures it

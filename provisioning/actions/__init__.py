@@ -24,6 +24,7 @@ from provisioning.actions.deadlines import extend_order, look_after_dates
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
 from provisioning.actions.desk_access_cases import (
     DeskMayNot,
+    NoSupervisor,
     SamePerson,
     TooEarly,
     ask_desk,
@@ -55,6 +56,7 @@ __all__ = [
     "MappingRefused",
     "New",
     "NoLongerAnAdministrator",
+    "NoSupervisor",
     "NotAnAdministrator",
     "OrganizationGone",
     "OwnRight",

@@ -21,7 +21,7 @@ from provisioning import actions
 from provisioning.desk.deadlines import MOST_AT_ONCE, DateFilter, give_more_time
 from provisioning.desk.order_form import FINISHED, OrderForm
 from provisioning.desk.provisioning import ACTS, acts_for, state_words, to_see_to
-from provisioning.desk.site import operator, site
+from provisioning.desk.site import operator, recent_factor, site
 from provisioning.history import event_sentences
 from provisioning.models import Mail
 from provisioning.pages import history
@@ -228,6 +228,8 @@ class OrderAdmin(AdminOfOrder):
                 "opts": self.opts,
             }
             return TemplateResponse(request, "admin/subscriptions/order/confirm.html", context)
+        if name == "cancel" and (asked := recent_factor(request)) is not None:
+            return asked
         try:
             button.action(order=order, by=operator(request))
         except Refused as refused:
