@@ -269,6 +269,25 @@ def full_administrators() -> models.Q:
     return models.Q(role=Member.Role.FULL) & lasting
 
 
+class OrganizationMerge(models.Model):
+    """One organization that was merged into another one, and what moved. ``gone`` is closed for good."""
+
+    kept = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="merges")
+    gone = models.OneToOneField(Organization, on_delete=models.PROTECT, related_name="merge")
+    merged_at = models.DateTimeField(default=timezone.now)
+    by = models.CharField(max_length=254, blank=True)  # an operator's address, or the name of a system's key
+    # name, external_id, domains, names, members, administrators (of them), and what the product moved besides.
+    moved = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(kept=models.F("gone")), name="organization_merge_of_two"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gone} → {self.kept}"
+
+
 class LikelyDuplicate(models.Model):
     """Two organizations that are likely the same one. A nightly job (orgs.actions) adds and deletes pairs."""
 

@@ -5,12 +5,16 @@ The sentence never repeats a value that may contain a password.
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _POSTGRESQL: Final = {"postgres", "postgresql", "psql", "pgsql"}
 _DATABASE_EXAMPLE: Final = "postgres://user:password@db.example.com:5432/provisioning"
@@ -45,6 +49,13 @@ class Env(environ.Env):  # type: ignore[misc]
         if value and not right:
             raise ImproperlyConfigured(f"{var} must be an address such as {example}.")
         return value, urlsplit(value)
+
+    def networks(self, var: str, *, default: Sequence[str] = ()) -> list[Network]:
+        """Return a list of networks."""
+        try:
+            return [ipaddress.ip_network(text.strip()) for text in self.list(var, default=list(default))]
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} must be networks such as 10.2.0.0/16,fd00::/8.") from error
 
     def postgresql(self, var: str, *, default: str) -> dict[str, Any]:
         """Return the address of a PostgreSQL database as an entry of Django's DATABASES."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import ipaddress
 import logging
 import os
 import re
@@ -87,6 +86,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "provisioning.monitoring.middleware.MonitoringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -128,7 +128,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "provisioning.wizard.forms.rendering.Renderer"
+FORM_RENDERER = "provisioning.wizard.form_rendering.Renderer"
 
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.database.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
@@ -244,14 +244,7 @@ for _secret in WEBHOOK_SECRETS:
     if not _good:
         raise ImproperlyConfigured("Each of WEBHOOK_SECRETS must be whsec_ and 24 to 64 random bytes in Base64.")
 # Networks that outgoing calls may go to although they aren't public; WEBHOOK_ALLOW_PRIVATE is its older name.
-try:
-    OUTGOING_ALLOW_PRIVATE = [
-        ipaddress.ip_network(net)
-        for name in ("OUTGOING_ALLOW_PRIVATE", "WEBHOOK_ALLOW_PRIVATE")
-        for net in env.list(name, default=[])
-    ]
-except ValueError as _problem:
-    raise ImproperlyConfigured("OUTGOING_ALLOW_PRIVATE must be networks such as 10.2.0.0/16.") from _problem
+OUTGOING_ALLOW_PRIVATE = env.networks("OUTGOING_ALLOW_PRIVATE") + env.networks("WEBHOOK_ALLOW_PRIVATE")
 
 # What sets each service up: PROVISIONING_MEETINGS=osb+https://user:password@broker.example.com, callback, or local.
 PROVISIONING = {
@@ -348,12 +341,16 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_https)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _https else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 FILE_UPLOAD_HANDLERS: list[str] = []  # no page accepts files: uploads are skipped, never written to a disk
+
+# Monitoring: who sees the details of /readyz, and /metrics.
+MONITORING_NETWORKS = env.networks("MONITORING_NETWORKS", default=["127.0.0.1/32", "::1/128"])
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():

@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from orgs.actions import record_subscription
 from orgs.models import Organization
 from subscriptions import packs
-from subscriptions.models import Order, OrderLine, ProvisioningRequest, Subscription
+from subscriptions.models import Location, Order, OrderLine, ProvisioningRequest, SiteName, Subscription
 from subscriptions.packs.calling import LocationPlan
 from subscriptions.packs.meetings import SitePlan
 from subscriptions.rules import deadlines, validation
@@ -37,7 +38,10 @@ __all__ = [
     "database_now",
     "end_of_day",
     "extend_order",
+    "move_to_organization",
     "place_order",
+    "products",
+    "require_correctable",
     "reserve_for_order",
 ]
 
@@ -67,15 +71,14 @@ def place_order(
     :raises Refused: with the code of the first thing that can't be so.
     """
     number = validation.clean_number(number) if number else None
-    facts = {
-        "sold_to": validation.clean_text(sold_to, Problem.SOLD_TO, longest=validation.MAX_NAME),
-        "contact_email": validation.clean_email(contact_email, Problem.CONTACT_EMAIL),
-        "customer_name": validation.clean_text(
-            customer_name, Problem.CUSTOMER_NAME, longest=validation.MAX_NAME, required=False
-        ),
-        "customer_email": validation.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False),
+    given = {
+        "sold_to": sold_to,
+        "contact_email": contact_email,
+        "customer_name": customer_name,
+        "customer_email": customer_email,
     }
-    cleaned = validation.clean_lines(lines, _products())
+    facts = {name: validation.CLEAN[name](value) for name, value in given.items()}
+    cleaned = validation.clean_lines(lines, products())
     now = timezone.now()
     closes_at = set_up_by or now + timedelta(days=_days_for(cleaned))
     if not deadlines.is_valid_date(closes_at, now=now):
@@ -118,28 +121,30 @@ def correct_order(
     """
     with transaction.atomic():
         order = _locked(order)
-        _require_open(order)
-        if order.is_closed:
-            raise Refused(Problem.CLOSED)
         early = {"contact_email": contact_email, "customer_name": customer_name, "customer_email": customer_email}
-        if order.state == Order.State.MAPPED and any(
-            value is not None and value.strip() != getattr(order, name) for name, value in early.items()
-        ):
-            raise Refused(Problem.ALREADY_MAPPED)
-        if sold_to is not None:
-            order.sold_to = validation.clean_text(sold_to, Problem.SOLD_TO, longest=validation.MAX_NAME)
-        if contact_email is not None:
-            order.contact_email = validation.clean_email(contact_email, Problem.CONTACT_EMAIL)
-        if customer_name is not None:
-            order.customer_name = validation.clean_text(
-                customer_name, Problem.CUSTOMER_NAME, longest=validation.MAX_NAME, required=False
-            )
-        if customer_email is not None:
-            order.customer_email = validation.clean_email(customer_email, Problem.CUSTOMER_EMAIL, required=False)
+        require_correctable(order, early)
+        for name, value in {"sold_to": sold_to, **early}.items():
+            if value is not None:
+                setattr(order, name, validation.CLEAN[name](value))
         order.save(update_fields=["sold_to", *early])
         if lines is not None:
-            _replace_lines(order, validation.clean_lines(lines, _products()))
+            _replace_lines(order, validation.clean_lines(lines, products()))
         return order
+
+
+def require_correctable(order: Order, early: Mapping[str, str | None]) -> None:
+    """Raise Refused where it is too late to correct this order.
+
+    :param early: the new contact and customer, which can't be changed once the organizations are confirmed; None for
+        what stays as it is.
+    """
+    _require_open(order)
+    if order.is_closed:
+        raise Refused(Problem.CLOSED)
+    if order.state == Order.State.MAPPED and any(
+        value is not None and value.strip() != getattr(order, name) for name, value in early.items()
+    ):
+        raise Refused(Problem.ALREADY_MAPPED)
 
 
 def cancel_order(*, order: Order) -> Order:
@@ -193,6 +198,26 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
             raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
         for service, what in wanted.items():
             packs.of(service).reserve(order, what)
+
+
+def move_to_organization(*, gone: Organization, keep: Organization) -> int:
+    """Move orders, subscriptions, site names and locations of an organization to another one, for a merge of the two.
+
+    The caller has locked the orders and both organizations. A location whose name ``keep`` has too stays registered
+    under ``gone``: its name was set up outside, and nothing renames it. Returns the number of subscriptions.
+    """
+    Order.objects.filter(partner=gone).update(partner=keep)
+    Order.objects.filter(customer=gone).update(customer=keep)
+    # Names of one shape belong to one organization at any moment, so they can't be moved one by one.
+    names = list(SiteName.objects.filter(organization=gone))
+    SiteName.objects.filter(organization=gone).delete()
+    for name in names:
+        name.organization = keep
+    SiteName.objects.bulk_create(names)
+    taken = Location.objects.filter(organization=keep).annotate(lowered=Lower("name")).values("lowered")
+    moving = Location.objects.filter(organization=gone).annotate(lowered=Lower("name")).exclude(lowered__in=taken)
+    Location.objects.filter(pk__in=list(moving.values_list("pk", flat=True))).update(organization=keep)
+    return Subscription.objects.filter(organization=gone).update(organization=keep)
 
 
 def request_set_up(
@@ -340,7 +365,7 @@ def _check(lines: Sequence[OrderLine], plans: Mapping[str, Any]) -> None:
         packs.of(line.service).check(plans.get(line.service), line.licenses)
 
 
-def _products() -> dict[str, str]:
+def products() -> dict[str, str]:
     """The services there are, and what a line's product is called where the order doesn't say (not translated)."""
     return {service: each.product for service, each in packs.installed().items()}
 

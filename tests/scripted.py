@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from provisioning.fulfillment import loop
-from provisioning.fulfillment.outcomes import Done, Job, Outcome, Refused
+from provisioning.fulfillment.outcomes import Done, Job, Outcome, Rejected
 from provisioning.models import User
 from subscriptions.models import AbandonedInstance, Order, ProvisioningRequest
 from tests.driver import Wizard
@@ -35,7 +35,7 @@ class Scripted:
     def __init__(self, service: str) -> None:
         self.service = service
 
-    def check(self, job: Job) -> Refused | None:
+    def check(self, job: Job) -> Rejected | None:
         """Nothing is known beforehand."""
         return None
 
@@ -65,7 +65,13 @@ class Scripted:
 def outside(settings: Settings) -> Iterator[None]:
     """Have both services set up by a scripted driver."""
     settings.PROVISIONING = {"meetings": PATH, "calling": PATH}
+    forget()
     yield
+    forget()
+
+
+def forget() -> None:
+    """Forget what was scripted and called."""
     SCRIPT.clear()
     CALLS.clear()
 

@@ -30,7 +30,7 @@ from orgs import search_index, usage_statistics
 from orgs.importing import slices, statements
 from orgs.importing.report import Report
 from orgs.importing.slices import CLOSED, REMOVED, KeyedRows, Row, Slice
-from orgs.text.table_files import Refused
+from orgs.text.table_files import RefusedRow
 
 _LOCK_TIMEOUT: Final = "100ms"
 _MAX_TRIES: Final = 300  # of one transaction: more than a minute of waiting for a lock
@@ -51,7 +51,7 @@ class _Done:
     """What one transaction changed. It is added to the report after the commit."""
 
     report: Counter[str] = field(default_factory=Counter)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     of_names: set[str] = field(default_factory=set)
     come: list[str] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Merge:
             if first != line:
                 twice.add(at)
                 reason = f"The external id is in line {first} already; what that line says is kept."
-                self.report.refused.append(Refused(line, reason))
+                self.report.refused.append(RefusedRow(line, reason))
         return twice
 
     def _send(self, count: int) -> None:
@@ -226,7 +226,7 @@ class Merge:
             taken = cursor.fetchall()
             for _place, line, name in taken:
                 reason = f"A domain is claimed by one organization alone; another has {name}."
-                done.refused.append(Refused(line, reason))
+                done.refused.append(RefusedRow(line, reason))
             cursor.execute(statements.UPSERT_DOMAINS, values | {"taken": [place for place, _line, _name in taken]})
             done.report["domains"] = cursor.rowcount
         if values["other_name_at"] != "{}":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from orgs.text.table_files import Refused
+from orgs.text.table_files import RefusedRow
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Report:
     removed_members: int = 0
     retried: int = 0  # transactions that were tried again after a lock timeout, a deadlock or a unique violation
     not_removed: str = ""  # why rows that are missing from the file were not removed, "" if they were
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     read_as: str = ""  # the file's encoding and separator
 
     @property

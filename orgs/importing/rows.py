@@ -13,7 +13,7 @@ from orgs import usage_statistics
 from orgs.importing.slices import CLOSED, OPEN, REMOVED, Row, Slice, sliced, status_until
 from orgs.models import Domain, Member, Organization, OtherName
 from orgs.text import country_names, normalize, pasted_text
-from orgs.text.table_files import Refused, truth
+from orgs.text.table_files import RefusedRow, truth
 
 _SEPARATOR: Final = "|"
 _DOMAINS: Final = frozenset({*Domain.Status.values, REMOVED})
@@ -36,7 +36,7 @@ class Batch:
     rows: int = 0
     columns: frozenset[str] = frozenset()
     slices: list[Slice] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     read_as: str = ""
 
 
@@ -54,7 +54,7 @@ def check(rows: tuple[tuple[int, dict[str, str]], ...]) -> Batch:
         if partner is None and not problem:
             problem = f"is_partner must be yes or no, or empty for no; not “{_clean(row['is_partner'])[:80]}”."
         if problem:
-            batch.refused.append(Refused(line, problem))
+            batch.refused.append(RefusedRow(line, problem))
             continue
         checked.append(
             Row(
@@ -89,7 +89,7 @@ def _problem(external_id: str, name: str, country: str, origin: str) -> str:
 def _status(batch: Batch, line: int, row: dict[str, str]) -> str | None:
     status = row.get("status", "").strip().lower()
     if status and status not in {OPEN, CLOSED}:
-        batch.refused.append(Refused(line, f"A status is open or closed: {status[:80]}"))
+        batch.refused.append(RefusedRow(line, f"A status is open or closed: {status[:80]}"))
         return None
     return status or None
 
@@ -101,11 +101,13 @@ def _use(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]:
         text = row.get(column, "").strip()
         number = pasted_text.whole_number(text)
         if text and (number is None or number >= 2**31):
-            batch.refused.append(Refused(line, f"{column} must be a whole number in digits, such as 1250: {text[:80]}"))
+            batch.refused.append(
+                RefusedRow(line, f"{column} must be a whole number in digits, such as 1250: {text[:80]}")
+            )
             return dict.fromkeys(found)
         found[field_name] = number
     if found["active_users"] is not None and found["users"] is not None and found["active_users"] > found["users"]:
-        batch.refused.append(Refused(line, "There are not more active_users than users."))
+        batch.refused.append(RefusedRow(line, "There are not more active_users than users."))
         return dict.fromkeys(found)
     text = row.get("last_activity", "").strip()
     if text:
@@ -114,7 +116,7 @@ def _use(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]:
             reason = (
                 f"A last_activity is a past date such as 2026-01-31, or a time such as 2026-01-31T12:00Z: {text[:80]}"
             )
-            batch.refused.append(Refused(line, reason))
+            batch.refused.append(RefusedRow(line, reason))
             return dict.fromkeys(found)
         found["last_activity"] = moment.isoformat()
     return found
@@ -135,11 +137,11 @@ def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]
         until = until.strip()
         if at and not normalize.is_year_or_date(until):
             reason = f"Until when a domain was used is a year or a date, such as 2022 or 2022-06-30: {text[:80]}"
-            batch.refused.append(Refused(line, reason))
+            batch.refused.append(RefusedRow(line, reason))
             continue
         name = pasted_text.domain(domain)
         if not normalize.registrable_domain(name) or len(name) > 253:
-            batch.refused.append(Refused(line, f"A domain is like contoso.com: {text[:80]}"))
+            batch.refused.append(RefusedRow(line, f"A domain is like contoso.com: {text[:80]}"))
             continue
         domains.append((status_until(status, until), name))
     # The last entry for a domain counts, so current domains follow former ones.
@@ -147,7 +149,7 @@ def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]
     other_names: list[tuple[str, str]] = []
     for kind, text in _parts(row.get("other_names", ""), _NAMES, "trading"):
         if len(text) > 200:
-            batch.refused.append(Refused(line, f"Another name has 1 to 200 characters: {text[:80]}"))
+            batch.refused.append(RefusedRow(line, f"Another name has 1 to 200 characters: {text[:80]}"))
             continue
         other_names.append((kind, text))
     members: list[tuple[str, str]] = []
@@ -156,7 +158,7 @@ def _check_parts(batch: Batch, line: int, row: dict[str, str]) -> dict[str, Any]
         email = normalize.email_key(found[0])
         domain = normalize.email_domain(email)
         if len(found) > 1 or not email.partition("@")[0] or "." not in domain or len(email) > 254:
-            batch.refused.append(Refused(line, f"A member is an email address: {text[:80]}"))
+            batch.refused.append(RefusedRow(line, f"A member is an email address: {text[:80]}"))
             continue
         members.append((role, email))
     return {"domains": tuple(domains), "other_names": tuple(other_names), "members": tuple(members)}

@@ -32,7 +32,11 @@ _USE_DIFFERS: Final = """
         AND (o.reported_at IS NULL OR o.reported_at < %(report_again)s))
 """
 _CLOSES: Final = "(f.status = 'closed' AND o.closed_at IS NULL)"
-_OPENS: Final = "(o.closed_at IS NOT NULL AND (f.status = 'open' OR %(full)s AND f.status IS DISTINCT FROM 'closed'))"
+# One that was merged into another one stays closed.
+_OPENS: Final = """
+    (o.closed_at IS NOT NULL AND (f.status = 'open' OR %(full)s AND f.status IS DISTINCT FROM 'closed')
+     AND NOT EXISTS (SELECT FROM orgs_organizationmerge merged WHERE merged.gone_id = o.id))
+"""
 
 # The places in the slice of rows that are new or differ.
 FIND_DIFFERENT: Final = f"""

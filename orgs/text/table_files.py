@@ -70,7 +70,7 @@ class FileRefused(ValueError):
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedRow:
     """A row, or a part of one, that was refused: its line number, and a sentence with what is expected."""
 
     line: int
@@ -211,7 +211,7 @@ class TableFile:
         encoding: str = "",
         progress: Callable[[int], None] = lambda _read: None,
     ) -> None:
-        self.refused: list[Refused] = []
+        self.refused: list[RefusedRow] = []
         self._odd = False  # the file has characters that a row may not have
         self._progress = progress
         if encoding:
@@ -424,7 +424,7 @@ class TableFile:
         return fields[:width]
 
     def _refuse(self, line: int, reason: str) -> list[str]:
-        self.refused.append(Refused(line, reason))
+        self.refused.append(RefusedRow(line, reason))
         return []
 
     def _column(self, at: int) -> str:

@@ -18,7 +18,7 @@ from provisioning.actions.access_requests import (
     ask_for_full_right,
     ask_for_set_up,
     is_full_administrator,
-    release,
+    release_held_order,
 )
 from provisioning.actions.deadlines import extend_order, look_after_dates
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
@@ -32,8 +32,9 @@ from provisioning.actions.desk_access_cases import (
     confirm_desk_case,
 )
 from provisioning.actions.finder_searches import search
-from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_back
+from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_order_back
 from provisioning.actions.mapping import map_order
+from provisioning.actions.merging import CannotMerge, merge_organizations
 from provisioning.actions.orders import cancel_order, correct_order, place_order, resend_link
 from provisioning.actions.planning import (
     Choice,
@@ -49,6 +50,7 @@ from provisioning.actions.setting_up import postpone, reserve, set_up, stop_set_
 
 __all__ = [
     "AskedTooOften",
+    "CannotMerge",
     "Choice",
     "DeskMayNot",
     "Existing",
@@ -83,19 +85,20 @@ __all__ = [
     "is_handed_over_too_often",
     "look_after_dates",
     "map_order",
+    "merge_organizations",
     "note_bounce",
     "place_order",
     "plan_mapping",
     "plan_set_up",
     "postpone",
-    "release",
+    "release_held_order",
     "resend_link",
     "reserve",
     "search",
     "send_again",
     "set_up",
     "stop_set_up",
-    "take_back",
+    "take_order_back",
     "take_over",
     "take_right_back",
 ]

@@ -21,7 +21,7 @@ from provisioning.actions.access_requests import (
     full_administrators_of,
     hold,
     is_full_administrator,
-    release,
+    release_held_order,
 )
 from provisioning.actions.orders import lock
 from provisioning.models import AccessRequest, Event, User
@@ -81,7 +81,7 @@ def decide(
     kind = Event.Kind.APPROVED if approve else Event.Kind.DECLINED
     history.record(order=order, kind=kind, by=by, facts={**facts_of(request), "reason": reason})
     if approve:
-        release(order=order, by=by)
+        release_held_order(order=order, by=by)
     _email_decision(request)
     return request
 

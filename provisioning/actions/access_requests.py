@@ -149,7 +149,7 @@ def ask_for_full_right(*, order: Order, by: User) -> AccessRequest:
 
 
 @transaction.atomic
-def release(*, order: Order, by: User) -> Order:
+def release_held_order(*, order: Order, by: User) -> Order:
     """Let a held order go on: the request was approved, or the person chose differently and asks no longer."""
     order = lock(order)
     if order.state == Order.State.HELD:

@@ -18,7 +18,12 @@ from django.utils import timezone
 from orgs import policies
 from provisioning import emails, history
 from provisioning.actions.access_decisions import ReasonMissing, approve_request, facts_of, locked_request
-from provisioning.actions.access_requests import contact_of, email_about_request, full_administrators_of, release
+from provisioning.actions.access_requests import (
+    contact_of,
+    email_about_request,
+    full_administrators_of,
+    release_held_order,
+)
 from provisioning.actions.orders import refuse_closed
 from provisioning.models import AccessRequest, DeskCase, Event, Part, User
 from provisioning.people import links
@@ -132,7 +137,7 @@ def confirm_desk_case(*, case: DeskCase, by: User) -> DeskCase:
     approve_request(order=order, request=request, by=by, ends_at=now + policies.DESK_LASTS)
     facts = {**facts_of(request), "began": case.begun_by.email if case.begun_by else "", "evidence": case.evidence}
     history.record(order=order, kind=Event.Kind.DESK_GAVE, by=by, facts=facts)
-    release(order=order, by=by)
+    release_held_order(order=order, by=by)
     if contact := contact_of(order, request.requester).first():
         email_about_request(request, event="desk_gave_to_you", part=contact)
     full = full_administrators_of(request.organization)

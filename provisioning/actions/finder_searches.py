@@ -7,8 +7,8 @@ from django.db import transaction
 from orgs import rate_limits
 from provisioning import history
 from provisioning.actions.orders import lock
-from provisioning.matching import finder_questions
-from provisioning.matching.finder_questions import Question
+from provisioning.finder_gateway import finder_questions
+from provisioning.finder_gateway.finder_questions import Question
 from provisioning.models import Event, User
 from subscriptions.models import Order
 

@@ -64,7 +64,7 @@ def hand_over(*, order: Order, by: User, email: str) -> Order:
 
 
 @transaction.atomic
-def take_back(*, order: Order, by: User) -> Order:
+def take_order_back(*, order: Order, by: User) -> Order:
     """Take back an order that this person had handed over.
 
     Raises Refused once the organizations are confirmed or the order has closed, Http404 for somebody who never handed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from orgs import merging
 from orgs.actions import create_organization
 from orgs.models import Member, Organization
 from orgs.text.normalize import email_key
@@ -46,6 +47,8 @@ def map_order(
         raise too_late(order)
     refuse_closed(order)
     offered_to = delegate_to or offered_to
+    ids = [each.public_id for each in (partner, customer) if isinstance(each, Existing)]
+    merging.refer_to(list(Organization.objects.filter(public_id__in=ids).values_list("pk", flat=True)))
     _keep_roles(customer, by.email, email_key(offered_to))
     plan = plan_mapping(
         order=order, by=by, audience=audience, partner=partner, customer=customer, offered_to=offered_to

@@ -87,4 +87,4 @@ def stop_set_up(*, order: Order, by: User) -> Order:
     with transaction.atomic():
         order = lock(order)
         access_to(by, order.number).require(May.STOP_SET_UP)
-        return transitions.take_back(order=order, by=by)
+        return transitions.take_requests_back(order=order, by=by)

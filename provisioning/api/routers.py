@@ -15,7 +15,7 @@ from provisioning.api import schemas
 from provisioning.api.auth import Key
 from provisioning.api.errors import PROBLEMS, Problem, answer, guarded, handle_all
 from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Done, Failed, Outcome, Refused, Running
+from provisioning.fulfillment.outcomes import Done, Failed, Outcome, Rejected, Running
 from provisioning.models import ApiKey
 from subscriptions.models import ProvisioningRequest
 
@@ -47,7 +47,7 @@ def _outcome(report: schemas.Report) -> Outcome:
     if isinstance(report, schemas.Succeeded):
         return Done(report.description, report.ids)
     if isinstance(report, schemas.RefusedByPerson):
-        return Refused(report.field, report.sentence)
+        return Rejected(report.field, report.sentence)
     return Failed(report.code, report.sentence)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -76,17 +75,8 @@ class OrderForm(ModelFormOfOrder):
         """Add the sentence of each rule that would refuse the order to its field."""
         super().clean()
         data = self.cleaned_data
-        checks: dict[str, Callable[[str], str]] = {
-            "number": lambda value: validation.clean_number(value) if value else value,
-            "sold_to": lambda value: validation.clean_text(value, Problem.SOLD_TO, longest=validation.MAX_NAME),
-            "contact_email": lambda value: validation.clean_email(value, Problem.CONTACT_EMAIL),
-            "customer_name": lambda value: validation.clean_text(
-                value, Problem.CUSTOMER_NAME, longest=validation.MAX_NAME, required=False
-            ),
-            "customer_email": lambda value: validation.clean_email(value, Problem.CUSTOMER_EMAIL, required=False),
-        }
-        for name, check in checks.items():
-            if name in data and not self.fields[name].disabled:
+        for name, check in validation.CLEAN.items():
+            if name in data and not self.fields[name].disabled and (data[name] or name != "number"):
                 try:
                     check(data[name] or "")
                 except Refused as refused:

@@ -11,7 +11,7 @@ from django.db import connections
 
 from provisioning.fulfillment import transitions
 from provisioning.fulfillment.drivers import driver_of
-from provisioning.fulfillment.outcomes import Driver, Job, Refused
+from provisioning.fulfillment.outcomes import Driver, Job, Rejected
 from subscriptions import packs
 from subscriptions.models import DriverHealth, Order, OrderLine, ProvisioningRequest
 
@@ -21,7 +21,7 @@ SECONDS: Final = 0.7
 _threads: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="dry-run")
 
 
-def refusals(*, order: Order, lines: Iterable[OrderLine], plans: Mapping[str, Any]) -> dict[str, Refused]:
+def refusals(*, order: Order, lines: Iterable[OrderLine], plans: Mapping[str, Any]) -> dict[str, Rejected]:
     """Return by service what its driver would refuse of these plans.
 
     A driver whose circuit breaker is open isn't asked; one that doesn't answer in time refuses nothing.
@@ -45,7 +45,7 @@ def refusals(*, order: Order, lines: Iterable[OrderLine], plans: Mapping[str, An
     return {service: refused for service, refused in found.items() if refused is not None}
 
 
-def _check(driver: Driver, job: Job) -> Refused | None:
+def _check(driver: Driver, job: Job) -> Rejected | None:
     try:
         return driver.check(job)
     finally:

@@ -56,7 +56,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     """Something that the person who answered can mend. ``field`` is a JSON pointer into the parameters, or "".
 
     ``sentence`` is the other side's, for the person. ``abandon``: an instance may be left behind and is to be deleted.
@@ -96,7 +96,7 @@ class Unreachable:
     external: Mapping[str, Any] = field(default_factory=dict)
 
 
-Outcome = Done | Running | Refused | Failed | Unreachable
+Outcome = Done | Running | Rejected | Failed | Unreachable
 
 
 class Driver(Protocol):
@@ -104,7 +104,7 @@ class Driver(Protocol):
 
     name: str
 
-    def check(self, job: Job) -> Refused | None:
+    def check(self, job: Job) -> Rejected | None:
         """Say what the other side would refuse, without changing anything there; None where nothing is known."""
 
     def start(self, job: Job) -> Outcome:

@@ -21,13 +21,12 @@ from django.utils.translation import get_language
 from orgs.text.normalize import email_key
 from provisioning import emails, history
 from provisioning.fulfillment.drivers import driver_of
-from provisioning.fulfillment.outcomes import Done, Failed, Job, Outcome, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Done, Failed, Job, Outcome, Rejected, Running, Unreachable
 from provisioning.models import Event, User
 from subscriptions import actions as subscriptions
 from subscriptions.actions import database_now
 from subscriptions.models import AbandonedInstance, Order, OrderLine, ProvisioningRequest
-from subscriptions.rules.validation import Problem
-from subscriptions.rules.validation import Refused as NotAllowed
+from subscriptions.rules.validation import Problem, Refused
 from subscriptions.summary import documents
 
 State = ProvisioningRequest.State
@@ -146,7 +145,7 @@ def _is_as_reported(now: ProvisioningRequest, outcome: Outcome) -> bool:
     """Say whether a request ended as this report says."""
     if isinstance(outcome, Done):
         return now.state == State.SUCCEEDED and dict(outcome.external) in ({}, now.external)
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, Rejected):
         ended = (State.REFUSED, outcome.field, outcome.sentence)
         return (now.state, now.problem_field, now.problem) == ended
     if isinstance(outcome, Failed):
@@ -168,7 +167,7 @@ def mark_done(*, request: ProvisioningRequest, by: User, reason: str) -> None:
     """Note that the order desk set it up by hand; ``reason`` goes into the history. Raises Refused."""
     reason = " ".join(reason.split())
     if not reason:
-        raise NotAllowed(Problem.REASON)
+        raise Refused(Problem.REASON)
     with transaction.atomic():
         order, now = _locked_current(request, {State.FAILED, State.WAITING, State.IN_PROGRESS})
         now.fence += 1
@@ -211,7 +210,7 @@ def _late() -> QuerySet[ProvisioningRequest]:
     return waiting.filter(late, order__state=Order.State.SETTING_UP, superseded_at=None, told_late_at=None)
 
 
-def take_back(*, order: Order, by: User) -> Order:
+def take_requests_back(*, order: Order, by: User) -> Order:
     """Take back every request that is open, so that its answers can be changed; what was begun is deleted outside.
 
     :raises Refused: there is none, or the order isn't being set up.
@@ -219,10 +218,10 @@ def take_back(*, order: Order, by: User) -> Order:
     with transaction.atomic():
         order = _lock(order.pk)
         if order.state != Order.State.SETTING_UP:
-            raise NotAllowed(Problem.NOT_BEING_SET_UP)
+            raise Refused(Problem.NOT_BEING_SET_UP)
         taken = [request for request in _locked_current_ones(order) if request.is_open]
         if not taken:
-            raise NotAllowed(Problem.NOT_BEING_SET_UP)
+            raise Refused(Problem.NOT_BEING_SET_UP)
         for request in taken:
             _cancel(request)
             history.record(order=order, kind=Event.Kind.SET_UP_TAKEN_BACK, by=by, facts=_facts(request))
@@ -342,11 +341,11 @@ def _take(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str
     try:
         with transaction.atomic():
             _apply(order, request, outcome, key=key)
-    except (NotAllowed, IntegrityError) as refused:  # set up outside, and no longer possible here
+    except (Refused, IntegrityError) as refused:  # set up outside, and no longer possible here
         if not isinstance(outcome, Done):
             raise
         request.state, order.state = before
-        why = refused.problem if isinstance(refused, NotAllowed) else refused
+        why = refused.problem if isinstance(refused, Refused) else refused
         problem = f"It was set up outside, but can't be written down here: {why}."[:500]
         failed = Failed("conflict_here", problem, abandon=True, answer=outcome.answer)
         _ended(order, request, failed, database_now(), key=key)
@@ -400,12 +399,14 @@ def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now:
     request.save()
 
 
-def _ended(order: Order, request: ProvisioningRequest, outcome: Refused | Failed, now: datetime, key: str = "") -> None:
-    refused = isinstance(outcome, Refused)
+def _ended(
+    order: Order, request: ProvisioningRequest, outcome: Rejected | Failed, now: datetime, key: str = ""
+) -> None:
+    refused = isinstance(outcome, Rejected)
     request.state = State.REFUSED if refused else State.FAILED
     request.state_since, request.next_try_at, request.deadline_at = now, None, None
     request.problem_code, request.problem, request.description = outcome.code, outcome.sentence, ""
-    request.problem_field = outcome.field if isinstance(outcome, Refused) else ""
+    request.problem_field = outcome.field if isinstance(outcome, Rejected) else ""
     request.save()
     if outcome.abandon:
         abandon(request, request.instance_id, reason=outcome.code, external=request.external)
@@ -457,7 +458,7 @@ def _cancel(request: ProvisioningRequest) -> None:
 def _locked_current(request: ProvisioningRequest, states: Iterable[str]) -> tuple[Order, ProvisioningRequest]:
     order, now = _locked_request(request)
     if now.superseded_at or now.state not in set(states) or order.state != Order.State.SETTING_UP:
-        raise NotAllowed(Problem.NOT_BEING_SET_UP)
+        raise Refused(Problem.NOT_BEING_SET_UP)
     return order, now
 
 
@@ -529,6 +530,6 @@ __all__ = [
     "report",
     "request_lines",
     "retry",
-    "take_back",
+    "take_requests_back",
     "wake",
 ]

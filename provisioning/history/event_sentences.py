@@ -111,6 +111,11 @@ SENTENCES: dict[str, Sentence] = {
     ),
     Kind.RELEASED: Sentence(gettext_lazy("The order no longer waits for an administrator."), Seen.BY_CONTACTS),
     Kind.MAPPED: Sentence(gettext_lazy("%(who)s confirmed the organizations."), Seen.BY_CONTACTS),
+    Kind.MERGED: Sentence(
+        gettext_lazy("The order desk merged two entries of the same organization."),
+        Seen.BY_CONTACTS,
+        desk=gettext_lazy("%(who)s merged the organization %(from)s into %(to)s."),
+    ),
     Kind.DELEGATED: Sentence(gettext_lazy("%(who)s asked %(to)s to set up the services."), Seen.BY_PEOPLE),
     Kind.TAKEN_OVER: Sentence(gettext_lazy("%(who)s took the set-up over from %(from)s."), Seen.BY_PEOPLE),
     Kind.POSTPONED: Sentence(gettext_lazy("%(who)s chose to set up the services later."), Seen.BY_PEOPLE),

@@ -41,7 +41,7 @@ NEEDS: Final = {
         Needs.NOTHING,
     ),
     # They look for themselves what is there, or leave it to the person.
-    **dict.fromkeys(("check", "serve", "shell"), Needs.SERVER),
+    **dict.fromkeys(("check", "serve", "shell", "status"), Needs.SERVER),
     # They make the tables, or work without them.
     **dict.fromkeys(
         (

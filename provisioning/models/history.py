@@ -73,6 +73,7 @@ class Event(models.Model):
         QUESTION = "question", _("Question about the set-up")
         ANSWERED = "answered", _("Question answered")
         PERSON_ERASED = "person_erased", _("A person's data erased")
+        MERGED = "organization_merged", _("Organizations merged")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=40)  # a Kind

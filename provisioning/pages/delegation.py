@@ -3,19 +3,64 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from provisioning import actions
 from provisioning.pages import order_status
 from provisioning.pages.base import page_with_form, show
 from provisioning.people.access import May, access_to
-from provisioning.wizard.forms.questions import Answer, Ask
+from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.choice_fields import ChoiceField
+from provisioning.wizard.forms.fields import TextField
 from subscriptions.rules.validation import Refused
+
+Subjects = Sequence[tuple[str, Sequence[tuple[str, str]]]]
+
+
+class QuestionForm(FieldsForm):
+    """Which field, and what about it. ``subjects`` are (step's label, [("step" or "step.field", label)])."""
+
+    subject = ChoiceField(
+        label=gettext_lazy("What is it about?"), expected=gettext_lazy("Select what your question is about")
+    )
+    text = TextField(
+        label=gettext_lazy("Your question"),
+        expected=gettext_lazy("Enter your question"),
+        max_length=1000,
+        multiline=True,
+    )
+
+    def __init__(self, *args: Any, subjects: Subjects, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.subjects = subjects
+        self.fields["subject"].choices = [("", _("Select a field")), *subjects]  # type: ignore[attr-defined]
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """Return the valid answer: step, field ("" for the whole step), about (in words) and text."""
+        chosen: str = self.cleaned_data["subject"]
+        step, _dot, field = chosen.partition(".")
+        heading, words = next(
+            (heading, dict(options)[chosen]) for heading, options in self.subjects if chosen in dict(options)
+        )
+        about = f"{heading}: {words}" if field else heading
+        return {"step": step, "field": field, "about": about, "text": self.cleaned_data["text"]}
+
+
+class AnswerForm(FieldsForm):
+    """The answer to somebody else's question."""
+
+    answer = TextField(
+        label=gettext_lazy("Your answer"), expected=gettext_lazy("Enter your answer"), max_length=1000, multiline=True
+    )
 
 
 @page_with_form
@@ -46,11 +91,11 @@ def questions(request: HttpRequest, number: str) -> HttpResponse:
         return redirect("order", number=number)
     subjects = order_status.subjects(access.order)
     about = request.GET.get("about", "")
-    form, answering = Ask(None, subjects=subjects, initial={"subject": about}), None
+    form, answering = QuestionForm(None, subjects=subjects, initial={"subject": about}), None
     if request.method == "POST" and "question" in request.POST:
         pk = str(request.POST["question"])
         question = get_object_or_404(access.order.questions, pk=int(pk) if pk.isdecimal() and len(pk) < 19 else 0)
-        answering = Answer(request.POST)
+        answering = AnswerForm(request.POST)
         own = question.asked_by_id == access.user.pk
         if own or answering.is_valid():
             text = "" if own else answering.cleaned_data["answer"]
@@ -58,7 +103,7 @@ def questions(request: HttpRequest, number: str) -> HttpResponse:
                 actions.close_question(question=question, by=access.user, answer=text)
             return redirect("questions", number=number)
     elif request.method == "POST":
-        form = Ask(request.POST, subjects=subjects)
+        form = QuestionForm(request.POST, subjects=subjects)
         if access.other_in_set_up is None:
             return redirect("questions", number=number)
         if form.is_valid():

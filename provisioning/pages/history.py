@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import asdict
 from typing import Any
@@ -13,10 +12,11 @@ from django.shortcuts import redirect
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from orgs.text.csv_out import csv_lines
 from provisioning import actions, history
+from provisioning.finder_gateway import response_padding
 from provisioning.history import event_sentences, verification
 from provisioning.history.event_sentences import Reader
-from provisioning.matching import response_padding
 from provisioning.pages.base import page, page_with_form, show
 from provisioning.people.access import May, access_to
 from subscriptions.models import Order
@@ -83,21 +83,15 @@ def exported(order: Order, reader: Reader, form: str) -> HttpResponse:
         content = json.dumps({"order": order.number, "head": head, "events": rows}, ensure_ascii=False, indent=1)
         response = HttpResponse(content, content_type="application/json")
     else:
-        response = HttpResponse(content_type="text/csv; charset=utf-8")
-        writer = csv.writer(response)
-        columns = list(rows[0]) if rows else []
-        writer.writerow(["order", *columns])
-        for row in rows:
-            cells = [json.dumps(cell, ensure_ascii=False) if isinstance(cell, dict) else cell for cell in row.values()]
-            writer.writerow([order.number, *map(_cell, cells)])
+        cells = (
+            [json.dumps(cell, ensure_ascii=False) if isinstance(cell, dict) else cell for cell in row.values()]
+            for row in rows
+        )
+        lines = csv_lines(["order", *(rows[0] if rows else [])], ([order.number, *row] for row in cells))
+        response = HttpResponse("".join(lines), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Order-History"] = head
     return response
-
-
-def _cell(value: object) -> object:
-    """A text that a spreadsheet would take for a formula is kept from it by an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _lines(order: Order, reader: Reader) -> list[event_sentences.Line]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from orgs import policies
 from provisioning import actions
-from provisioning.matching import response_padding
+from provisioning.finder_gateway import response_padding
 from provisioning.models import AccessRequest, Event, Part
 from provisioning.pages import order_status, rights, task_list
 from provisioning.pages.base import page, page_with_form, show
@@ -79,7 +79,7 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
     if request.method == "POST":
         if access.may(May.TAKE_BACK):
             with contextlib.suppress(Refused):  # the order closed, or went on, since the line above
-                actions.take_back(order=access.order, by=access.user)
+                actions.take_order_back(order=access.order, by=access.user)
         return redirect("order", number=number)
     if access.order.is_closed:
         return redirect("order", number=number)

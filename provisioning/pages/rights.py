@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from orgs.actions import LastAdministrator
 from orgs.models import Organization
 from provisioning import actions
-from provisioning.matching import response_padding
+from provisioning.finder_gateway import response_padding
 from provisioning.models import AccessRequest, User
 from provisioning.pages import order_status
 from provisioning.pages.base import page, page_with_form

@@ -39,6 +39,8 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
     ),
 }
 
+CANNOT_MERGE = _("These two can’t be merged: they are the same entry, or one of them is closed or was merged already.")
+
 
 def sentence(refused: Refused) -> str:
     """The sentence for a refusal, in the reader's language."""

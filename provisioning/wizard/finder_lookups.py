@@ -28,8 +28,8 @@ from provisioning.actions import (
     is_handed_over_too_often,
     plan_mapping,
 )
-from provisioning.matching import finder_questions, signed_ids
-from provisioning.matching.finder_questions import Kind, Question
+from provisioning.finder_gateway import finder_questions, signed_ids
+from provisioning.finder_gateway.finder_questions import Kind, Question
 from provisioning.people.access import Access
 from provisioning.people.order_people import provisioner_of
 from provisioning.rules.order_mismatch import order_mismatch_name

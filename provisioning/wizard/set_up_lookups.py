@@ -17,7 +17,7 @@ from provisioning.fulfillment import dry_run
 from provisioning.models import AccessRequest
 from provisioning.people.access import Access, Role
 from provisioning.wizard import review_rows
-from provisioning.wizard.forms.site_names import SiteNameCheck
+from provisioning.wizard.forms.meetings.site_names import SiteNameCheck
 from provisioning.wizard.packs import meetings
 from provisioning.wizard.packs.base import installed
 from provisioning.wizard.steps import loadable_answers

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.wizard.forms import finder, organizations, subscription
+from provisioning.wizard.forms import access_requests, customer, organizations, reviews
 from provisioning.wizard.packs.base import Answers, Step, installed
 
 # Conditions
@@ -88,11 +88,11 @@ _PARTNER = ("intent", "partner", "partner-new", "partner-check")
 _CUSTOMER = ("customer-details", "customer", "customer-new", "customer-check")
 
 FINDER: tuple[Step, ...] = (
-    Step("intent", _("Who it is for"), finder.Intent),
+    Step("intent", _("Who it is for"), customer.Intent),
     Step("partner", _("Partner organization"), organizations.PartnerChoice, for_customer, ("intent",)),
     Step("partner-new", _("New partner organization"), organizations.NewPartner, creates_partner, ("intent",)),
     Step("partner-check", _("Check the new partner"), organizations.PartnerCheck, creates_partner, ("partner-new",)),
-    Step("customer-details", _("Customer details"), finder.CustomerDetails, for_customer),
+    Step("customer-details", _("Customer details"), customer.CustomerDetails, for_customer),
     Step(
         "customer",
         _("Customer organization"),
@@ -108,8 +108,14 @@ FINDER: tuple[Step, ...] = (
         creates_customer,
         ("customer-new",),
     ),
-    Step("administrator", _("Ask an administrator"), finder.AskAdministrator, needs_approval, ("intent", *_CUSTOMER)),
-    Step("review", _("Review the organizations"), finder.Review, can_review, (*_PARTNER, *_CUSTOMER)),
+    Step(
+        "administrator",
+        _("Ask an administrator"),
+        access_requests.AskAdministrator,
+        needs_approval,
+        ("intent", *_CUSTOMER),
+    ),
+    Step("review", _("Review the organizations"), reviews.OrganizationsReview, can_review, (*_PARTNER, *_CUSTOMER)),
 )
 
 # Each pack defines its own steps: provisioning/wizard/packs.
@@ -118,9 +124,9 @@ _PACKS: tuple[Step, ...] = tuple(
 )
 
 SETUP: tuple[Step, ...] = (
-    Step("subscription", _("Review your subscription"), subscription.SubscriptionReview),
+    Step("subscription", _("Review your subscription"), reviews.SubscriptionReview),
     *_PACKS,
-    Step("review", _("Review the set-up"), subscription.SetupReview, depends_on=tuple(step.name for step in _PACKS)),
+    Step("review", _("Review the set-up"), reviews.SetupReview, depends_on=tuple(step.name for step in _PACKS)),
 )
 
 

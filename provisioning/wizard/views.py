@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from provisioning import actions
 from provisioning.actions.drafts import changed_at
-from provisioning.matching import response_padding
+from provisioning.finder_gateway import response_padding
 from provisioning.people.access import May, Role
 from provisioning.rules.plan import PlanChanged
 from provisioning.wizard import steps
@@ -101,7 +101,7 @@ class FinderWizard(OrderWizard):
     def answer_changed(self, step: str) -> None:
         """Release a held order when the person changes an answer."""
         if step not in {"administrator", "review"}:
-            actions.release(order=self.order, by=self.access.user)
+            actions.release_held_order(order=self.order, by=self.access.user)
 
     def done(self, form_list: list[Any], **kwargs: Any) -> HttpResponseBase:
         """Confirm the mapping, or send the request to the organization's administrators."""

@@ -25,7 +25,7 @@ LIMITS = {"street_address": 250, "postal_code": 20, "sorting_code": 30}
 LIMIT = 100
 
 
-class Problem(enum.StrEnum):
+class AddressProblem(enum.StrEnum):
     """Why an address's field can't stay as it is."""
 
     REQUIRED = "required"
@@ -91,7 +91,7 @@ def postal_code_example(country: str, country_area: str = "") -> str:
     return str(examples[0]) if examples else ""
 
 
-def normalize(country: str, address: Mapping[str, str]) -> tuple[Address, dict[str, Problem]]:
+def normalize(country: str, address: Mapping[str, str]) -> tuple[Address, dict[str, AddressProblem]]:
     """Return the address as it is kept and what is wrong with it, by key.
 
     Keys that the country doesn't use are left out; a postal code is written as the country writes it; a sub-division
@@ -99,7 +99,7 @@ def normalize(country: str, address: Mapping[str, str]) -> tuple[Address, dict[s
     """
     code = country.upper()
     kept: Address = {}
-    problems: dict[str, Problem] = {}
+    problems: dict[str, AddressProblem] = {}
     # From the larger to the smaller: what may be chosen of a city follows from the country area that was chosen.
     for key in ("country_area", "city", "city_area", *KEYS):
         field = _named(key, fields(code, kept.get("country_area", ""), kept.get("city", "")))
@@ -108,24 +108,24 @@ def normalize(country: str, address: Mapping[str, str]) -> tuple[Address, dict[s
         value = address.get(key, "").strip()
         if not value:
             if field.required:
-                problems[key] = Problem.REQUIRED
+                problems[key] = AddressProblem.REQUIRED
             continue
         if field.choices:
             chosen = choice(value, field)
             if chosen is None:
-                problems[key] = Problem.CHOICE
+                problems[key] = AddressProblem.CHOICE
                 continue
             value = chosen
         kept[key] = value
     if "postal_code" in kept:
         written = _postal_code(code, kept["postal_code"])
         if written is None:
-            problems["postal_code"] = Problem.POSTAL_CODE
+            problems["postal_code"] = AddressProblem.POSTAL_CODE
         else:
             kept["postal_code"] = written
             within = _rules(code, kept.get("country_area", ""), kept.get("city", "")).postal_code_matchers[1:]
             if not all(matcher.match(written) for matcher in within):
-                problems["postal_code"] = Problem.POSTAL_CODE_ELSEWHERE
+                problems["postal_code"] = AddressProblem.POSTAL_CODE_ELSEWHERE
     return kept, problems
 
 

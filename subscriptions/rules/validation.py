@@ -7,10 +7,10 @@ import enum
 import re
 import unicodedata
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
@@ -153,6 +153,16 @@ def clean_number(number: str) -> str:
     if not _NUMBER.fullmatch(number):
         raise Refused(Problem.NUMBER)
     return number
+
+
+# The texts of an order by the names of its fields: what cleans each, or raises Refused.
+CLEAN: Final[Mapping[str, Callable[[str], str]]] = {
+    "number": clean_number,
+    "sold_to": partial(clean_text, problem=Problem.SOLD_TO, longest=MAX_NAME),
+    "contact_email": partial(clean_email, problem=Problem.CONTACT_EMAIL),
+    "customer_name": partial(clean_text, problem=Problem.CUSTOMER_NAME, longest=MAX_NAME, required=False),
+    "customer_email": partial(clean_email, problem=Problem.CUSTOMER_EMAIL, required=False),
+}
 
 
 def clean_lines(lines: Sequence[Line], products: Mapping[str, str]) -> tuple[Line, ...]:

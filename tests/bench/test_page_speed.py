@@ -26,7 +26,7 @@ from django.urls import path
 from formtools.wizard.views import SessionWizardView
 
 from provisioning.urls import urlpatterns as own_urls
-from provisioning.wizard.forms.meetings import MeetingSetup
+from provisioning.wizard.forms.meetings.site_forms import MeetingSetup
 from tests.driver import Wizard, form_fields
 from tests.factories import a_mapped_order, signed_in
 

@@ -18,7 +18,7 @@ from playwright.sync_api import Page
 from orgs.models import Member, Organization, SearchBudget
 from provisioning import actions
 from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Failed, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Failed, Rejected, Running, Unreachable
 from provisioning.models import AccessRequest, Link, Mail
 from provisioning.people import links
 from subscriptions.models import Order, ProvisioningRequest
@@ -145,7 +145,7 @@ def link() -> Scene:
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=KIM)
     path = _link(handed)
-    actions.take_back(order=handed, by=links.user_for(SAM))
+    actions.take_order_back(order=handed, by=links.user_for(SAM))
     yield Sight("ended-taken-back", path)
 
 
@@ -582,7 +582,7 @@ def being_set_up() -> Scene:
     """After the confirmation: what waits, runs, is refused, out of reach, late, failed, and taken back."""
     with override_settings(PROVISIONING={"meetings": scripted.PATH, "calling": scripted.PATH}):
         yield from _being_set_up()
-    scripted.SCRIPT.clear()
+    scripted.forget()
 
 
 def _being_set_up() -> Scene:
@@ -600,7 +600,7 @@ def _being_set_up() -> Scene:
     path, stop = f"/orders/{order.number}/progress/", f"/orders/{order.number}/progress/stop/"
     yield Sight("waiting", path, CUSTOMER, dark=True)
     yield Sight("stop", stop, CUSTOMER)
-    scripted.script("meetings", Running(description="3/5"), Refused("/sites/0/name", TAKEN))
+    scripted.script("meetings", Running(description="3/5"), Rejected("/sites/0/name", TAKEN))
     scripted.script("calling", *[Unreachable("HTTP 503")] * 3)
     scripted.work()
     yield Sight("running", path, CUSTOMER)

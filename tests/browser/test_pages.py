@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django_settings
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 from pytest_django import Settings
 
 from tests.browser.conftest import Watch
@@ -84,14 +84,22 @@ def look_at(person: Callable[..., Person], watch: Watch, settings: Settings, tmp
         if sight.who == NOBODY:
             page.context.clear_cookies()
         page.set_viewport_size({"width": 1280, "height": HEIGHT})
+        page.goto("about:blank")  # pages that refresh themselves no longer do
+        page.unroute_all()
         page.goto(sight.path)
         if sight.act:
             sight.act(page)
             page.wait_for_load_state()
+        page.route("**/*", _nothing_new)
         assert page.locator("h1").count() == 1, f"{sight.name}: not one h1"
         return page
 
     return open_sight
+
+
+def _nothing_new(route: Route) -> None:
+    """Answer 204: a page that refreshes itself stays as it is while it is looked at."""
+    route.fulfill(status=204)
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, expect
 
-from provisioning.fulfillment.outcomes import Done, Failed, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Done, Failed, Rejected, Running, Unreachable
 from subscriptions.models import Order, Site
 from tests import mailbox
 from tests.browser.person import Person
@@ -74,7 +74,7 @@ def test_refusal_is_mended_at_its_step_by_the_delegate_while_the_partner_watches
     confirm(dana, order, calling=True)
     sam.open(order)
     sam.sees("Your services are being set up")
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     work()
     for each in (dana, sam):
         expect(state(each, "meetings")).to_have_text("There is a problem")
@@ -172,7 +172,7 @@ def test_progress_and_refusal_are_read_in_german(person: Callable[..., Person]) 
     confirm(kim, order)
     kim.page.get_by_role("button", name="Deutsch").click()
     kim.sees("Ihre Dienste werden eingerichtet")
-    script("meetings", Refused("/sites/0/name", "Dieser Name ist vergeben."))
+    script("meetings", Rejected("/sites/0/name", "Dieser Name ist vergeben."))
     work()
     expect(state(kim, "meetings")).to_have_text("Es gibt ein Problem")
     kim.reads("Das System, das es einrichtet, sagt:", "Dieser Name ist vergeben.", "Es liegt bei:")

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from orgs.models import Organization, Search
 from provisioning import actions
-from provisioning.matching import finder_questions
-from provisioning.matching.finder_questions import Kind, Question
+from provisioning.finder_gateway import finder_questions
+from provisioning.finder_gateway.finder_questions import Kind, Question
 from provisioning.models import Event
 from provisioning.people import links
 from tests.factories import an_order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from provisioning.fulfillment.outcomes import Done, Job, Outcome, Refused, Running
+from provisioning.fulfillment.outcomes import Done, Job, Outcome, Rejected, Running
 
 
 class Studio:
@@ -16,10 +16,10 @@ class Studio:
     def __init__(self, service: str) -> None:
         self.service = service
 
-    def check(self, job: Job) -> Refused | None:
+    def check(self, job: Job) -> Rejected | None:
         """Nobody may be called like the studio."""
         if job.parameters["name"] == "Studio":
-            return Refused("/name", "Studio is the name of the studio.")
+            return Rejected("/name", "Studio is the name of the studio.")
         return None
 
     def start(self, job: Job) -> Outcome:

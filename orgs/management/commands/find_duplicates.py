@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from argparse import ArgumentParser
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from orgs.duplicates import MOST, find_pairs
 from orgs.models import Organization
+from orgs.text.csv_out import csv_lines
 
 _FACTS = ("public_id", "name", "country", "user_count", "active_subscription_count")
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         pairs = find_pairs(limit=options["limit"])
         asked = {pk for pair in pairs for pk in (pair.organization_id, pair.other_id)}
         known = {pk: facts for pk, *facts in Organization.objects.filter(pk__in=asked).values_list("pk", *_FACTS)}
-        writer = csv.writer(self.stdout)
-        writer.writerow(["why", "domain", *_FACTS, *(f"other_{each}" for each in _FACTS)])
-        for pair in pairs:
-            writer.writerow([pair.why.value, pair.domain, *known[pair.organization_id], *known[pair.other_id]])
+        columns = ["why", "domain", *_FACTS, *(f"other_{each}" for each in _FACTS)]
+        rows = ([each.why.value, each.domain, *known[each.organization_id], *known[each.other_id]] for each in pairs)
+        for line in csv_lines(columns, rows):
+            self.stdout.write(line, ending="")

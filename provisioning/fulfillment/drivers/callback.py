@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import transaction
 
-from provisioning.fulfillment.outcomes import Done, Job, Outcome, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Done, Job, Outcome, Rejected, Running, Unreachable
 from provisioning.integration import webhooks
 from subscriptions.models import Order
 
@@ -20,7 +20,7 @@ class Callback:
 
     name = "callback"
 
-    def check(self, job: Job) -> Refused | None:
+    def check(self, job: Job) -> Rejected | None:
         """The vendor's system can't be asked beforehand."""
         return None
 

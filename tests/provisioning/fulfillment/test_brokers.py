@@ -175,7 +175,7 @@ def test_set_up_that_is_taken_back_is_deleted(broker: Running) -> None:
     confirm(order)
     loop.run_next()
     assert len(broker.everything()) == 1
-    transitions.take_back(order=order, by=links.user_for(KIM))
+    transitions.take_requests_back(order=order, by=links.user_for(KIM))
     work()
     assert state_of(order) == ("mapped", "cancelled")
     assert broker.everything() == []

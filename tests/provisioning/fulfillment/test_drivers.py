@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from provisioning.fulfillment import dry_run, loop, transitions
 from provisioning.fulfillment.drivers import osb
-from provisioning.fulfillment.outcomes import Job, Refused
+from provisioning.fulfillment.outcomes import Job, Rejected
 from provisioning.people import links
 from subscriptions.models import DriverHealth, Order, ProvisioningRequest
 from subscriptions.packs.meetings import PACK
@@ -172,10 +172,10 @@ class Stuck(Studio):
 
     released = threading.Event()
 
-    def check(self, job: Job) -> Refused | None:
+    def check(self, job: Job) -> Rejected | None:
         """Hang."""
         self.released.wait(60)
-        return Refused("", "Too late.")
+        return Rejected("", "Too late.")
 
 
 def test_review_does_not_wait_for_a_driver_that_hangs(settings: Settings) -> None:
@@ -227,6 +227,6 @@ def test_fourth_driver_gives_back_what_is_cancelled(settings: Settings) -> None:
     walk(order).fill("review")
     loop.run_next()
     assert len(Studio.booked) == 1
-    transitions.take_back(order=order, by=links.user_for(KIM))
+    transitions.take_requests_back(order=order, by=links.user_for(KIM))
     loop.run_next()
     assert Studio.booked == {}

@@ -331,7 +331,7 @@ def test_answer_to_deprovision(row: Row, broker: Broker) -> None:
     )
     request = confirm()
     run(1)
-    transitions.take_back(order=request.order, by=links.user_for(KIM))
+    transitions.take_requests_back(order=request.order, by=links.user_for(KIM))
     run(1)
     instance = AbandonedInstance.objects.get()
     assert (instance.deleted_at is None) == (row.calls != GONE), "it is remembered until it is gone"

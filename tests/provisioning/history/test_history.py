@@ -29,7 +29,7 @@ def an_order_with_a_past() -> Order:
     """Placed, handed over, taken back, and its emails went out."""
     order = an_order(contact=SAM)
     actions.hand_over(order=order, by=links.user_for(SAM), email=ALEX)
-    actions.take_back(order=order, by=links.user_for(SAM))
+    actions.take_order_back(order=order, by=links.user_for(SAM))
     deliver()
     return order
 

@@ -133,7 +133,7 @@ def test_what_is_told_on_the_way_names_no_person(receiver: Receiver) -> None:
     an_organization("Adventure", administrators=["boss@adventure.example"])
     order = an_own_order(contact="lee@adventure.example", sold_to="Adventure")
     actions.hand_over(order=order, by=links.user_for("lee@adventure.example"), email="kim@adventure.example")
-    actions.take_back(order=order, by=links.user_for("lee@adventure.example"))
+    actions.take_order_back(order=order, by=links.user_for("lee@adventure.example"))
     actions.correct_order(order=order, contact_email="pat@adventure.example", sold_to="Adventure Inc")
     actions.cancel_order(order=order, by=None)
     delegated = a_delegated_order()

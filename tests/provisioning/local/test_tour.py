@@ -20,7 +20,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from orgs.models import Member
 from provisioning import actions
-from provisioning.fulfillment.outcomes import Outcome, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Outcome, Rejected, Running, Unreachable
 from provisioning.local.demo import sample, sample_orders, tour
 from provisioning.models import Event, Mail, SignInCode
 from provisioning.worker import tasks
@@ -281,7 +281,7 @@ def test_three_sites_share_the_licenses_and_the_card_says_set_up() -> None:
     [
         ("TOUR-601", Running(description="The site is being made."), "The site is being made."),
         ("TOUR-602", Unreachable("The broker answered 500.", abandon=True), "Waiting"),
-        ("TOUR-603", Refused("/sites/0/name", "This name is taken."), "This name is taken."),
+        ("TOUR-603", Rejected("/sites/0/name", "This name is taken."), "This name is taken."),
         ("TOUR-604", Unreachable("Nobody answers."), "can’t be reached at the moment"),
     ],
 )

@@ -204,7 +204,7 @@ def test_the_desk_sees_what_came_back_and_notes_it_there() -> None:
     page = desk.get(f"/admin/subscriptions/order/{order.pk}/change/").text
     assert "Came back" in page
     assert f"desk@vendor.example noted that emails to {ALEX} come back" in page
-    actions.take_back(order=order, by=links.user_for(SAM))
+    actions.take_order_back(order=order, by=links.user_for(SAM))
     assert order.number not in desk.get("/admin/subscriptions/order/", {"emails": "problem"}).text
 
 

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from provisioning import actions
 from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Failed, Outcome, Refused, Running, Unreachable
+from provisioning.fulfillment.outcomes import Failed, Outcome, Rejected, Running, Unreachable
 from provisioning.models import Event, Webhook
 from provisioning.people import links
 from provisioning.templatetags.display import problems
@@ -109,7 +109,7 @@ def test_script_is_sent_only_what_changed_and_hears_only_of_changed_states() -> 
 def test_partner_watches_the_set_up_of_the_delegate() -> None:
     order = a_delegated_order(contact=SAM, customer="Fabrikam", customer_email=DANA)
     confirmed(order, DANA)
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     work()
     for who in (SAM, DANA):
         page = progress_page(order, who)
@@ -124,7 +124,7 @@ def test_partner_watches_the_set_up_of_the_delegate() -> None:
 def test_partner_takes_a_refused_set_up_over_and_mends_it() -> None:
     order = a_delegated_order(contact=SAM, customer="Fabrikam", customer_email=DANA)
     confirmed(order, DANA)
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     work()
     sam = signed_in(SAM)
     sam.post(reverse("delegated", args=[order.number]), {"take_over": "1"})
@@ -140,7 +140,7 @@ def test_partner_takes_a_refused_set_up_over_and_mends_it() -> None:
 def test_progress_asks_the_database_a_few_times() -> None:
     order = a_mapped_order(meetings=100, calling=10)
     wizard = confirmed(order)
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     work()
     assert asked(lambda: wizard.client.get(reverse("progress", args=[order.number]))) <= 10
 
@@ -155,7 +155,7 @@ def test_my_orders_shows_the_same_as_the_page_of_progress() -> None:
 
     waits = [("Meetings", "", "Waiting"), ("Calling", "", "Waiting")]
     assert shown() == ("Being set up", "See progress", waits)
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     script("calling", Failed("quota", "HTTP 507 from cluster 4"))
     work()
     problem = "There is a problem"
@@ -190,7 +190,7 @@ def test_refusal_opens_its_step_with_its_sentence_and_every_answer(
 ) -> None:
     order = a_mapped_order(meetings=100, calling=10)
     wizard = confirmed(order, more=("contoso-lab", "contoso-show"))
-    script(service, Refused(field, "Not this one, please."))
+    script(service, Rejected(field, "Not this one, please."))
     work(turns=2)
     other = ({"meetings", "calling"} - {service}).pop()
     assert states(order) == {service: "refused", other: "succeeded"}
@@ -239,7 +239,7 @@ def test_pdf_says_the_state_of_each_line_and_verification_tells_the_old_from_the
     assert first.count("State Waiting") == 2
     assert documents.verify(first_code) is documents.CodeStatus.CURRENT
     assert (first, first_code) == download(order)
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     work()
     second, second_code = download(order)
     assert "Set up for Contoso: Calling. Not set up yet: Meetings." in second
@@ -308,7 +308,7 @@ def test_refusal_is_told_with_the_other_side_s_sentence_and_a_link_to_the_step()
     order = a_mapped_order(meetings=100)
     wizard = confirmed(order)
     deliver()
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     work()
     [message] = deliver()
     assert message.to == [KIM]
@@ -325,7 +325,7 @@ def test_email_about_a_refusal_that_was_mended_meanwhile_says_so() -> None:
     order = a_mapped_order(meetings=100)
     wizard = confirmed(order)
     deliver()
-    script("meetings", Refused("/sites/0/name", TAKEN), Running())
+    script("meetings", Rejected("/sites/0/name", TAKEN), Running())
     work()
     wizard.open()
     wizard.fill("meetings", site_name="contoso-europe")
@@ -441,7 +441,7 @@ def test_webhooks_say_set_up_only_of_what_has_succeeded(settings: Settings) -> N
     settings.WEBHOOK_SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
     order = a_mapped_order(meetings=100, calling=10)
     wizard = confirmed(order)
-    script("meetings", Refused("/sites/0/name", TAKEN))
+    script("meetings", Rejected("/sites/0/name", TAKEN))
     script("calling", Failed("quota", "HTTP 507"))
     work()
     wizard.open()

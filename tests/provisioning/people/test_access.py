@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from orgs.actions import add_member
 from provisioning import actions
-from provisioning.fulfillment.outcomes import Refused, Running
+from provisioning.fulfillment.outcomes import Rejected, Running
 from provisioning.models import AccessRequest, User
 from provisioning.people import links
 from provisioning.urls import urlpatterns
@@ -271,7 +271,7 @@ def scene(settings: Settings) -> Scene:
         delegate_to=DANA,
     )
     actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
-    scripted.script("meetings", Running(), Refused("/sites/0/name", "The name is taken."))
+    scripted.script("meetings", Running(), Rejected("/sites/0/name", "The name is taken."))
     scripted.work()
     orders = {
         "running": running, "refused": refused, "watching": refused,

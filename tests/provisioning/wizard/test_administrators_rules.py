@@ -11,7 +11,7 @@ from orgs import policies
 from orgs.models import Member, Organization
 from provisioning import actions
 from provisioning.people import links
-from provisioning.wizard.forms.finder import REFUSAL_SENTENCES
+from provisioning.wizard.forms.access_requests import REFUSAL_SENTENCES
 from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import an_order, an_organization, an_own_order, signed_in

@@ -17,8 +17,8 @@ from orgs import rate_limits
 from orgs.models import Organization, Search, SearchBudget
 from orgs.search_index import rebuild
 from provisioning import actions
-from provisioning.matching import finder_questions, response_padding
-from provisioning.matching.finder_questions import Kind, Question
+from provisioning.finder_gateway import finder_questions, response_padding
+from provisioning.finder_gateway.finder_questions import Kind, Question
 from provisioning.models import Draft, Event, Mail, User
 from provisioning.people import links
 from subscriptions.models import Order
@@ -375,7 +375,7 @@ def test_id_of_an_organization_is_worth_nothing_unsigned_in_another_order_or_for
 
 
 def _signed_for(order: Order, user: User, organization: Organization) -> str:
-    from provisioning.matching import signed_ids
+    from provisioning.finder_gateway import signed_ids
 
     return signed_ids.sign(organization.public_id, order=order, user=user)
 
@@ -437,7 +437,7 @@ def test_signed_id_is_worth_nothing_to_who_gets_the_order_to_who_lost_it_and_onc
     _refused(second, stale["customer-organization"], "Select an organization, or create a new one")
     wizard.page = wizard.client.post(wizard.url("customer"), stale, follow=True)
     assert wizard.at == "handed-over"
-    actions.take_back(order=order, by=links.user_for(EVE))
+    actions.take_order_back(order=order, by=links.user_for(EVE))
     wizard.page = wizard.client.post(wizard.url("customer"), stale, follow=True)
     assert wizard.at == "intent"  # everything but the customer's details is asked again
     actions.cancel_order(order=order, by=None)

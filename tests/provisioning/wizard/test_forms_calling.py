@@ -9,7 +9,7 @@ from django.utils import translation
 from django_countries import countries
 
 from provisioning.wizard.forms.calling import LocationAddress, LocationStart, planned_location
-from provisioning.wizard.forms.subscription import SetupReview, SubscriptionReview
+from provisioning.wizard.forms.reviews import SetupReview, SubscriptionReview
 from subscriptions.models import Order
 from subscriptions.rules import addresses
 

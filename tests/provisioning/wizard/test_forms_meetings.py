@@ -9,9 +9,14 @@ from django.utils.datastructures import MultiValueDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioning.wizard.forms.licenses import LicenseDistribution
-from provisioning.wizard.forms.meetings import AdditionalSites, MeetingSetup, planned_sites, wants_additional_sites
-from provisioning.wizard.forms.site_names import SiteNameField
+from provisioning.wizard.forms.meetings.licenses import LicenseDistribution
+from provisioning.wizard.forms.meetings.site_forms import (
+    AdditionalSites,
+    MeetingSetup,
+    planned_sites,
+    wants_additional_sites,
+)
+from provisioning.wizard.forms.meetings.site_names import SiteNameField
 from subscriptions.models import Order
 from subscriptions.packs.meetings import SitePlan, check_sites
 from subscriptions.rules.sites import SiteNameProblem

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from provisioning.wizard.forms.base import StepForm
 from provisioning.wizard.forms.calling import LocationAddress, LocationStart
 from provisioning.wizard.forms.fields import EmailField, TextField, WholeNumberField
-from provisioning.wizard.forms.licenses import LicenseDistribution
-from provisioning.wizard.forms.meetings import AdditionalSites, MeetingSetup
+from provisioning.wizard.forms.meetings.licenses import LicenseDistribution
+from provisioning.wizard.forms.meetings.site_forms import AdditionalSites, MeetingSetup
 from provisioning.wizard.forms.posted_rows import row_count, with_row_added, with_row_removed
-from provisioning.wizard.forms.subscription import SetupReview, SubscriptionReview
+from provisioning.wizard.forms.reviews import SetupReview, SubscriptionReview
 from subscriptions.models import Order
 from subscriptions.rules.sites import SiteNameProblem
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subscriptions.rules import addresses, subdivisions
-from subscriptions.rules.addresses import Problem
+from subscriptions.rules.addresses import AddressProblem
 
 CODES = [code for code, _name in countries]
 
@@ -71,12 +71,12 @@ def test_a_postal_code_is_kept_as_the_country_writes_it(country: str, typed: str
 
 @pytest.mark.parametrize(("country", "typed"), [("DE", "1011"), ("US", "ABCDE"), ("GB", "GIR 0AAX"), ("IN", "1")])
 def test_a_text_that_is_no_postal_code_there_is_refused(country: str, typed: str) -> None:
-    assert addresses.normalize(country, {"postal_code": typed})[1]["postal_code"] is Problem.POSTAL_CODE
+    assert addresses.normalize(country, {"postal_code": typed})[1]["postal_code"] is AddressProblem.POSTAL_CODE
 
 
 def test_a_postal_code_of_another_state_is_refused() -> None:
     address = {"street_address": "1 Main St", "city": "Albany", "country_area": "NY", "postal_code": "90210"}
-    assert addresses.normalize("US", address)[1] == {"postal_code": Problem.POSTAL_CODE_ELSEWHERE}
+    assert addresses.normalize("US", address)[1] == {"postal_code": AddressProblem.POSTAL_CODE_ELSEWHERE}
     assert addresses.postal_code_example("US", "NY")[:1] == "1"
 
 
@@ -179,7 +179,7 @@ def test_a_city_of_another_province_is_refused_and_names_become_keys() -> None:
     kept, problems = addresses.normalize("CN", typed)
     assert (kept["country_area"], kept["city"], problems) == ("广东省", "广州市", {})
     assert addresses.lines("CN", kept)[-2:] == ["Guangzhou Shi", "Guangdong Sheng, 510000"]
-    assert addresses.normalize("CN", {**typed, "country_area": "北京市"})[1]["city"] is Problem.CHOICE
+    assert addresses.normalize("CN", {**typed, "country_area": "北京市"})[1]["city"] is AddressProblem.CHOICE
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_sub_division_is_found_by_variant_characters_latin_name_and_iso_code(
     [("US", "New"), ("US", "West"), ("US", "CN-44"), ("TW", "新竹"), ("JP", "大坂府"), ("US", "-")],
 )
 def test_what_is_no_sub_division_or_could_be_several_is_refused(country: str, typed: str) -> None:
-    assert addresses.normalize(country, {"country_area": typed})[1]["country_area"] is Problem.CHOICE
+    assert addresses.normalize(country, {"country_area": typed})[1]["country_area"] is AddressProblem.CHOICE
 
 
 @pytest.mark.parametrize("country", CODES)

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from provisioning.wizard.forms.base import FieldsForm, StepForm, StepFormSet, Summary, has_values
 from provisioning.wizard.forms.choice_fields import YesNoField, ZoneField
 from provisioning.wizard.forms.fields import StrOrPromise, TickField
+from provisioning.wizard.forms.meetings.site_names import USED_TWICE, SiteNameField, apply_alternative
 from provisioning.wizard.forms.posted_rows import row_count, with_row_added, with_row_removed
-from provisioning.wizard.forms.site_names import USED_TWICE, SiteNameField, apply_alternative
 from subscriptions.rules import sites
 
 MAX_ADDITIONAL = sites.MAX_SITES - 1

@@ -1,4 +1,4 @@
-"""The forms of the first part: who the order is for, and which organizations it belongs to."""
+"""The forms that say who the order is for: the audience, and the customer to look for."""
 
 from __future__ import annotations
 
@@ -7,22 +7,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from orgs.policies import Refusal
-from provisioning.models import AccessRequest
 from provisioning.wizard.forms.base import StepForm
 from provisioning.wizard.forms.choice_fields import RadioField
-from provisioning.wizard.forms.fields import EmailField, TextField, TickField
-
-FULL, PROVISIONING = AccessRequest.Right.FULL, AccessRequest.Right.PROVISIONING
-
-REFUSAL_SENTENCES = {
-    Refusal.ASK_CUSTOMER_ADMINISTRATOR: _(
-        "You can’t set this order up for %(organization)s yet: an administrator there has to add you first."
-    ),
-    Refusal.ASK_CURRENT_ADMINISTRATOR: _(
-        "You can’t set this order up for %(organization)s yet: its current administrator has to add you first."
-    ),
-}
+from provisioning.wizard.forms.fields import EmailField, TextField
 
 
 class Intent(StepForm):
@@ -89,58 +76,3 @@ class CustomerDetails(StepForm):
         """Fill in what the order says."""
         self.initial.setdefault("company_name", self.order.customer_name)
         self.initial.setdefault("administrator_email", self.order.customer_email)
-
-
-class AskAdministrator(StepForm):
-    """The person can't continue before an administrator has added them: ask, by a button.
-
-    Facts: ``refusal`` (orgs.policies.Refusal), ``customer`` (its name).
-    """
-
-    step = "administrator"
-    title = _("An administrator has to add you first")
-    button = _("Ask the administrators")
-
-    right = RadioField(
-        label=_("Which right do you ask for?"),
-        choices=[(right.value, right.label) for right in (PROVISIONING, FULL)],
-        expected=_("Select which right you ask for"),
-    )
-
-    def prepare(self) -> None:
-        """Word the refusal; the least that lets the person go on is selected."""
-        self.initial.setdefault("right", PROVISIONING.value)
-        refusal: Refusal | None = self.facts.get("refusal")
-        sentence = REFUSAL_SENTENCES.get(refusal or Refusal.ASK_CUSTOMER_ADMINISTRATOR)
-        self.sentence = str(sentence) % {"organization": self.facts.get("customer", "")}
-
-
-class Review(StepForm):
-    """Review the organizations, then confirm the mapping.
-
-    Facts: ``partner``, ``customer`` (what was chosen), ``provisioning_administrator`` (the label is due), and
-    ``delegate_problem`` (why the customer can't be given the set-up, or "").
-    """
-
-    step = "review"
-    template = "wizard/steps/review.html"
-    title = _("Review the organizations")
-
-    delegate = TickField(label=_("My customer will set up their own services"))
-
-    def prepare(self) -> None:
-        """Remove the option to delegate unless the order is for a customer."""
-        if self.earlier_answers.get("intent", {}).get("audience") != "customer":
-            del self.fields["delegate"]
-
-    @classmethod
-    def can_load(cls, answer: Any) -> bool:
-        """Return whether it is a tick, or nothing where it wasn't offered."""
-        return isinstance(answer, dict) and isinstance(answer.get("delegate", False), bool)
-
-    def clean_delegate(self) -> bool:
-        """Only an administrator of the organization can get the set-up."""
-        delegate = bool(self.cleaned_data["delegate"])
-        if delegate and (problem := self.facts.get("delegate_problem")):
-            raise forms.ValidationError(problem, code="not_an_administrator")
-        return delegate

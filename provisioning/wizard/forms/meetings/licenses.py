@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning.wizard.forms.base import StepForm
 from provisioning.wizard.forms.fields import WholeNumberField
-from provisioning.wizard.forms.meetings import site_names
+from provisioning.wizard.forms.meetings.site_forms import site_names
 from subscriptions.rules import sites
 
 
