@@ -231,6 +231,15 @@ for _days in (SET_UP_DAYS, *SET_UP_DAYS_BY_PRODUCT.values()):
         raise ImproperlyConfigured(f"SET_UP_DAYS and SET_UP_DAYS_BY_PRODUCT must be between 1 and {MAX_DAYS} days.")
 ORDER_DESK_EMAIL = env.str("ORDER_DESK_EMAIL", default=HELP_CONTACT if "@" in HELP_CONTACT else "")
 
+# For how many days data is kept (provisioning/privacy/retention.py); 0 keeps it for good: "drafts=30,orders=3650".
+RETENTION_DAYS = {"drafts": 30, "logs": 365, "codes": 2, "documents": 90, "orders": 0}
+for _name, _days in env.dict("RETENTION_DAYS", cast={"value": int}, default={}).items():
+    if _name not in RETENTION_DAYS or not 0 <= _days <= 36_500:
+        raise ImproperlyConfigured(
+            f"RETENTION_DAYS must be days for {', '.join(RETENTION_DAYS)}, such as drafts=30,orders=3650."
+        )
+    RETENTION_DAYS[_name] = _days
+
 # Webhooks: the receiver, and the secrets, the newest first; all of them sign.
 WEBHOOK_URL, _parts = env.web_address("WEBHOOK_URL", default="", example="https://erp.example.com/webhooks")
 WEBHOOK_SECRETS = env.list("WEBHOOK_SECRETS", default=[])

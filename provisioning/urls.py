@@ -10,7 +10,7 @@ from django.views.i18n import set_language
 from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import account, delegation, documents, history, links, orders, progress, rights
+from provisioning.pages import account, delegation, documents, history, links, orders, privacy, progress, rights
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -78,6 +78,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/progress/stop/", progress.stop, name="stop_set_up"),
     path("orders/<number:number>/summary/", orders.order_summary, name="summary"),
     path("orders/<number:number>/summary.pdf", documents.order_summary_pdf, name="summary_pdf"),
+    path("privacy/", privacy.privacy, name="privacy"),
     path("verify/", documents.verify, name="verify"),
     path("verify/<str:code>/", documents.verify, name="verify"),
     path("api/", include(api.urlpatterns)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
@@ -45,3 +46,13 @@ CANNOT_MERGE = _("These two can’t be merged: they are the same entry, or one o
 def sentence(refused: Refused) -> str:
     """The sentence for a refusal, in the reader's language."""
     return str(SENTENCES.get(refused.problem, _("That can't be done with this order now.")))
+
+
+def erasure_sentence(reason: str, numbers: Sequence[str]) -> str:
+    """The sentence for a person who can't be erased now: "operator", "administrator" or "orders" (with numbers)."""
+    if reason == "operator":
+        return str(_("This person is an operator: take the role first."))
+    if reason == "administrator":
+        return str(_("This person is the last full administrator of an organization: name another one there first."))
+    said = _("This person still has a part in these orders: %(numbers)s. Hand them over, finish or cancel them first.")
+    return str(said) % {"numbers": ", ".join(numbers[:20])}

@@ -21,7 +21,7 @@ from procrastinate.manager import JobManager
 
 from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
-from provisioning import actions, emails
+from provisioning import actions, emails, privacy
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import webhooks
 from provisioning.people import order_people, sign_in
@@ -203,6 +203,14 @@ def recount_use(timestamp: int) -> None:
     note_ended_subscriptions()
     recount_all()
     search_index.recount()
+
+
+@app.periodic(cron="7 4 * * *")
+@app.task(name="provisioning.tasks.look_after_retention", pass_context=False)
+@_one_at_a_time
+def look_after_retention(timestamp: int) -> None:
+    """Delete what is older than RETENTION_DAYS says."""
+    privacy.look_after_retention()
 
 
 @app.periodic(cron="47 3 * * *")

@@ -46,7 +46,7 @@ def code_of(email: str) -> str:
     """Return the six digits that the person's app shows now."""
     row = Authenticator.objects.get(user__email=email, type="totp")
     counter = int(datetime.now(UTC).timestamp()) // 30
-    return totp.format_hotp_value(totp.hotp_value(decrypt(row.data["secret"]), counter))
+    return str(totp.format_hotp_value(totp.hotp_value(decrypt(row.data["secret"]), counter)))
 
 
 def with_app(client: Client) -> str:
