@@ -198,6 +198,12 @@ elif _email["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
     }
 MAILERS = {"default": {"BACKEND": _email["EMAIL_BACKEND"], "OPTIONS": _email_options}}
 
+# What comes back: a mailbox (imaps://user:password@host/folder), and the secrets that sign a mail service's events.
+MAILBOX_URL = env.str("MAILBOX_URL", default="")
+if MAILBOX_URL and (urlsplit(MAILBOX_URL).scheme not in {"imap", "imaps"} or not urlsplit(MAILBOX_URL).hostname):
+    raise ImproperlyConfigured("MAILBOX_URL must be a mailbox such as imaps://user:password@mail.example.com/INBOX.")
+MAIL_EVENTS_SECRETS = env.list("MAIL_EVENTS_SECRETS", default=[])
+
 # The vendor's own name on the product
 BRAND_NAME = env.str("BRAND_NAME", default="Northwind Cloud")
 BRAND_LOGO_URL = env.str("BRAND_LOGO_URL", default="")
@@ -245,13 +251,16 @@ WEBHOOK_URL, _parts = env.web_address("WEBHOOK_URL", default="", example="https:
 WEBHOOK_SECRETS = env.list("WEBHOOK_SECRETS", default=[])
 if WEBHOOK_URL and not WEBHOOK_SECRETS:
     raise ImproperlyConfigured("WEBHOOK_SECRETS must be set where WEBHOOK_URL is: whsec_ and 24 to 64 bytes in Base64.")
-for _secret in WEBHOOK_SECRETS:
+for _name, _secret in (
+    *(("WEBHOOK_SECRETS", secret) for secret in WEBHOOK_SECRETS),
+    *(("MAIL_EVENTS_SECRETS", secret) for secret in MAIL_EVENTS_SECRETS),
+):
     try:
         _good = 24 <= len(base64.b64decode(_secret.removeprefix("whsec_") + "==", validate=False)) <= 64
     except ValueError:
         _good = False
     if not _good:
-        raise ImproperlyConfigured("Each of WEBHOOK_SECRETS must be whsec_ and 24 to 64 random bytes in Base64.")
+        raise ImproperlyConfigured(f"Each of {_name} must be whsec_ and 24 to 64 random bytes in Base64.")
 # Networks that outgoing calls may go to although they aren't public; WEBHOOK_ALLOW_PRIVATE is its older name.
 OUTGOING_ALLOW_PRIVATE = env.networks("OUTGOING_ALLOW_PRIVATE") + env.networks("WEBHOOK_ALLOW_PRIVATE")
 

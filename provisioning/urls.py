@@ -10,7 +10,18 @@ from django.views.i18n import set_language
 from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import account, delegation, documents, history, links, orders, privacy, progress, rights
+from provisioning.pages import (
+    account,
+    delegation,
+    documents,
+    history,
+    links,
+    mail_events,
+    orders,
+    privacy,
+    progress,
+    rights,
+)
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -35,6 +46,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("brand.css", brand_css, name="brand_css"),
     path("language/", set_language, name="set_language"),
     path("l/<str:token>/", links.link, name="link"),
+    path("l/<str:token>/reminders/", mail_events.reminders, name="reminders"),
+    path("mail-events/", mail_events.mail_events, name="mail_events"),
     path("sign-in/", links.start_sign_in, name="account_login"),
     path("sign-in/code/", links.confirm_code, name="account_confirm_login_code"),
     path("sign-in/sign-out/", links.sign_out, name="account_logout"),

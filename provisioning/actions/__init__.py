@@ -20,7 +20,7 @@ from provisioning.actions.access_requests import (
     is_full_administrator,
     release_held_order,
 )
-from provisioning.actions.deadlines import extend_order, look_after_dates
+from provisioning.actions.deadlines import extend_order, look_after_dates, stop_reminders
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
 from provisioning.actions.desk_access_cases import (
     DeskMayNot,
@@ -46,6 +46,7 @@ from provisioning.actions.planning import (
     plan_set_up,
 )
 from provisioning.actions.resending import note_bounce, send_again
+from provisioning.actions.returned_mail import note_returned
 from provisioning.actions.setting_up import postpone, reserve, set_up, stop_set_up, take_over
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "map_order",
     "merge_organizations",
     "note_bounce",
+    "note_returned",
     "place_order",
     "plan_mapping",
     "plan_set_up",
@@ -97,6 +99,7 @@ __all__ = [
     "search",
     "send_again",
     "set_up",
+    "stop_reminders",
     "stop_set_up",
     "take_order_back",
     "take_over",

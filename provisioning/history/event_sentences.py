@@ -116,6 +116,7 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_CONTACTS,
         desk=gettext_lazy("%(who)s merged the organization %(from)s into %(to)s."),
     ),
+    Kind.REPLIED: Sentence(gettext_lazy("%(to)s answered the email “%(mail)s”: %(text)s")),
     Kind.PERSON_ERASED: Sentence(
         gettext_lazy("The data of a person was erased; a text that begins with “person-” stands for the address."),
         Seen.BY_CONTACTS,

@@ -72,6 +72,7 @@ class Event(models.Model):
         HANDED_BACK = "handed_back", _("Set-up handed back to the customer")
         QUESTION = "question", _("Question about the set-up")
         ANSWERED = "answered", _("Question answered")
+        REPLIED = "mail_replied", _("Email answered")
         PERSON_ERASED = "person_erased", _("A person's data erased")
         MERGED = "organization_merged", _("Organizations merged")
 

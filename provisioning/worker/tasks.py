@@ -25,7 +25,7 @@ from provisioning import actions, emails, privacy
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import webhooks
 from provisioning.people import order_people, sign_in
-from provisioning.worker import mail_sending
+from provisioning.worker import mail_sending, mailbox
 from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
 from subscriptions.models import Document
@@ -203,6 +203,14 @@ def recount_use(timestamp: int) -> None:
     note_ended_subscriptions()
     recount_all()
     search_index.recount()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="provisioning.tasks.read_mailbox", pass_context=False)
+@_one_at_a_time
+def read_mailbox(timestamp: int) -> None:
+    """Note the bounces and replies that came to the mailbox."""
+    mailbox.read()
 
 
 @app.periodic(cron="7 4 * * *")

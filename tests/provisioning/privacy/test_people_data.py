@@ -48,7 +48,7 @@ def a_past(*, finished: bool = True) -> Order:
     """Return an order that SAM placed, handed over with a note, had back, and signed in for."""
     order = an_order(contact=SAM)
     actions.hand_over(order=order, by=links.user_for(SAM), email=ALEX)
-    actions.take_back(order=order, by=links.user_for(SAM))
+    actions.take_order_back(order=order, by=links.user_for(SAM))
     said = f"He said:\nwrite to {SAM.capitalize()}, or 'mailto:{SAM}'."
     history.record(order=order, kind=Event.Kind.EXTENDED, facts={"reason": said, "list": [{"to": [SAM, ALEX]}]})
     deliver()
