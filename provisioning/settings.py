@@ -177,7 +177,6 @@ MFA_ADAPTER = "provisioning.people.second_factor.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_USER_VERIFICATION = "required"
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # a passkey on http://localhost
 MFA_TOTP_TOLERANCE = 1
 
 # Email: smtp://user:password@host:port, smtp+tls://…, filemail:///folder, consolemail://

@@ -58,6 +58,8 @@ class OrderForm(ModelFormOfOrder):
         for service, line in self.lines.items():
             self.initial.setdefault(service, line.licenses)
             self.initial.setdefault("term_months", line.term_months)
+        if "number" not in self.fields:
+            return  # to be read only
         if not self.instance.pk:
             self.fields["number"].required = False
             self.fields["number"].help_text = _("Leave empty for the next one of ours.")

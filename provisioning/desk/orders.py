@@ -143,6 +143,11 @@ class OrderAdmin(AdminOfOrder):
             return _("Closed on %(day)s") % {"day": day(order.closes_at)}
         return day(order.closes_at) if order.is_open else "–"
 
+    @admin.display(description=gettext_lazy("What was ordered"))
+    def lines_ordered(self, order: Order) -> str:
+        """Return the lines, for operators who only read."""
+        return ", ".join(map(str, order.lines.all()))
+
     @admin.action(description=gettext_lazy("Give more time"), permissions=["change"])
     def give_more_time(self, request: HttpRequest, chosen: QuerySet[Order]) -> HttpResponse:
         """Lead to the page that asks for the date and the reason."""
@@ -163,6 +168,9 @@ class OrderAdmin(AdminOfOrder):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None:
             return fieldsets
+        if not self.has_change_permission(request, obj):
+            names = ("number", "sold_to", "contact_email", "customer_name", "customer_email", "lines_ordered")
+            return [(None, {"fields": names})]
         return [
             (title, {**options, "fields": [name for name in options["fields"] if name != "set_up_by"]})
             for title, options in fieldsets

@@ -146,6 +146,7 @@ def test_reminders_can_be_stopped_from_the_mail_program() -> None:
     deliver()
     with time_machine.travel(order.closes_at - timedelta(days=6, hours=12), tick=False):
         tasks.sweep(0)
+        deliver()
         reminder = [message for message in mail.outbox if message.to == [SAM]][-1]
         address = reminder.message()["List-Unsubscribe"].strip("<>")
         assert reminder.message()["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"

@@ -146,7 +146,7 @@ def test_the_database_accepts_tokens_and_nothing_else() -> None:
             with pytest.raises(DatabaseError, match="only ever added to"), transaction.atomic():
                 cursor.execute(f"UPDATE provisioning_event SET {change} WHERE who = '{SAM}'")
         cursor.execute(f"UPDATE provisioning_event SET who = '{token}' WHERE who = '{SAM}' AND kind = 'handed_over'")
-    assert cursor.rowcount == 1
+        assert cursor.rowcount == 1
     assert verification.check(order).problem == ""
     PersonKey.objects.filter(key=key).update(key="0" * 64)  # the token no longer is the address's
     assert "isn't what was written" in verification.check(order).problem
