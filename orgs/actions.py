@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, F, IntegerField, QuerySet, When
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils import timezone
 
-from orgs import usage_statistics
+from orgs import search_index, usage_statistics
 from orgs.duplicates import find_pairs
 from orgs.models import LikelyDuplicate, Member, Organization, full_administrators
 from orgs.text.normalize import email_key
@@ -21,17 +21,22 @@ from orgs.verticals import VERTICALS
 __all__ = [
     "ACTIVE_FOR",
     "VERTICALS",
+    "CannotChange",
     "LastAdministrator",
     "add_member",
+    "close_organization",
     "create_organization",
     "dismiss_duplicates",
+    "end_member",
     "give_full_right",
+    "link_external_id",
     "record_activity",
     "record_sign_in",
     "record_subscription",
     "recount",
     "recount_all",
     "renew_duplicates",
+    "reopen_organization",
     "report_use",
     "take_full_right_back",
 ]
@@ -77,6 +82,85 @@ def add_member(*, organization: Organization, email: str, role: str = Member.Rol
 
 class LastAdministrator(Exception):
     """The change would leave the organization without a full administrator."""
+
+
+class CannotChange(ValueError):
+    """The organization can't be changed so; nothing was written. ``code`` says why:
+
+    - ``external-id-taken``: another organization has this external id.
+    - ``has-external-id``: the organization has another external id.
+    - ``merged``: the organization was merged into another one, and is closed for good.
+    """  # fmt: skip
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@transaction.atomic
+def link_external_id(*, organization: Organization, external_id: str) -> Organization:
+    """Give an organization that was made here the id that another system has for it. The same again changes nothing.
+
+    :raises CannotChange: the organization has another external id, or another organization has this one.
+    """
+    organization = Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    if organization.external_id == external_id:
+        return organization
+    if organization.external_id is not None:
+        raise CannotChange("has-external-id")
+    organization.external_id = external_id
+    try:
+        with transaction.atomic():
+            organization.save(update_fields=["external_id"])
+    except IntegrityError as error:
+        raise CannotChange("external-id-taken") from error
+    return organization
+
+
+@transaction.atomic
+def close_organization(*, organization: Organization) -> Organization:
+    """Close an organization: nobody finds it any more, and its orders are kept. A second time changes nothing."""
+    organization = Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    if organization.closed_at is None:
+        before, _of_names = search_index.of_organizations([organization.pk])
+        organization.closed_at = timezone.now()
+        organization.save(update_fields=["closed_at"])
+        after, _of_names = search_index.of_organizations([organization.pk])
+        search_index.move(before, after)
+    return organization
+
+
+@transaction.atomic
+def reopen_organization(*, organization: Organization) -> Organization:
+    """Open a closed organization again. Raises CannotChange where it was merged into another one."""
+    organization = Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    if hasattr(organization, "merge"):
+        raise CannotChange("merged")
+    if organization.closed_at is not None:
+        organization.closed_at = None
+        organization.save(update_fields=["closed_at"])
+        after, of_names = search_index.of_organizations([organization.pk])
+        search_index.add_words(sorted({word for word, _pk in after}), of_names=sorted(of_names))
+        search_index.move(set(), after)
+    return organization
+
+
+@transaction.atomic
+def end_member(*, organization: Organization, email: str) -> bool:
+    """End a membership, with a right that a request gave. Return False if the address is no member.
+
+    :raises LastAdministrator: the organization would have no full administrator without an end date left.
+    """
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    member = Member.objects.filter(organization=organization, email=email_key(email)).first()
+    if member is None:
+        return False
+    lasting = Member.objects.filter(full_administrators(), organization=organization, given_until=None)
+    if lasting.filter(pk=member.pk).exists() and not lasting.exclude(pk=member.pk).exists():
+        raise LastAdministrator
+    member.delete()
+    usage_statistics.update([organization.pk])
+    return True
 
 
 @transaction.atomic

@@ -69,6 +69,7 @@ class Organization(models.Model):
         indexes = [
             models.Index(_WITHOUT_SPACES, name="organization_joined_name"),
             models.Index(fields=["name_start"], name="organization_name_start"),
+            models.Index(fields=["id"], condition=models.Q(external_id=None), name="organization_created_here"),
         ]
 
     def __str__(self) -> str:

@@ -263,6 +263,11 @@ for _name, _secret in (
 # Networks that outgoing calls may go to although they aren't public; WEBHOOK_ALLOW_PRIVATE is its older name.
 OUTGOING_ALLOW_PRIVATE = env.networks("OUTGOING_ALLOW_PRIVATE") + env.networks("WEBHOOK_ALLOW_PRIVATE")
 
+# Calls of an API key in a minute.
+API_CALLS_A_MINUTE = env.int("API_CALLS_A_MINUTE", default=6000)
+if API_CALLS_A_MINUTE < 1:
+    raise ImproperlyConfigured("API_CALLS_A_MINUTE must be 1 or more.")
+
 # What sets each service up: PROVISIONING_MEETINGS=osb+https://user:password@broker.example.com, callback, or local.
 PROVISIONING = {
     name.removeprefix("PROVISIONING_").lower(): value.strip()

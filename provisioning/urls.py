@@ -40,7 +40,7 @@ class FormConverter(StringConverter):
 register_converter(NumberConverter, "number")
 register_converter(FormConverter, "form")
 
-handler500 = "provisioning.database.unavailable_page.server_error"
+handler500 = "provisioning.api.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("brand.css", brand_css, name="brand_css"),

@@ -14,15 +14,15 @@ from fido2.cose import ES256
 from fido2.utils import websafe_decode, websafe_encode
 from fido2.webauthn import Aaguid, AttestedCredentialData, AuthenticatorData
 
-_PRESENT, _VERIFIED, _ATTESTED = 0x01, 0x04, 0x40
-
 
 class Passkey:
     """One resident key. ``verifies``: whether it checks the person by PIN or fingerprint."""
 
     def __init__(self, origin: str = "https://testserver", *, verifies: bool = True) -> None:
         self.origin = origin
-        self.flags = _PRESENT | (_VERIFIED if verifies else 0)
+        self.flags = AuthenticatorData.FLAG.UP
+        if verifies:
+            self.flags |= AuthenticatorData.FLAG.UV
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.id = os.urandom(16)
         self.handle = ""
@@ -32,8 +32,9 @@ class Passkey:
         """Return the answer to ``navigator.credentials.create``."""
         wanted = options["publicKey"]
         self.handle, self.host = wanted["user"]["id"], wanted["rp"]["id"]
-        data = AttestedCredentialData.create(Aaguid.NONE, self.id, ES256.from_cryptography_key(self.key.public_key()))
-        shown = AuthenticatorData.create(self._host_hash(), self.flags | _ATTESTED, 0, data)
+        public = ES256.from_cryptography_key(self.key.public_key())  # type: ignore[no-untyped-call]
+        data = AttestedCredentialData.create(Aaguid.NONE, self.id, public)
+        shown = AuthenticatorData.create(self._host_hash(), self.flags | AuthenticatorData.FLAG.AT, 0, data)
         attestation = cbor.encode({"fmt": "none", "attStmt": {}, "authData": bytes(shown)})
         client = self._client("webauthn.create", wanted["challenge"])
         return self._answer({"clientDataJSON": client, "attestationObject": attestation}, {"credProps": {"rk": True}})

@@ -66,13 +66,20 @@ class Match:
 
 
 def find_candidates(
-    *, email: str, company_name: str, partners: bool = False, limit: int = 10, viewer: Viewer = FULL
+    *,
+    email: str,
+    company_name: str,
+    partners: bool = False,
+    limit: int = 10,
+    viewer: Viewer = FULL,
+    country: str = "",
 ) -> Match:
     """Find the organizations that an administrator with this email address and company name may belong to.
 
     :param partners: find partners only.
     :param limit: the number of candidates, at most, unless the address is a member of more.
     :param viewer: who reads the answer; what they may not know is masked or left out.
+    :param country: where the company is, if known (ISO 3166); another country is evidence against an organization.
     """
     query = _query(email, company_name)
     found, query_words = _found(query, viewer, partners=partners, only_at_own_domain=True)
@@ -81,7 +88,8 @@ def find_candidates(
     kept = [pk for pk in ranking_of.order if sure or _belongs(found[pk], ranking_of.by_pk.get(pk))]
     exact = [pk for pk in kept if is_member(found[pk])]
     others = [pk for pk in kept if not is_member(found[pk])]
-    candidates = _candidates(query, found, ranking_of, [*exact, *others], viewer, limit=max(limit, len(exact)))
+    most = max(limit, len(exact))
+    candidates = _candidates(query, found, ranking_of, [*exact, *others], viewer, limit=most, country=country)
     result = Result.NONE if not candidates else Result.EXACT if candidates[0].exact else Result.CANDIDATES
     return Match(result, candidates)
 

@@ -32,6 +32,11 @@ from orgs.importing.report import Report
 from orgs.importing.slices import CLOSED, REMOVED, KeyedRows, Row, Slice
 from orgs.text.table_files import RefusedRow
 
+# What becomes of a row.
+CREATED: Final = "created"
+UPDATED: Final = "updated"
+UNCHANGED: Final = "unchanged"
+
 _LOCK_TIMEOUT: Final = "100ms"
 _MAX_TRIES: Final = 300  # of one transaction: more than a minute of waiting for a lock
 # An unchanged usage report is written again when the stored one is this old, because reports expire (usage_statistics).
@@ -39,7 +44,7 @@ _REPORT_AGAIN_AFTER: Final = timedelta(days=30)
 _AHEAD: Final = 4  # slices whose keys are computed while one is written
 _RECOUNT_FROM: Final = 20_000  # changed words from which all words are counted again, instead of the changed ones
 _LEARN_FROM: Final = 1000  # changed other names from which the word pairs are learned again
-_ANALYZE_FROM: Final = 500  # changed rows from which ANALYZE runs
+ANALYZE_FROM: Final = 500  # changed rows from which ANALYZE runs
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('import organizations'))"
 
 _TABLES: Final = {"domain": "orgs_domain", "other_name": "orgs_othername", "member": "orgs_member"}
@@ -56,6 +61,7 @@ class _Done:
     of_names: set[str] = field(default_factory=set)
     come: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    outcomes: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -69,12 +75,22 @@ class Missing:
 class Merge:
     """One import: call add() with each slice in the order of the file, then finish().
 
-    ``full``: the file is the complete list. ``dry_run``: roll every transaction back.
+    ``full``: the file is the complete list. ``dry_run``: roll every transaction back. ``outcomes`` gets what became of
+    each line. ``durable``: a transaction that was committed survives a crash of the database server.
     """
 
-    def __init__(self, report: Report, *, full: bool = False, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        report: Report,
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        durable: bool = False,
+        outcomes: dict[int, str] | None = None,
+    ) -> None:
         self.report = report
-        self.full, self.dry_run = full, dry_run
+        self.full, self.dry_run, self.durable = full, dry_run, durable
+        self.outcomes = outcomes
         self._seen: dict[str, int] = {}
         self._missing = Missing()
         self._present: frozenset[str] = frozenset()
@@ -106,6 +122,9 @@ class Merge:
             if self.full:
                 self._note_missing_parts(cursor, part, twice)
         self.report.unchanged += len(part.lines) - len(twice) - len(different)
+        if self.outcomes is not None:
+            written = {at - 1 for at in different}
+            self.outcomes |= {line: UNCHANGED for at, line in enumerate(part.lines) if at not in written}
         if different:
             rows: tuple[Row, ...] = pickle.loads(part.rows)  # noqa: S301 — made by our own checking process
             self._waiting += [rows[at - 1] for at in different]
@@ -122,7 +141,7 @@ class Merge:
             if first != line:
                 twice.add(at)
                 reason = f"The external id is in line {first} already; what that line says is kept."
-                self.report.refused.append(RefusedRow(line, reason))
+                self.report.refused.append(RefusedRow(line, reason, "external_id"))
         return twice
 
     def _send(self, count: int) -> None:
@@ -141,22 +160,30 @@ class Merge:
         If the share of imported rows to remove exceeds ``most_removed`` (0 to 1), nothing is removed and the report
         says why.
         """
-        if self._waiting:
-            self._send(len(self._waiting))
-        while self._ahead:
-            self._write(self._ahead.popleft().result())
+        self.write_rest()
         if self.full:
             self._remove_missing(most_removed)
         if self.dry_run:
             return
+        self.count_words()
+        if self.report.written >= ANALYZE_FROM:
+            analyze()
+
+    def write_rest(self) -> None:
+        """Write the rows that are left."""
+        if self._waiting:
+            self._send(len(self._waiting))
+        while self._ahead:
+            self._write(self._ahead.popleft().result())
+
+    def count_words(self) -> None:
+        """Count the words again by how many organizations have them, and learn pairs of words, where enough changed."""
         if len(self._words.more) >= _RECOUNT_FROM:
             search_index.recount()
         elif self._words.more:
             search_index.count(self._words.more)
         if self.report.other_names + self.report.removed_other_names >= _LEARN_FROM:
             search_index.learn_pairs()
-        if self.report.written >= _ANALYZE_FROM:
-            analyze()
 
     def _write(self, keys: KeyedRows) -> None:
         self._in_a_transaction(lambda cursor: self._merge(cursor, keys))
@@ -169,8 +196,9 @@ class Merge:
                     cursor.execute(_LOCK)
                     cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
                     cursor.execute("SET LOCAL enable_seqscan = off")
-                    # If the server crashes, the last transactions may be lost; the next run writes them again.
-                    cursor.execute("SET LOCAL synchronous_commit = off")
+                    if not self.durable:
+                        # If the server crashes, the last transactions may be lost; the next run writes them again.
+                        cursor.execute("SET LOCAL synchronous_commit = off")
                     done = act(cursor)
                     if self.dry_run:
                         transaction.set_rollback(True)
@@ -182,6 +210,8 @@ class Merge:
         for name, number in done.report.items():
             setattr(self.report, name, getattr(self.report, name) + number)
         self.report.refused += done.refused
+        if self.outcomes is not None:
+            self.outcomes |= done.outcomes
         if not self.dry_run:
             self._words.note(done.words, done.of_names, done.come, done.gone)
 
@@ -213,6 +243,7 @@ class Merge:
                 done.report["closed"] += closes
                 done.report["reopened"] += opens
         done.report["made"] = len(new)
+        done.outcomes = {row.line: UPDATED if row.external_id in known else CREATED for row in rows}
         self._merge_parts(cursor, values, done)
         counted = reporting | {row.external_id for row in rows if row.members}
         if counted:
@@ -226,7 +257,7 @@ class Merge:
             taken = cursor.fetchall()
             for _place, line, name in taken:
                 reason = f"A domain is claimed by one organization alone; another has {name}."
-                done.refused.append(RefusedRow(line, reason))
+                done.refused.append(RefusedRow(line, reason, "domains"))
             cursor.execute(statements.UPSERT_DOMAINS, values | {"taken": [place for place, _line, _name in taken]})
             done.report["domains"] = cursor.rowcount
         if values["other_name_at"] != "{}":

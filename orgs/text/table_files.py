@@ -71,10 +71,14 @@ class FileRefused(ValueError):
 
 @dataclass(frozen=True)
 class RefusedRow:
-    """A row, or a part of one, that was refused: its line number, and a sentence with what is expected."""
+    """A row, or a part of one, that was refused: its line number, and a sentence with what is expected.
+
+    ``field`` is the column, and for a part also its place from 0: ``name``, ``domains/2``; "" for the whole row.
+    """
 
     line: int
     reason: str
+    field: str = ""
 
 
 def truth(text: str) -> bool | None:

@@ -20,6 +20,7 @@ from provisioning.actions.access_requests import (
     is_full_administrator,
     release_held_order,
 )
+from provisioning.actions.api_keys import KeyRefused, forget_old_answers, make_key, revoke_key
 from provisioning.actions.deadlines import extend_order, look_after_dates, stop_reminders
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
 from provisioning.actions.desk_access_cases import (
@@ -56,6 +57,7 @@ __all__ = [
     "DeskMayNot",
     "Existing",
     "HandedOverTooOften",
+    "KeyRefused",
     "MappingRefused",
     "New",
     "NoLongerAnAdministrator",
@@ -80,11 +82,13 @@ __all__ = [
     "correct_order",
     "decide",
     "extend_order",
+    "forget_old_answers",
     "hand_back",
     "hand_over",
     "is_full_administrator",
     "is_handed_over_too_often",
     "look_after_dates",
+    "make_key",
     "map_order",
     "merge_organizations",
     "note_bounce",
@@ -96,6 +100,7 @@ __all__ = [
     "release_held_order",
     "resend_link",
     "reserve",
+    "revoke_key",
     "search",
     "send_again",
     "set_up",

@@ -12,15 +12,14 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import actions, emails
 from provisioning.desk.site import ReadOnly, operator, site
-from provisioning.integration import webhooks
-from provisioning.models import Mail, Webhook, WebhookReceiver
+from provisioning.integration import deliveries
+from provisioning.models import Mail, Webhook
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     AdminOfMail = admin.ModelAdmin[Mail]
     AdminOfWebhook = admin.ModelAdmin[Webhook]
-    AdminOfReceiver = admin.ModelAdmin[WebhookReceiver]
 else:
-    AdminOfMail = AdminOfWebhook = AdminOfReceiver = admin.ModelAdmin
+    AdminOfMail = AdminOfWebhook = admin.ModelAdmin
 
 
 @admin.register(Mail, site=site)
@@ -75,37 +74,30 @@ class WebhookState(admin.SimpleListFilter):
 class WebhookAdmin(ReadOnly, AdminOfWebhook):
     """The webhooks. They can be sent again, or skipped."""
 
-    list_display = ("created_at", "order", "type", "accepted_at", "tries", "next_try_at", "given_up_at", "problem")
-    list_filter = (WebhookState, "type")
-    search_fields = ("order__number", "public_id")
-    list_select_related = ("order",)
+    list_display = (
+        *("created_at", "order", "event", "endpoint", "accepted_at", "tries", "next_try_at", "given_up_at"),
+        *("answer_status", "problem"),
+    )
+    list_filter = (WebhookState, "message__type", "endpoint")
+    search_fields = ("order__number", "message__public_id")
+    list_select_related = ("order", "message", "endpoint")
     list_display_links = None
     show_full_result_count = False
     actions = ("send_again", "skip")
 
+    @admin.display(description=gettext_lazy("event"), ordering="message__type")
+    def event(self, webhook: Webhook) -> str:
+        """Return the type of the message."""
+        return webhook.message.type
+
     @admin.action(description=gettext_lazy("Send again"), permissions=["change"])
     def send_again(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Send them again, accepted ones too."""
-        count = webhooks.send_again(chosen)
+        count = deliveries.send_again(chosen)
         messages.success(request, _("Webhooks that are sent again in a moment: %(count)s.") % {"count": count})
 
     @admin.action(description=gettext_lazy("Skip, and go on with the later ones of the order"), permissions=["change"])
     def skip(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Skip those that are open, so that the later ones of their orders are sent."""
-        count = webhooks.skip(chosen)
+        count = deliveries.skip(chosen)
         messages.success(request, _("Webhooks that are skipped: %(count)s.") % {"count": count})
-
-
-@admin.register(WebhookReceiver, site=site)
-class WebhookReceiverAdmin(ReadOnly, AdminOfReceiver):
-    """Addresses that answered 410. Nothing is sent to them until an operator turns them on again."""
-
-    list_display = ("url", "off_at")
-    list_display_links = None
-    actions = ("turn_on",)
-
-    @admin.action(description=gettext_lazy("Turn on again"), permissions=["change"])
-    def turn_on(self, request: HttpRequest, chosen: QuerySet[WebhookReceiver]) -> None:
-        """Send what is open."""
-        webhooks.turn_on(chosen)
-        messages.success(request, _("Everything that waited is sent in a moment."))

@@ -267,7 +267,7 @@ class OrderAdmin(AdminOfOrder):
                     order.events.select_related("by").order_by("-position"), event_sentences.DESK
                 ),
                 "mails": order.mails.order_by("-pk"),
-                "webhooks": order.webhooks.order_by("-pk"),
+                "webhooks": order.webhooks.select_related("message", "endpoint").order_by("-pk"),
                 "webhooks_url": reverse("admin:provisioning_webhook_changelist") + f"?order__number={order.number}",
                 "people": order.parts.select_related("user").order_by("-pk"),
                 "may_resend": order.state != Order.State.CANCELLED and not order.is_closed,

@@ -23,6 +23,9 @@ from provisioning.people import second_factor
 
 type View = Callable[..., HttpResponseBase]
 
+# Pages and actions that show a secret: they ask for a recent second factor.
+_SHOW_A_SECRET: Final = frozenset({"admin:provisioning_webhookendpoint_add", "admin:provisioning_apikey_add"})
+_ACTIONS_WITH_A_SECRET: Final = frozenset({"rotate"})
 # Pages that show nobody's data.
 _UNGUARDED: Final = frozenset({"logout", "jsi18n"})
 
@@ -45,6 +48,9 @@ def _guarded(view: View) -> View:
         reads = request.method in {"GET", "HEAD"}
         if not reads and user.operator_role in {None, OperatorRole.VIEWER}:
             raise PermissionDenied
+        shows_secret = match.view_name in _SHOW_A_SECRET or request.POST.get("action") in _ACTIONS_WITH_A_SECRET
+        if not reads and shows_secret and (asked := recent_factor(request)) is not None:
+            return asked
         facts: dict[str, object] = {"page": match.view_name, "path": request.path}
         if request.GET:
             facts["query"] = {name: [each[:200] for each in values] for name, values in request.GET.lists()}

@@ -122,12 +122,10 @@ def record(request: ProvisioningRequest, outcome: Outcome) -> bool:
         return True
 
 
-def report(*, request: ProvisioningRequest, outcome: Outcome, key: str) -> ProvisioningRequest | None:
+def report(*, request: ProvisioningRequest, outcome: Outcome) -> ProvisioningRequest | None:
     """Apply what the vendor's system reports of a request, and return it as it is then.
 
     A report that was applied before changes nothing. None where the request is over, and ended in another way.
-
-    :param key: the name of the API key, for the history.
     """
     with transaction.atomic():
         order, now = _locked_request(request)
@@ -137,7 +135,7 @@ def report(*, request: ProvisioningRequest, outcome: Outcome, key: str) -> Provi
         if isinstance(outcome, Running):  # a word in time: the deadline is that of the next one
             longest = outcome.longest or settings.PROVISIONING_CALLBACK_HOURS * 3600
             now.deadline_at, outcome = database_now() + timedelta(seconds=longest), replace(outcome, longest=longest)
-        _take(order, now, outcome, key=key)
+        _take(order, now, outcome)
         return now
 
 
@@ -334,13 +332,13 @@ def pause_after(attempts: int, asked: int | None = None) -> timedelta:
     return pause if asked is None else max(pause, min(timedelta(seconds=asked), LONGEST_POLL))
 
 
-def _take(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
+def _take(order: Order, request: ProvisioningRequest, outcome: Outcome) -> None:
     """Apply an outcome to a request (locked), and let the order follow."""
     request.lease_until = None
     before = request.state, order.state
     try:
         with transaction.atomic():
-            _apply(order, request, outcome, key=key)
+            _apply(order, request, outcome)
     except (Refused, IntegrityError) as refused:  # set up outside, and no longer possible here
         if not isinstance(outcome, Done):
             raise
@@ -348,13 +346,13 @@ def _take(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str
         why = refused.problem if isinstance(refused, Refused) else refused
         problem = f"It was set up outside, but can't be written down here: {why}."[:500]
         failed = Failed("conflict_here", problem, abandon=True, answer=outcome.answer)
-        _ended(order, request, failed, database_now(), key=key)
+        _ended(order, request, failed, database_now())
     follow(order)
     if request.state != before[0] and order.state == Order.State.SETTING_UP:
         documents.issue(order)  # so that downloading it writes nothing
 
 
-def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, key: str = "") -> None:
+def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome) -> None:
     now = database_now()
     request.answer = outcome.answer
     if not isinstance(outcome, Unreachable):
@@ -376,9 +374,9 @@ def _apply(order: Order, request: ProvisioningRequest, outcome: Outcome, key: st
         request.next_try_at = deadline if request.driver == "callback" else min(now + pause, deadline)
         request.save()
     elif isinstance(outcome, Done):
-        _succeeded(order, request, outcome, key=key)
+        _succeeded(order, request, outcome)
     else:
-        _ended(order, request, outcome, now, key=key)
+        _ended(order, request, outcome, now)
 
 
 def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now: datetime) -> None:
@@ -399,9 +397,7 @@ def _wait(order: Order, request: ProvisioningRequest, outcome: Unreachable, now:
     request.save()
 
 
-def _ended(
-    order: Order, request: ProvisioningRequest, outcome: Rejected | Failed, now: datetime, key: str = ""
-) -> None:
+def _ended(order: Order, request: ProvisioningRequest, outcome: Rejected | Failed, now: datetime) -> None:
     refused = isinstance(outcome, Rejected)
     request.state = State.REFUSED if refused else State.FAILED
     request.state_since, request.next_try_at, request.deadline_at = now, None, None
@@ -411,7 +407,7 @@ def _ended(
     if outcome.abandon:
         abandon(request, request.instance_id, reason=outcome.code, external=request.external)
     kind = Event.Kind.PROVISIONING_REFUSED if refused else Event.Kind.PROVISIONING_FAILED
-    facts = _facts(request, key) | {"problem": outcome.sentence, "code": outcome.code}
+    facts = _facts(request) | {"problem": outcome.sentence, "code": outcome.code}
     history.record(order=order, kind=kind, facts=facts)
     documents.issue(order)
     if refused:
@@ -426,7 +422,6 @@ def _succeeded(
     outcome: Done,
     by: User | None = None,
     reason: str = "",
-    key: str = "",
 ) -> None:
     """Start the subscription, and make the rows of what was set up."""
     request.state, request.state_since = State.SUCCEEDED, database_now()
@@ -437,7 +432,7 @@ def _succeeded(
     request.save()
     subscriptions.start_subscription(order=order, request=request)
     subscriptions.finish_set_up(order)
-    facts = _facts(request, key) | ({"reason": reason} if reason else {})
+    facts = _facts(request) | ({"reason": reason} if reason else {})
     history.record(order=order, kind=Event.Kind.PROVISIONED, by=by, facts=facts)
 
 
@@ -491,11 +486,10 @@ def _external(outcome: Outcome) -> Mapping[str, Any]:
     return outcome.external if isinstance(outcome, Done | Running | Unreachable) else {}
 
 
-def _facts(request: ProvisioningRequest, key: str = "") -> dict[str, Any]:
-    """What the history says of a request; ``key``: the API key that reported it."""
+def _facts(request: ProvisioningRequest) -> dict[str, Any]:
+    """What the history says of a request."""
     line: OrderLine = request.line
-    facts = {"service": line.service, "product": line.product, "licenses": line.licenses, "id": str(request.public_id)}
-    return facts | ({"key": key} if key else {})
+    return {"service": line.service, "product": line.product, "licenses": line.licenses, "id": str(request.public_id)}
 
 
 def _told(order: Order, requests: Iterable[ProvisioningRequest]) -> set[str]:

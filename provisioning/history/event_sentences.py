@@ -297,10 +297,11 @@ def sentence(event: Event, reader: Reader) -> str:
             % {"field": FIELDS.get(name, name), "old": _value(name, old), "new": _value(name, new)}
             for name, (old, new) in changes.items()
         )
-    said = str(found.desk if reader.is_desk and found.desk else found.text) % words
+    text = str(found.desk if reader.is_desk and found.desk else found.text)
+    said = text % words
     for named in event.facts.get("not_as_ordered", ()):
         said += " " + _("The order names “%(named)s”; an organization of another name was chosen.") % {"named": named}
-    if reader.is_desk and (key := event.facts.get("key")):
+    if reader.is_desk and (key := event.facts.get("key")) and (event.who or "%(who)s" not in text):
         said += " " + _("Reported with the API key “%(key)s”.") % {"key": key}
     reason = event.facts.get("reason")
     if reason and (reader.is_desk or event.facts.get("requester") == reader.email):
@@ -317,7 +318,8 @@ class _Values(dict[str, str]):
 
 def _who(event: Event, reader: Reader) -> str:
     if not event.who:
-        return _("The system")
+        key = event.facts.get("key") if reader.is_desk else None
+        return _("The API key “%(key)s”") % {"key": key} if key else _("The system")
     if not reader.is_desk and event.who != reader.email and event.by is not None and event.by.is_staff:
         return _("The order desk")
     return _address(event.who, event, reader)

@@ -1,4 +1,5 @@
 """Calls to other systems.
 
-Others import ``webhooks`` (write, send, skip) and ``http_client`` (the only module that opens outgoing connections).
+Others import ``webhooks`` (write messages, list events), ``deliveries`` (send, skip), ``endpoints`` (receivers and
+their secrets) and ``http_client`` (the only module that opens outgoing connections).
 """

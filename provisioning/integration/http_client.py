@@ -63,11 +63,13 @@ def request(
     allow: Sequence[Network] = (),
     limits: Limits = Limits(),  # noqa: B008 - it can't be changed
     keep: int = 0,
+    keep_if_it_comes: bool = False,
 ) -> Answer:
     """Send one request to an address of the outside world, and return how it was answered, whatever the status.
 
     :param allow: networks that may be written to although they aren't public, also without TLS.
     :param keep: how many bytes of the answer's body are returned; a longer body is cut off there.
+    :param keep_if_it_comes: the status counts, and a body that can't be read is left out.
     :raises NoAnswer: it may not be written to, can't be reached, or doesn't answer within the limits.
     """
     parts = urlsplit(url)
@@ -102,10 +104,11 @@ def request(
         if late.is_set():  # what came until then ends in the middle of its head
             raise TimeoutError
         seconds = _seconds(response.headers.get("Retry-After", ""))
-        if not keep:
+        if not keep or keep_if_it_comes:
+            body_read = b""
             with contextlib.suppress(HTTPError, OSError, ValueError):
-                response.read(_BODY)
-            return Answer(response.status, seconds)
+                body_read = response.read(_BODY)
+            return Answer(response.status, seconds, body_read[:keep])
         found = response.read(keep)
         if late.is_set():
             raise TimeoutError

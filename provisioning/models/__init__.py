@@ -2,25 +2,30 @@
 
 from provisioning.models.access_requests import AccessRequest, DeskCase
 from provisioning.models.accounts import OperatorRole, SignInCode, User, UserManager
-from provisioning.models.api_keys import SCOPES, ApiKey
+from provisioning.models.api_keys import SCOPES, ApiAnswer, ApiKey
+from provisioning.models.directory import DirectoryBatch, DirectoryBatchPart, MatchQuestion
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead, PersonKey, Scheme
 from provisioning.models.operators import OperatorEvent, OperatorsLogHead
 from provisioning.models.parts import Link, Part
-from provisioning.models.webhooks import Webhook, WebhookReceiver
+from provisioning.models.webhooks import Webhook, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "EMAIL_NAMES",
     "SCOPES",
     "AccessRequest",
+    "ApiAnswer",
     "ApiKey",
     "DeskCase",
+    "DirectoryBatch",
+    "DirectoryBatchPart",
     "Draft",
     "Event",
     "HistoryHead",
     "Link",
     "Mail",
+    "MatchQuestion",
     "OperatorEvent",
     "OperatorRole",
     "OperatorsLogHead",
@@ -33,5 +38,6 @@ __all__ = [
     "User",
     "UserManager",
     "Webhook",
-    "WebhookReceiver",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]

@@ -130,9 +130,11 @@ LAGS: Final = {
     "webhooks": """
         SELECT extract(epoch FROM now() - min(next_try_at) FILTER (WHERE given_up_at IS NULL AND next_try_at <= now()
                 AND NOT EXISTS (SELECT FROM provisioning_webhook AS earlier WHERE earlier.order_id = hook.order_id
-                    AND earlier.id < hook.id AND earlier.accepted_at IS NULL AND earlier.skipped_at IS NULL))),
+                    AND earlier.endpoint_id = hook.endpoint_id AND earlier.message_id < hook.message_id
+                    AND earlier.accepted_at IS NULL AND earlier.skipped_at IS NULL))),
             count(*) FILTER (WHERE given_up_at IS NULL), count(*) FILTER (WHERE given_up_at IS NOT NULL)
-        FROM provisioning_webhook AS hook WHERE accepted_at IS NULL AND skipped_at IS NULL""",
+        FROM provisioning_webhook AS hook JOIN provisioning_webhookendpoint AS receiver ON receiver.id = endpoint_id
+        WHERE accepted_at IS NULL AND skipped_at IS NULL AND receiver.enabled AND receiver.gone_at IS NULL""",
     "provisioning": """
         SELECT extract(epoch FROM now() - min(next_try_at) FILTER (WHERE next_try_at <= now())),
             count(*) FILTER (WHERE state <> 'failed'), count(*) FILTER (WHERE state = 'failed')

@@ -12,6 +12,7 @@ from subscriptions.rules.validation import Problem, Refused
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as StrPromise
 
+NOT_NOW = _("That can't be done with this order now.")
 SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.NUMBER: _(
         "Enter an order number of up to 40 letters, numbers, hyphens, underscores and full stops, such as PO-100001."
@@ -45,7 +46,7 @@ CANNOT_MERGE = _("These two can’t be merged: they are the same entry, or one o
 
 def sentence(refused: Refused) -> str:
     """The sentence for a refusal, in the reader's language."""
-    return str(SENTENCES.get(refused.problem, _("That can't be done with this order now.")))
+    return str(SENTENCES.get(refused.problem, NOT_NOW))
 
 
 def erasure_sentence(reason: str, numbers: Sequence[str]) -> str:

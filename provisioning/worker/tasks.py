@@ -22,8 +22,9 @@ from procrastinate.manager import JobManager
 from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails, privacy
+from provisioning.actions import directory
 from provisioning.fulfillment import loop, transitions
-from provisioning.integration import webhooks
+from provisioning.integration import deliveries, endpoints, webhooks
 from provisioning.people import order_people, sign_in
 from provisioning.worker import mail_sending, mailbox
 from provisioning.worker.mail_sending import WITH_PDF
@@ -33,6 +34,7 @@ from subscriptions.summary import documents, pdf_cache
 
 # At most so many threads of a process call the vendor's systems at a time: the others send emails and codes.
 _senders = threading.BoundedSemaphore(2)
+_slow_sender = threading.Lock()
 _provisioners = threading.BoundedSemaphore(3)
 # Of those, one waits for what comes due in the next seconds.
 _waiting = threading.Lock()
@@ -75,16 +77,22 @@ def send_code(pk: int) -> None:
 
 @app.task(name="provisioning.tasks.send_webhooks")
 def send_webhooks() -> None:
-    """Send the webhooks that are due, one after the other, until none is left that no other process is sending."""
+    """Send the webhooks that are due, one after the other, until none is left that no other process is sending.
+
+    At most one of the two senders of a process waits for slow endpoints, so they don't hold the others.
+    """
     if not _senders.acquire(blocking=False):
         return  # the two that are running continue until nothing is due
+    slow_too = _slow_sender.acquire(blocking=False)
     try:
         until = time.monotonic() + _TURN
-        while webhooks.send_next():
+        while deliveries.send_next(slow_too=slow_too):
             if time.monotonic() > until:
                 webhooks.wake()
                 return
     finally:
+        if slow_too:
+            _slow_sender.release()
         _senders.release()
 
 
@@ -93,9 +101,9 @@ def send_webhooks() -> None:
 @_one_at_a_time
 def sweep_webhooks(timestamp: int) -> None:
     """Wake workers for the webhooks that are due: later tries, and what a killed worker left."""
-    if settings.WEBHOOK_URL and not webhooks.is_off():
-        for _order in webhooks.due()[:_MOST_SENDERS]:
-            webhooks.wake()
+    webhooks.number()
+    for _row in deliveries.due()[:_MOST_SENDERS]:
+        webhooks.wake()
 
 
 @app.task(name="provisioning.tasks.provision")
@@ -173,6 +181,17 @@ def _wake_mails(document: Document) -> None:
         emails.wake("send_mail", mail.pk)
 
 
+@app.task(name="provisioning.tasks.write_directory_batches", priority=-1)
+@_one_at_a_time
+def write_directory_batches() -> None:
+    """Write the batches of organizations that other systems sent, part by part."""
+    until = time.monotonic() + _TURN
+    while directory.write_next_part():
+        if time.monotonic() > until:
+            directory.wake()
+            return
+
+
 @app.periodic(cron="*/5 * * * *")
 @app.task(name="provisioning.tasks.sweep_pdfs", pass_context=False)
 @_one_at_a_time
@@ -187,22 +206,27 @@ def sweep_pdfs(timestamp: int) -> None:
 @app.task(name="provisioning.tasks.sweep", pass_context=False)
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
-    """Remind of dates and say what is late, send what waits, forget codes and sessions that are over."""
+    """Remind of dates and say what is late, send what waits, forget codes, sessions and answers that are over."""
     pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
     mail_sending.send_waiting()
+    if directory.is_batch_waiting():
+        directory.wake()
     sign_in.forget_old_codes()
+    actions.forget_old_answers()
 
 
 @app.periodic(cron="17 3 * * *")
 @app.task(name="provisioning.tasks.recount_use", pass_context=False)
 @_one_at_a_time
 def recount_use(timestamp: int) -> None:
-    """Recount what changes by time alone: active users, subscriptions that ended, frequencies of words."""
+    """Bring up to date what changes by time alone: active users, ended subscriptions, word counts, earlier secrets."""
     note_ended_subscriptions()
     recount_all()
     search_index.recount()
+    endpoints.look_after_secrets()
+    directory.forget_old_batches()
 
 
 @app.periodic(cron="* * * * *")

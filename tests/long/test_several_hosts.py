@@ -200,8 +200,10 @@ class Vendor:
         options = ["-c", "listen_addresses=*", "-c", "max_connections=200", "-c", "fsync=off", "-k", ""]
         options += ["-c", "wal_keep_size=256MB", "-c", "tcp_keepalives_idle=5", "-c", "tcp_user_timeout=8000"]
         command = [str(server.programs / "postgres"), "-D", str(server.data), "-p", str(PORT), *options]
-        user = ["setpriv", f"--reuid={server.user.pw_uid}", f"--regid={server.user.pw_gid}", "--clear-groups"]
-        host.start([*(user if server.user else []), *command], {"PATH": os.defpath, "LC_ALL": "C", "HOME": "/"})
+        if server.user:
+            ids = [f"--reuid={server.user.pw_uid}", f"--regid={server.user.pw_gid}", "--clear-groups"]
+            command = ["setpriv", *ids, *command]
+        host.start(command, {"PATH": os.defpath, "LC_ALL": "C", "HOME": "/"})
         eventually(lambda: self._accepts(host.address), f"{name} answers")
 
     def _accepts(self, address: str) -> bool:

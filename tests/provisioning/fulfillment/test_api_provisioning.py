@@ -25,7 +25,7 @@ from provisioning.fulfillment import loop, transitions
 from provisioning.fulfillment.drivers import driver_of
 from provisioning.history import verification
 from provisioning.history.event_sentences import DESK, sentences_for
-from provisioning.integration import webhooks
+from provisioning.integration import deliveries
 from provisioning.local.webhook_sink import Sink
 from provisioning.models import ApiKey, Event
 from subscriptions.models import Order, ProvisioningRequest, Site, Subscription
@@ -75,7 +75,7 @@ def confirm(site_name: str = "contoso-main") -> Wizard:
 
 def work() -> None:
     """Do what workers do, until nothing is due."""
-    while loop.run_next() or webhooks.send_next():
+    while loop.run_next() or deliveries.send_next():
         pass
 
 
@@ -193,7 +193,7 @@ def test_report_that_overtakes_the_note_counts(sink: Sink, key: str) -> None:
     row = loop.claim()
     assert isinstance(row, ProvisioningRequest)
     outcome = driver_of("meetings").start(transitions.job_of(row))
-    while webhooks.send_next():
+    while deliveries.send_next():
         pass
     assert put(asked(sink)["report_to"], key, {"state": "succeeded"}).status_code == 200
     assert not transitions.record(row, outcome)

@@ -381,9 +381,9 @@ def test_report_against_poll_counts_once(broker: Broker, aside: Aside) -> None:
     broker.hold = {"GET after"}
     polling = aside(loop.run_next)
     broker.wait_for_held()
-    assert transitions.report(request=request, outcome=Done(), key="erp")
-    assert transitions.report(request=request, outcome=Done(), key="erp")  # the same news twice
-    assert not transitions.report(request=request, outcome=Failed("failed", "No."), key="erp")  # it changes its mind
+    assert transitions.report(request=request, outcome=Done())
+    assert transitions.report(request=request, outcome=Done())  # the same news twice
+    assert not transitions.report(request=request, outcome=Failed("failed", "No."))  # it changes its mind
     broker.release()
     polling.result(60)
     request.refresh_from_db()

@@ -29,9 +29,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning import actions
-from provisioning.integration import http_client, webhooks
+from provisioning.integration import deliveries, http_client
 from provisioning.local.webhook_sink import FAULTS, Sink
-from provisioning.models import User, Webhook, WebhookReceiver
+from provisioning.models import User, Webhook, WebhookEndpoint
 from provisioning.people import links
 from provisioning.worker import tasks
 from subscriptions.models import Order, Subscription
@@ -139,7 +139,7 @@ def test_what_is_told_on_the_way_names_no_person(receiver: Receiver) -> None:
     delegated = a_delegated_order()
     actions.take_over(order=delegated, by=links.user_for(delegated.contact_email))
     actions.postpone(order=delegated, by=links.user_for(delegated.contact_email))
-    bodies = list(Webhook.objects.order_by("pk").values_list("type", "body"))
+    bodies = list(Webhook.objects.order_by("pk").values_list("message__type", "message__body"))
     assert [kind for kind, _body in bodies] == [
         "order.placed", "order.handed_over", "order.taken_back", "order.corrected", "order.cancelled",
         "order.placed", "order.mapped", "order.delegated", "order.taken_over", "order.postponed",
@@ -156,9 +156,9 @@ def test_held_order_is_told_and_that_it_goes_on(receiver: Receiver) -> None:
     lee, boss = links.user_for("lee@adventure.example"), links.user_for("boss@adventure.example")
     asked = actions.ask_administrators(order=order, by=lee, organization=organization.public_id)
     actions.decide(request=asked, by=boss, approve=True)
-    told = list(Webhook.objects.order_by("pk").values_list("type", flat=True))
+    told = list(Webhook.objects.order_by("pk").values_list("message__type", flat=True))
     assert told[:2] == ["order.placed", "order.held"]
-    held = json.loads(Webhook.objects.get(type="order.held").body)["data"]
+    held = json.loads(Webhook.objects.get(message__type="order.held").message.body)["data"]
     assert held["organization"] == str(organization.public_id)
 
 
@@ -197,7 +197,7 @@ def test_a_hostile_receiver_gets_every_event_in_order_with_one_id(receiver: Rece
     send_all()
     wanted = defaultdict(list)
     for row in Webhook.objects.order_by("pk"):
-        wanted[row.order.number].append((row.type, str(row.public_id)))
+        wanted[row.order.number if row.order else ""].append((row.message.type, str(row.message.public_id)))
     seen = defaultdict(list)
     for got in sink.got:
         if got.first:
@@ -218,8 +218,8 @@ def test_many_workers_keep_the_order_and_send_each_once(receiver: Receiver) -> N
 
     def work(_number: int) -> None:
         try:
-            while webhooks.due().exists():
-                webhooks.send_next()
+            while deliveries.due().exists():
+                deliveries.send_next()
         finally:
             connections.close_all()
 
@@ -230,7 +230,7 @@ def test_many_workers_keep_the_order_and_send_each_once(receiver: Receiver) -> N
         by_order[got.order].append(got.id)
     assert all(got.first for got in sink.got)
     for number, ids in by_order.items():
-        rows = Webhook.objects.filter(order__number=number).order_by("pk").values_list("public_id", flat=True)
+        rows = Webhook.objects.filter(order__number=number).order_by("pk").values_list("message__public_id", flat=True)
         assert ids == [str(public_id) for public_id in rows]
     assert len(sink.got) == 40
 
@@ -268,7 +268,7 @@ def send_aside(pool: ThreadPoolExecutor) -> Future[bool]:
 
     def send() -> bool:
         try:
-            return webhooks.send_next()
+            return deliveries.send_next()
         finally:
             connections.close_all()
 
@@ -290,10 +290,10 @@ def test_no_transaction_is_open_while_the_receiver_answers(pausing: Pausing) -> 
             assert cursor.fetchone() == (0,)
         with transaction.atomic():
             assert Webhook.objects.select_for_update(nowait=True).count() == 2
-        assert not webhooks.send_next()  # nobody else sends it, or the order's next one, meanwhile
+        assert not deliveries.send_next()  # nobody else sends it, or the order's next one, meanwhile
         pausing.go_on.set()
         assert sending.result(60)
-    assert Webhook.objects.get(type="order.placed").accepted_at
+    assert Webhook.objects.get(message__type="order.placed").accepted_at
 
 
 @pytest.mark.django_db(transaction=True)
@@ -302,11 +302,11 @@ def test_killed_worker_s_message_is_repeated_after_its_lease_and_who_comes_late_
     with ThreadPoolExecutor(2) as pool:
         late = send_aside(pool)
         assert pausing.arrived.acquire(timeout=60)
-        assert not webhooks.due().exists()
+        assert not deliveries.due().exists()
         Webhook.objects.update(lease_until=Now() - timedelta(seconds=1))
         second = send_aside(pool)
         assert pausing.arrived.acquire(timeout=60)
-        webhooks.skip(Webhook.objects.all())  # and a person decides otherwise, while both are at it
+        deliveries.skip(Webhook.objects.all())  # and a person decides otherwise, while both are at it
         pausing.go_on.set()
         assert late.result(60) is second.result(60) is True
     assert [got.first for got in pausing.got] == [True, False]
@@ -319,7 +319,9 @@ def test_one_order_s_trouble_keeps_no_other_waiting(receiver: Receiver) -> None:
     sink = receiver()
     first, second = an_order(), an_order()
     actions.correct_order(order=first, sold_to="Initech")
-    Webhook.objects.filter(order=first, type="order.placed").update(next_try_at=timezone.now() + timedelta(hours=1))
+    Webhook.objects.filter(order=first, message__type="order.placed").update(
+        next_try_at=timezone.now() + timedelta(hours=1)
+    )
     tasks.send_webhooks.func()
     assert [(got.order, got.type) for got in sink.got] == [(second.number, "order.placed")]
 
@@ -333,7 +335,7 @@ def test_three_days_of_tries_then_the_desk_sends_again_or_skips(receiver: Receiv
     with time_machine.travel(begun, tick=False) as clock:
         for _turn in range(100):
             tasks.send_webhooks.func()
-            row = Webhook.objects.get(type="order.placed")
+            row = Webhook.objects.get(message__type="order.placed")
             tries.append(timezone.now() - begun)
             if row.given_up_at:
                 break
@@ -343,7 +345,7 @@ def test_three_days_of_tries_then_the_desk_sends_again_or_skips(receiver: Receiv
     assert tries[1] < timedelta(seconds=6)
     assert max(later - earlier for earlier, later in itertools.pairwise(tries)) < timedelta(hours=7)
     assert row.problem == "Answered 500."
-    later = Webhook.objects.get(type="order.cancelled")
+    later = Webhook.objects.get(message__type="order.cancelled")
     assert (later.tries, later.given_up_at) == (0, None)
     tasks.send_webhooks.func()
     assert sink.got == []  # the later one waits for the earlier
@@ -368,17 +370,17 @@ def test_receiver_that_is_gone_is_left_alone_until_the_desk_turns_it_on(receiver
     sink = receiver(("gone",))
     an_order()
     tasks.send_webhooks.func()
-    assert WebhookReceiver.objects.get().url == sink.url
+    assert WebhookEndpoint.objects.get(gone_at__isnull=False).url == sink.url
     sink.faults = ("",)
     with time_machine.travel(timezone.now() + timedelta(days=10)):
         tasks.send_webhooks.func()
         assert sink.got == []
         User.objects.create_superuser("desk@vendor.example")
         desk = signed_in("desk@vendor.example")
-        page = desk.get("/admin/provisioning/webhookreceiver/")
+        page = desk.get("/admin/provisioning/webhookendpoint/")
         assert sink.url in page.text
-        chosen = {"action": "turn_on", "_selected_action": [WebhookReceiver.objects.get().pk]}
-        desk.post("/admin/provisioning/webhookreceiver/", chosen)
+        chosen = {"action": "turn_on", "_selected_action": [WebhookEndpoint.objects.get().pk]}
+        desk.post("/admin/provisioning/webhookendpoint/", chosen)
         tasks.send_webhooks.func()
     assert said(sink) == ["order.placed"]
 
@@ -449,7 +451,7 @@ def test_receiver_that_takes_its_time_is_left(receiver: Receiver, fault: str) ->
     receiver((fault,), slow=60)
     an_order()
     begun = time.monotonic()
-    webhooks.send_next(limits=http_client.Limits(connect=1, read=0.5, whole=0.8))
+    deliveries.send_next(limits=http_client.Limits(connect=1, read=0.5, whole=0.8))
     assert time.monotonic() - begun < 30
     row = Webhook.objects.get()
     assert row.accepted_at is None

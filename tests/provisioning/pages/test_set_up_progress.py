@@ -451,7 +451,7 @@ def test_webhooks_say_set_up_only_of_what_has_succeeded(settings: Settings) -> N
     [failed] = transitions.current(order).filter(state="failed")
     transitions.retry(request=failed, by=an_operator())
     work()
-    said = list(Webhook.objects.filter(order=order).order_by("pk").values_list("type", flat=True))
+    said = list(Webhook.objects.filter(order=order).order_by("pk").values_list("message__type", flat=True))
     assert said[2:] == [
         "order.setting_up", "subscription.requested", "subscription.requested", "subscription.failed",
         "subscription.refused", "subscription.requested", "subscription.provisioned", "subscription.provisioned",

@@ -383,9 +383,9 @@ def test_page_pdf_email_and_webhook_say_the_same_fact_by_fact(settings: Settings
     for where, text in texts.items():
         wanted = {fact.lower() for fact in facts if fact not in heads} if "email" in where else set(facts)
         assert [fact for fact in wanted if fact not in text] == [], where
-    [told] = Webhook.objects.filter(type="order.set_up")
+    [told] = Webhook.objects.filter(message__type="order.set_up")
     attached = pypdf.PdfReader(io.BytesIO(content)).attachments[f"order-{order.number}.json"][0]
-    assert json.loads(told.body)["data"]["summary"] == json.loads(attached) == summary.as_dict()
+    assert json.loads(told.message.body)["data"]["summary"] == json.loads(attached) == summary.as_dict()
     assert letter.attachments[0][1] == content
 
 

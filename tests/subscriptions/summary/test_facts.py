@@ -163,8 +163,8 @@ def test_every_fact_of_the_json_is_read_on_page_pdf_and_email(
     browser = in_german(SAM) if language == "de" else signed_in(SAM)
     content = browser.get(f"/orders/{order.number}/summary.pdf").content
     facts = json.loads(pypdf.PdfReader(io.BytesIO(content)).attachments[f"order-{order.number}.json"][0])
-    [told] = Webhook.objects.filter(order=order, type="order.set_up")
-    assert json.loads(told.body)["data"]["summary"] == facts == build_summary(order).as_dict()
+    [told] = Webhook.objects.filter(order=order, message__type="order.set_up")
+    assert json.loads(told.message.body)["data"]["summary"] == facts == build_summary(order).as_dict()
     letters = [each for each in deliver() if each.to == [SAM] and order.number in str(each.subject)]
     letter = next(each for each in letters if each.attachments)
     page = browser.get(f"/orders/{order.number}/summary/").content.decode()

@@ -1,17 +1,20 @@
-"""What the API takes and answers, as the OpenAPI document describes it. Unknown fields are refused."""
+"""The vendor's systems report how provisioning requests are going."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from django.http import HttpRequest
-from ninja import Schema
-from ninja.parser import Parser
-from pydantic import ConfigDict, Field, StringConstraints
+from ninja import Router, Schema
+from pydantic import Field, StringConstraints
 
+from provisioning.api.auth import Key, KeyedRequest
+from provisioning.api.documentation import example
+from provisioning.api.errors import Problem
+from provisioning.api.fields import Moment, Strict
+from provisioning.fulfillment import transitions
+from provisioning.fulfillment.outcomes import Done, Failed, Outcome, Rejected
+from provisioning.fulfillment.outcomes import Running as Going
 from subscriptions.models import ProvisioningRequest
 
 State = ProvisioningRequest.State
@@ -19,12 +22,6 @@ Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1,
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Id = Annotated[str, StringConstraints(max_length=500)]
-
-
-class Strict(Schema):
-    """An object of exactly these fields, of exactly these types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Running(Strict):
@@ -83,7 +80,7 @@ class Request(Schema):
     product: str
     licenses: int
     state: State
-    since: datetime
+    since: Moment
     description: str
     ids: dict[str, Any]
     problem: ProblemOfRequest | None
@@ -106,34 +103,37 @@ class Request(Schema):
         )
 
 
-class ProblemDetails(Schema):
-    """RFC 9457. ``errors`` names the faults of a body, each with a JSON pointer."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[dict[str, str]] = []
+router = Router(tags=["Provisioning"])
 
 
-class StrictParser(Parser):
-    """Reads JSON that means one thing only, and that the database can keep."""
+@router.put(
+    "/{request_id}",
+    auth=Key("provisioning:write"),
+    response=Request,
+    operation_id="reportProvisioning",
+    summary="Report how a provisioning request is going",
+    openapi_extra=example(
+        """curl -X PUT "$API/provisioning/$REQUEST_ID" \\
+  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
+  -d '{"state": "running", "description": "Step 2 of 5", "after": 3600}'"""
+    ),
+)
+def report(request: KeyedRequest, request_id: UUID, report: Report) -> Request:
+    """Answer a webhook *provisioning.requested*. The same report again is answered alike, and changes nothing."""
+    found = ProvisioningRequest.objects.filter(public_id=request_id, driver="callback").first()
+    if found is None:
+        raise Problem("not-found")
+    now = transitions.report(request=found, outcome=_outcome(report))
+    if now is None:
+        raise Problem("over")
+    return Request.of(now)
 
-    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the object. Raises ValueError for anything else."""
-        found = json.loads(request.body.decode(), object_pairs_hook=_each_once, parse_constant=_no_number)
-        if not isinstance(found, dict):
-            raise ValueError("not an object")
-        json.dumps(found, ensure_ascii=False).encode()  # half of a character can't be encoded
-        return found
 
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs) or any("\0" in text for pair in pairs for text in pair if isinstance(text, str)):
-        raise ValueError("a name twice, or a NUL")
-    return found
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(name)
+def _outcome(report: Report) -> Outcome:
+    if isinstance(report, Running):
+        return Going(description=report.description, longest=report.after)
+    if isinstance(report, Succeeded):
+        return Done(report.description, report.ids)
+    if isinstance(report, RefusedByPerson):
+        return Rejected(report.field, report.sentence)
+    return Failed(report.code, report.sentence)
