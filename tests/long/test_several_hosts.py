@@ -39,8 +39,9 @@ FLOATING = f"{NET}.100"  # the address of the primary, which moves with it
 RECOVERED_WITHIN = 10.0
 PORT = 5432
 
-# People, each with a session and orders of a customer whose organization is to be made.
+# Orders, each of a company of its own, with the session of its contact.
 PREPARE = """
+import uuid
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.utils.module_loading import import_string
@@ -49,19 +50,17 @@ from provisioning.people import links
 from subscriptions.rules.validation import Line
 Store = import_string(settings.SESSION_ENGINE + ".SessionStore")
 found = []
-for who in range({people}):
-    email = f"sam{{who}}@partner{{who}}.example"
-    numbers = []
-    for each in range({orders}):
-        order, _new = actions.place_order(
-            number=f"H-{{who}}-{{each}}", sold_to=f"Partner {{who}}", contact_email=email, customer_name="",
-            customer_email="", lines=[Line("meetings", 25)])
-        numbers.append(order.number)
+for each in range({orders}):
+    name = uuid.uuid4().hex[:12]
+    email = f"kim@{{name}}.example"
+    order, _new = actions.place_order(
+        number=f"H-{{each}}", sold_to=name, contact_email=email, customer_name="", customer_email="",
+        lines=[Line("meetings", 25)])
     user, store = links.user_for(email), Store()
     store[SESSION_KEY], store[BACKEND_SESSION_KEY] = str(user.pk), settings.AUTHENTICATION_BACKENDS[0]
     store[HASH_SESSION_KEY] = user.get_session_auth_hash()
     store.save(must_create=True)
-    found.append([store.session_key, numbers])
+    found.append([order.number, name, store.session_key])
 say(found)
 """
 # What became of the orders: state, confirmations, and the site that was asked for.
@@ -85,8 +84,8 @@ say({order.number: {
 class Person:
     """Goes through the wizard, order after order. A page that says "later" is asked again, as a person does."""
 
-    session: str
-    numbers: list[str]
+    orders: list[tuple[str, str, str]]  # number, company, session
+    session: str = ""
     acknowledged: dict[str, set[str]] = field(default_factory=dict)
     failures: list[tuple[float, int]] = field(default_factory=list)
     slowest: float = 0.0
@@ -133,17 +132,22 @@ class Person:
                 time.sleep(0.2)
         return "", ""
 
-    def complete(self, number: str) -> bool:
-        """Take an order from its link to the set-up; False where the exercise ends before."""
+    def complete(self, number: str, company: str) -> bool:
+        """Take an order from its first page to the set-up; False where the exercise ends before."""
         answers: dict[str, dict[str, str]] = {
-            "who": {"who-audience": "company"},
-            "partner": {"partner-organization": "new"},
-            "partner-new": {"partner-new-name": f"Company {number}", "partner-new-vertical": "technology",
-                            "partner-new-country": "DE"},
+            "intent": {"intent-audience": "own"},
+            "customer-new": {
+                "customer-new-name": company,
+                "customer-new-vertical": "retail",
+                "customer-new-country": "US",
+            },
             "subscription": {"subscription-choice": "now"},
-            "meetings": {"meetings-site_name": f"site-{number.lower()}", "meetings-time_zone": "Europe/Berlin",
-                         "meetings-early_release": "no"},
-        }  # fmt: skip
+            "meetings": {
+                "meetings-site_name": f"site-{number.lower()}",
+                "meetings-time_zone": "Europe/Berlin",
+                "meetings-early_release": "no",
+            },
+        }
         path = f"/orders/{number}/"
         while not self.stopped.is_set():
             at, page = self.follow(path)
@@ -164,8 +168,9 @@ class Person:
 
     def run(self) -> None:
         """Complete one order after the other."""
-        for number in self.numbers:
-            if not self.complete(number):
+        for number, company, session in self.orders:
+            self.session = session
+            if not self.complete(number, company):
                 return
 
 
@@ -322,7 +327,7 @@ def vendor() -> Iterator[Vendor]:
             vendor.start(name)
         nginx = vendor.start_nginx()
         try:
-            eventually(lambda: Person("", []).ask("GET", "/sign-in/")[0] == 200, "nginx answers")
+            eventually(lambda: Person([]).ask("GET", "/sign-in/")[0] == 200, "nginx answers")
             yield vendor
         finally:
             nginx.terminate()
@@ -334,8 +339,8 @@ def vendor() -> Iterator[Vendor]:
 def test_hosts_come_and_go(vendor: Vendor) -> None:
     """Each fault while people work: nothing acknowledged is lost, nothing is done twice, all is well in ten seconds."""
     hosts = vendor.hosts
-    prepared = vendor.python(hosts["web1"], PREPARE.format(people=PEOPLE, orders=60 * ROUNDS))
-    people = [Person(session, numbers) for session, numbers in prepared]
+    prepared = vendor.python(hosts["web1"], PREPARE.format(orders=PEOPLE * 30 * ROUNDS))
+    people = [Person([(*each,) for each in prepared[who::PEOPLE]]) for who in range(PEOPLE)]
     threads = [threading.Thread(target=person.run, daemon=True) for person in people]
     for thread in threads:
         thread.start()
