@@ -2,8 +2,8 @@
 
 ``KILLS=10000 SEED=7 pytest tests/long/test_every_write_under_fire.py``: how many random faults (150), and which. For
 each fault four writes of random kinds are posted through the web, then something is killed, stopped or put to sleep.
-Whoever got no answer posts again, as a person would, until it is done. Then each write is in the histories exactly once,
-and all chains are whole. Asked for by path.
+Whoever got no answer posts again, as a person would, until it is done. Then each write is in the histories exactly
+once, and all chains are whole. Asked for by path.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Kinds:
         fields = {**form_fields(wizard.html), "intent-audience": "own"}
         person = self._by(wizard.client, wizard.url("intent"), fields)
         drafts = Draft.objects.filter(order=order)
-        return Write(person, lambda: sum("intent" in draft.steps for draft in drafts.all()))
+        return Write(person, lambda: sum("intent" in draft.steps.get("find", {}) for draft in drafts.all()))
 
     def map(self, name: str) -> Write:
         kim = f"kim@{name}.example"
