@@ -154,6 +154,7 @@ def test_administrator_approves_meanwhile_and_the_desk_has_nothing_to_do() -> No
 
 
 def test_one_of_the_two_operators_is_a_supervisor() -> None:
+    contoso(BOSS)
     nobody_answers()
     begins()
     for email in (OLGA, OMAR):
