@@ -6,9 +6,9 @@ checked in provisioning.people.access; events, links and emails belong to provis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -34,6 +34,7 @@ __all__ = [
     "SiteNameTaken",
     "SitePlan",
     "cancel_order",
+    "clean_lines",
     "correct_order",
     "database_now",
     "end_of_day",
@@ -78,7 +79,7 @@ def place_order(
         "customer_email": customer_email,
     }
     facts = {name: validation.CLEAN[name](value) for name, value in given.items()}
-    cleaned = validation.clean_lines(lines, products())
+    cleaned = clean_lines(lines)
     now = timezone.now()
     closes_at = set_up_by or now + timedelta(days=_days_for(cleaned))
     if not deadlines.is_valid_date(closes_at, now=now):
@@ -112,7 +113,7 @@ def correct_order(
     customer_email: str | None = None,
     lines: Sequence[Line] | None = None,
 ) -> Order:
-    """Change the given values of an order; None leaves a value unchanged.
+    """Change the given values of an order; None leaves a value unchanged. ``lines`` are all lines that it then has.
 
     Everything may be corrected until the organizations are confirmed; then only who bought it and the lines, until
     the order is set up; then nothing.
@@ -128,8 +129,20 @@ def correct_order(
                 setattr(order, name, validation.CLEAN[name](value))
         order.save(update_fields=["sold_to", *early])
         if lines is not None:
-            _replace_lines(order, validation.clean_lines(lines, products()))
+            _replace_lines(order, clean_lines(lines, order=order))
         return order
+
+
+def clean_lines(lines: Sequence[Line], *, order: Order | None = None) -> tuple[Line, ...]:
+    """Return the lines that an order would have, in the order of their numbers, each with its number and product.
+
+    :param order: the one that they are to be the lines of; None for a new one. A line without a number is the next of
+        its lines of this service.
+    :raises Refused: with ``at`` where it is about one line.
+    """
+    once = [service for service, each in packs.installed().items() if not each.several_lines]
+    existing = list(order.lines.values_list("number", "service")) if order else ()
+    return validation.clean_lines(lines, products(), once=once, existing=existing)
 
 
 def require_correctable(order: Order, early: Mapping[str, str | None]) -> None:
@@ -228,7 +241,8 @@ def request_set_up(
     Lines that are being set up, or are, stay as they are; a plan for them is ignored. Whoever comes second, even at
     the same moment, finds nothing left to ask for.
 
-    :param plans: by service, each in the shape that its pack says (``SitePlan`` rows, a ``LocationPlan``, …).
+    :param plans: by service, for all of its lines together, in the shape that its pack says (``SitePlan`` rows, a
+        ``LocationPlan``, …). The pack splits it: each request has its own line's part as ``parameters``.
     :param drivers: the name of each service's driver.
     :raises SiteNameTaken: another order has one of the names.
     :raises Refused: the order can't be set up now, or not like this.
@@ -246,9 +260,10 @@ def request_set_up(
         lines = lines_to_ask_for(order)
         if not lines:
             return order, []
-        _check(lines, plans)
-        for line in lines:
-            packs.of(line.service).reserve_plan(order, plans[line.service])
+        _check(order, lines, plans)
+        parts = split_plans(lines=lines, plans=plans, given=given_parts(order))
+        for service in packs.bought_of(lines):
+            packs.of(service).reserve_plan(order, plans[service])
         now = database_now()
         ProvisioningRequest.objects.filter(line__in=lines, superseded_at=None).update(superseded_at=now)
         made = ProvisioningRequest.objects.bulk_create(
@@ -256,7 +271,7 @@ def request_set_up(
                 order=order,
                 line=line,
                 driver=drivers[line.service],
-                parameters=packs.of(line.service).parameters(plans[line.service]),
+                parameters=packs.of(line.service).parameters(parts[line.pk]),
                 requested_by=requested_by,
                 requester=requester,
                 next_try_at=now,
@@ -276,6 +291,37 @@ def lines_to_ask_for(order: Order) -> list[OrderLine]:
     current = ProvisioningRequest.objects.filter(line=OuterRef("pk"), superseded_at=None)
     open_or_done = current.exclude(state__in=ProvisioningRequest.TO_ANSWER)
     return packs.in_order(order.lines.filter(~Exists(open_or_done)))
+
+
+def given_parts(order: Order) -> dict[str, list[Any]]:
+    """Return the parts of plans of the lines that are being set up, or are, by service, in the order of the lines."""
+    found: dict[str, list[Any]] = {}
+    if order.state == Order.State.SETTING_UP:
+        rows = ProvisioningRequest.objects.filter(order=order, superseded_at=None).select_related("line")
+        for request in rows.exclude(state__in=ProvisioningRequest.TO_ANSWER).order_by("line__number"):
+            service = request.line.service
+            found.setdefault(service, []).append(packs.of(service).plan_of(request.parameters))
+    return found
+
+
+def split_plans(
+    *, lines: Iterable[OrderLine], plans: Mapping[str, Any], given: Mapping[str, Sequence[Any]]
+) -> dict[int, Any]:
+    """Return the part of its service's plan that is a line's, by the line's primary key.
+
+    A service without a plan is left out.
+
+    :param lines: those that are to be asked for.
+    :param given: as ``given_parts`` returns it: other lines keep what they were given.
+    :raises Refused: a plan takes away what another line was given.
+    """
+    found: dict[int, Any] = {}
+    for service, bought in packs.bought_of(lines).items():
+        if plans.get(service) is not None:
+            licenses = [line.licenses for line in bought.lines]
+            parts = packs.of(service).split(plans[service], licenses, given.get(service, ()))
+            found |= {line.pk: part for line, part in zip(bought.lines, parts, strict=True)}
+    return found
 
 
 def request_again(request: ProvisioningRequest) -> ProvisioningRequest:
@@ -355,14 +401,16 @@ def note_ended_subscriptions() -> int:
     return len(found)
 
 
-def _check(lines: Sequence[OrderLine], plans: Mapping[str, Any]) -> None:
-    """Raise Refused unless each line has a plan that is one for it, and nothing else has a plan."""
+def _check(order: Order, lines: Sequence[OrderLine], plans: Mapping[str, Any]) -> None:
+    """Raise Refused unless each service has a plan that is one for its lines, and nothing else has a plan."""
     if {service for service, plan in plans.items() if plan} - {line.service for line in lines}:
         raise Refused(Problem.UNASKED)
-    for line in lines:
-        if line.service not in packs.installed():
+    asked = packs.bought_of(lines)
+    bought = asked if order.state == Order.State.MAPPED else packs.bought_of(order.lines.all())
+    for service in asked:
+        if service not in packs.installed():
             raise Refused(Problem.SERVICE)
-        packs.of(line.service).check(plans.get(line.service), line.licenses)
+        packs.of(service).check(plans.get(service), bought[service].licenses)
 
 
 def products() -> dict[str, str]:
@@ -404,6 +452,7 @@ def _next_number() -> str:
 def _line_of(order: Order, line: Line) -> OrderLine:
     return OrderLine(
         order=order,
+        number=cast(int, line.number),  # clean_lines gave it one
         service=line.service,
         product=line.product,
         licenses=line.licenses,
@@ -412,13 +461,30 @@ def _line_of(order: Order, line: Line) -> OrderLine:
 
 
 def _replace_lines(order: Order, lines: Sequence[Line]) -> None:
-    order.lines.exclude(service__in=[line.service for line in lines]).delete()
-    OrderLine.objects.bulk_create(
-        [_line_of(order, line) for line in lines],
-        update_conflicts=True,
-        unique_fields=["order", "service"],
-        update_fields=["product", "licenses", "term_months"],
-    )
+    """Let a locked order have these lines; a line is the one of its number.
+
+    What was asked for is kept: a line with a request is not deleted, and not made one of another service or product.
+    """
+    wanted = {line.number: line for line in lines}
+    asked = Exists(ProvisioningRequest.objects.filter(line=OuterRef("pk")))
+    had = {line.number: line for line in order.lines.annotate(was_asked=asked)}
+    for number, old in had.items():
+        new = wanted.get(number)
+        is_other = new is None or (old.service, old.product) != (new.service, new.product)
+        if is_other and old.was_asked:
+            OrderLine.objects.filter(pk=old.pk).update(removed_at=timezone.now())
+        elif new is None:
+            old.delete()
+        else:
+            old.service, old.product, old.licenses, old.term_months = (
+                new.service,
+                new.product,
+                new.licenses,
+                new.term_months,
+            )
+            old.save(update_fields=["service", "product", "licenses", "term_months"])
+            del wanted[number]
+    OrderLine.objects.bulk_create(_line_of(order, line) for line in wanted.values())
 
 
 def _subscribe(customer: Organization, line: OrderLine, now: datetime) -> Subscription:

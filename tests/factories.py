@@ -55,12 +55,15 @@ def an_order(
     customer_email: str = "it@contoso.example.org",
     meetings: int = 0,
     calling: int = 0,
+    lines: Sequence[Line] = (),
     number: str | None = None,
 ) -> Order:
     """Return an order that was placed: 250 Meetings licenses unless said otherwise."""
     if not meetings and not calling:
         meetings = 250
-    lines = [Line(service, count) for service, count in (("meetings", meetings), ("calling", calling)) if count]
+    lines = lines or [
+        Line(service, count) for service, count in (("meetings", meetings), ("calling", calling)) if count
+    ]
     order, _created = actions.place_order(
         number=number or f"T-{next(_numbers):06d}",
         sold_to=sold_to,
@@ -90,6 +93,14 @@ def a_mapped_order(
         partner=None,
         customer=actions.Existing(organization.public_id),
     )
+
+
+def line_rows(*lines: dict[str, Any], initial: int = 0) -> dict[str, str]:
+    """Return the rows of the order desk's form; ``initial`` says how many of them the order had before."""
+    facts = {"lines-TOTAL_FORMS": str(len(lines)), "lines-INITIAL_FORMS": str(initial)}
+    for at, line in enumerate(lines):
+        facts |= {f"lines-{at}-{name}": str(value) for name, value in ({"term_months": 12} | line).items()}
+    return facts
 
 
 def a_delegated_order(*, contact: str = "sam@partner.example.net", **fields: Any) -> Order:

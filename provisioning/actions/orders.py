@@ -96,6 +96,8 @@ def correct_order(
 ) -> Order:
     """Correct what is given and leave what is None; another contact gets the welcome email, and the old link ends.
 
+    ``lines`` are all that the order then has; a line is the one of its number, or else the next of its service.
+
     :raises Refused: CANCELLED, CLOSED, ALREADY_SET_UP or ALREADY_MAPPED where it is too late, or what the rules say.
     """
     before = lock(order)
@@ -194,4 +196,4 @@ def mail_link(*, part: Part, link: Link, by: User | None) -> None:
 
 
 def _lines_of(order: Order) -> list[list[object]]:
-    return [[line.service, line.product, line.licenses, line.term_months] for line in order.lines.all()]
+    return [[line.service, line.product, line.licenses, line.term_months, line.number] for line in order.lines.all()]

@@ -24,7 +24,7 @@ from provisioning.rules.plan import (
     Which,
 )
 from subscriptions import packs
-from subscriptions.actions import lines_to_ask_for
+from subscriptions.actions import given_parts, lines_to_ask_for, split_plans
 from subscriptions.models import Order, OrderLine
 
 Audience = Literal["customer", "own"]
@@ -117,17 +117,18 @@ def plan_mapping(
 def plan_set_up(*, order: Order, by: User, plans: Mapping[str, Any], lines: Iterable[OrderLine] | None = None) -> Plan:
     """Return what confirming the set-up does; ``plans`` are by service, as subscriptions.actions.set_up_order has them.
 
-    ``lines`` are the order's, where the caller has read them.
+    ``lines`` are the order's, where the caller has read them. Raises Refused where the plans don't fit other lines.
     """
     customer = order.customer
     # The contact (the partner's person, if a partner bought it), the customer's administrator, whoever set it up; once.
     told = {email_key(email) for email in (order.contact_email, order.customer_email, order.delegated_to, by.email)}
     lines = lines_to_ask_for(order) if lines is None else packs.in_order(lines)
+    parts = split_plans(lines=lines, plans=plans, given=given_parts(order))
     return Plan(
         order=order.number,
         audience=order.audience,
         organizations=(_row("customer", customer),) if customer else (),
-        subscriptions=tuple(_subscription(line, plans) for line in lines),
+        subscriptions=tuple(_subscription(line, parts.get(line.pk)) for line in lines),
         rights=(),
         emails=tuple(PlannedEmail("set_up_confirmation", email) for email in sorted(told - {""})),
     )
@@ -170,7 +171,6 @@ def _row(which: Which, row: Organization) -> PlannedOrganization:
     return PlannedOrganization(which, row.name, row.vertical, row.country.code or "", row)
 
 
-def _subscription(line: OrderLine, plans: Mapping[str, Any] | None = None) -> PlannedSubscription:
-    plan = (plans or {}).get(line.service)
-    made = packs.of(line.service).preview(plan) if plan else None
-    return PlannedSubscription(line.service, line.product, line.licenses, line.term_months, made)
+def _subscription(line: OrderLine, part: Any = None) -> PlannedSubscription:
+    made = packs.of(line.service).preview(part) if part else None
+    return PlannedSubscription(line.service, line.product, line.licenses, line.term_months, made, line.number)

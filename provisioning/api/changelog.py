@@ -20,6 +20,7 @@ class Change(NamedTuple):
 
 # The newest first.
 CHANGES: Final = (
+    Change("2026-11-27", "A provisioning request and each webhook about one name the number of its line."),
     Change("2026-11-27", "The directory of organizations, the finder, events, and webhook endpoints."),
     Change("2026-11-27", "The first version: orders, and reports of provisioning requests."),
 )

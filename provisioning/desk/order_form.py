@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils import timezone
-from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from provisioning.rules import refusals
 from provisioning.wizard.forms.fields import EmailField, WholeNumberField
 from subscriptions import packs
-from subscriptions.actions import end_of_day
+from subscriptions.actions import clean_lines, end_of_day
 from subscriptions.models import Order
 from subscriptions.rules import validation
 from subscriptions.rules.deadlines import is_valid_date
@@ -21,16 +20,33 @@ from subscriptions.rules.validation import Line, Problem, Refused
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     ModelFormOfOrder = forms.ModelForm[Order]
+    FormSetOfLines = forms.BaseFormSet["LineForm"]
 else:
     ModelFormOfOrder = forms.ModelForm
+    FormSetOfLines = forms.BaseFormSet
 
 FACTS = ("sold_to", "contact_email", "customer_name", "customer_email")
 FINISHED = (Order.State.SET_UP, Order.State.CANCELLED)
 
 
-class OrderForm(ModelFormOfOrder):
-    """An order's facts and lines. Fields that its state no longer allows to change are disabled."""
+class LineForm(forms.Form):
+    """One line. An empty row is none."""
 
+    number = WholeNumberField(
+        label=gettext_lazy("Line number"),
+        required=False,
+        expected=refusals.SENTENCES[Problem.LINE_NUMBER],
+        min_value=1,
+        max_value=validation.MAX_LINE_NUMBER,
+    )
+    service = forms.ChoiceField(label=gettext_lazy("Service"))
+    product = forms.CharField(label=gettext_lazy("Product"), required=False)
+    licenses = WholeNumberField(
+        label=gettext_lazy("Licenses"),
+        expected=refusals.SENTENCES[Problem.LICENSES],
+        min_value=1,
+        max_value=validation.MAX_LICENSES,
+    )
     term_months = WholeNumberField(
         label=gettext_lazy("Term in months"),
         initial=12,
@@ -38,6 +54,59 @@ class OrderForm(ModelFormOfOrder):
         min_value=1,
         max_value=validation.MAX_TERM_MONTHS,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Also a service that is no longer sold, where a line is of it.
+        sold = list(dict.fromkeys([*packs.installed(), *filter(None, [self.initial.get("service")])]))
+        choices = [("", "–"), *((service, packs.label_of(service)) for service in sold)]
+        self.fields["service"] = forms.ChoiceField(label=_("Service"), choices=choices)
+        for name, field in self.fields.items():
+            field.widget.attrs["aria-label"] = str(field.label)
+            if name in {"number", "licenses", "term_months"}:
+                field.widget.attrs["size"] = 9
+
+
+class BaseLineRows(FormSetOfLines):
+    """The lines of an order, and empty rows for more."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name the box that removes a line."""
+        super().add_fields(form, index)
+        form.fields["DELETE"].label = _("Remove the line")
+        form.fields["DELETE"].widget.attrs["aria-label"] = _("Remove the line")
+
+    @property
+    def rows(self) -> list[LineForm]:
+        """The rows that are lines."""
+        return [form for form in self.forms if form not in self.deleted_forms and (form.initial or form.has_changed())]
+
+    @property
+    def lines(self) -> list[Line]:
+        """The lines as entered, one for each of ``rows``; call after ``is_valid()``."""
+        values = [form.cleaned_data for form in self.rows]
+        return [
+            Line(each["service"], each["licenses"], each["term_months"], each["product"], each["number"])
+            for each in values
+        ]
+
+
+LineRows = forms.formset_factory(LineForm, formset=BaseLineRows, extra=3, max_num=500, can_delete=True)
+
+# Which field of a line a refusal is about.
+_FIELD_OF_LINE = {
+    Problem.SERVICE: "service",
+    Problem.SERVICE_TWICE: "service",
+    Problem.PRODUCT: "product",
+    Problem.TERM: "term_months",
+    Problem.LINE_NUMBER: "number",
+    Problem.LINE_NUMBER_TWICE: "number",
+}
+
+
+class OrderForm(ModelFormOfOrder):
+    """An order's facts and lines. Fields that its state no longer allows to change are disabled."""
+
     set_up_by = forms.DateField(
         label=gettext_lazy("Set up by"),
         required=False,
@@ -54,10 +123,13 @@ class OrderForm(ModelFormOfOrder):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.lines = {line.service: line for line in self.instance.lines.all()} if self.instance.pk else {}
-        for service, line in self.lines.items():
-            self.initial.setdefault(service, line.licenses)
-            self.initial.setdefault("term_months", line.term_months)
+        kept = self.instance.lines.all() if self.instance.pk else ()
+        names = ("number", "service", "product", "licenses", "term_months")
+        self.rows: Any = LineRows(
+            self.data if self.is_bound else None,
+            prefix="lines",
+            initial=[{name: getattr(line, name) for name in names} for line in packs.in_order(kept)],
+        )
         if "number" not in self.fields:
             return  # to be read only
         if not self.instance.pk:
@@ -70,6 +142,10 @@ class OrderForm(ModelFormOfOrder):
             closed |= {"contact_email", "customer_name", "customer_email"}
         if self.instance.state in {*FINISHED, Order.State.SETTING_UP} or self.instance.is_closed:
             closed = set(self.fields)
+            self.rows.extra = 0
+            for row in self.rows.forms:
+                for field in row.fields.values():
+                    field.disabled = True
         for name in closed:
             self.fields[name].disabled = True
 
@@ -85,28 +161,27 @@ class OrderForm(ModelFormOfOrder):
                     self.add_error(name, refusals.sentence(refused))
         if (day := data.get("set_up_by")) and not is_valid_date(end_of_day(day), now=timezone.now()):
             self.add_error("set_up_by", refusals.sentence(Refused(Problem.SET_UP_BY)))
-        if not self.errors:
-            try:
-                validation.clean_lines(self.wanted_lines(data), {service: service for service in packs.installed()})
-            except Refused as refused:
-                services = list(packs.installed())
-                where = {str(Problem.TERM): "term_months", str(Problem.NO_LINES): services[0]}.get(refused.problem)
-                if where is None:
-                    asked = [service for service in services if data.get(service) is not None]
-                    where = asked[refused.at or 0]
-                self.add_error(where, refusals.sentence(refused))
+        if not self.rows.is_valid():
+            self.add_error(None, _("Correct the lines of the order."))
+        elif not self.errors and not self.fields["sold_to"].disabled:
+            self._check_lines()
         return data
 
-    def wanted_lines(self, data: dict[str, Any]) -> list[Line]:
-        """Return the lines as entered. An existing line keeps its product, and its term unless the term was changed."""
-        lines = []
-        for service in packs.installed():
-            if (licenses := data.get(service)) is None:
-                continue
-            old = self.lines.get(service)
-            term = old.term_months if old and "term_months" not in self.changed_data else data["term_months"]
-            lines.append(Line(service, licenses, term, old.product if old else ""))
-        return lines
+    def _check_lines(self) -> None:
+        """Add the sentence of what would refuse the lines to the field of the line."""
+        try:
+            clean_lines(self.rows.lines)
+        except Refused as refused:
+            if refused.at is not None:
+                row = self.rows.rows[refused.at]
+                row.add_error(_FIELD_OF_LINE.get(Problem(refused.problem), "licenses"), refusals.sentence(refused))
+                self.add_error(None, _("Correct the lines of the order."))
+            else:
+                self.add_error(None, refusals.sentence(refused))
+
+    def has_changed(self) -> bool:
+        """Say whether a fact or a line was changed."""
+        return super().has_changed() or self.rows.has_changed()
 
     def facts(self) -> dict[str, Any]:
         """Return the keyword arguments of an action: all of a new order, else what was changed."""
@@ -115,21 +190,8 @@ class OrderForm(ModelFormOfOrder):
             number = self.cleaned_data["number"] or None
             day = self.cleaned_data["set_up_by"]
             set_up_by = end_of_day(day) if day else None
-            return {"number": number, **typed, "lines": self.wanted_lines(self.cleaned_data), "set_up_by": set_up_by}
+            return {"number": number, **typed, "lines": self.rows.lines, "set_up_by": set_up_by}
         facts = {name: value for name, value in typed.items() if name in self.changed_data}
-        if {*packs.installed(), "term_months"} & set(self.changed_data):
-            facts["lines"] = self.wanted_lines(self.cleaned_data)
+        if self.rows.has_changed():
+            facts["lines"] = self.rows.lines
         return facts
-
-
-# Each service that is sold has a field for its licenses; none is required.
-OrderForm.declared_fields |= {
-    service: WholeNumberField(
-        label=format_lazy(gettext_lazy("{service} licenses"), service=sold.label),
-        required=False,
-        expected=refusals.SENTENCES[Problem.LICENSES],
-        min_value=1,
-        max_value=validation.MAX_LICENSES,
-    )
-    for service, sold in packs.installed().items()
-}

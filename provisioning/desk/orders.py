@@ -27,7 +27,6 @@ from provisioning.models import Mail
 from provisioning.pages import history
 from provisioning.rules import refusals
 from provisioning.templatetags.display import day
-from subscriptions import packs
 from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.rules.validation import Problem, Refused
 
@@ -128,7 +127,6 @@ class OrderAdmin(AdminOfOrder):
     fieldsets = (
         (None, {"fields": ("number", "sold_to", "contact_email", "set_up_by")}),
         (gettext_lazy("End customer"), {"fields": ("customer_name", "customer_email")}),
-        (gettext_lazy("What was ordered"), {"fields": (*packs.installed(), "term_months")}),
     )
 
     @admin.display(description=gettext_lazy("Emails sent"), boolean=True)

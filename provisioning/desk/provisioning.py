@@ -28,7 +28,7 @@ from provisioning.desk.site import recent_factor, site
 from provisioning.fulfillment import transitions
 from provisioning.models import User
 from provisioning.rules import refusals
-from provisioning.templatetags.display import service_label
+from subscriptions import packs
 from subscriptions.models import Order, ProvisioningRequest
 from subscriptions.rules.validation import Refused
 
@@ -106,7 +106,7 @@ class ProvisioningAdmin(AdminOfProvisioning):
     @admin.display(description=gettext_lazy("Service"), ordering="line__service")
     def service(self, request: ProvisioningRequest) -> str:
         """What was bought, and what sets it up."""
-        return f"{service_label(request.line.service)}: {request.line} ({request.driver})"
+        return f"{packs.line_label(request.line, several=True)}: {request.line} ({request.driver})"
 
     @admin.display(description=gettext_lazy("State"), ordering="state")
     def state_shown(self, request: ProvisioningRequest) -> str:
@@ -214,7 +214,7 @@ class ProvisioningAdmin(AdminOfProvisioning):
         context = {
             **self.admin_site.each_context(request),
             "title": _("%(service)s of order %(number)s")
-            % {"service": service_label(found.line.service), "number": found.order.number},
+            % {"service": packs.line_label(found.line, several=True), "number": found.order.number},
             "opts": self.opts,
             "found": found,
             "state": state_words(found),

@@ -14,7 +14,6 @@ from provisioning.models import Link, Mail
 from provisioning.templatetags.display import absolute
 from subscriptions import packs
 from subscriptions.models import Order
-from subscriptions.packs import in_order
 from subscriptions.presentation import Section
 
 
@@ -63,14 +62,13 @@ def order_facts(order: Order) -> tuple[tuple[str, str], ...]:
     facts = [(_("Order"), order.number), (_("Bought by"), order.sold_to)]
     if order.customer_name:
         facts.append((_("Customer"), order.customer_name))
-    facts.extend(
-        (
-            packs.label_of(line.service),
-            ngettext("%(licenses)s license", "%(licenses)s licenses", line.licenses)
-            % {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)},
-        )
-        for line in in_order(order.lines.all())
-    )
+    lines = packs.in_order(order.lines.all())
+    labels = packs.labels_of(lines)
+    for line in lines:
+        licenses = ngettext("%(licenses)s license", "%(licenses)s licenses", line.licenses)
+        licenses %= {"licenses": formats.number_format(line.licenses, use_l10n=True, force_grouping=True)}
+        several = labels[line.number] != packs.label_of(line.service)
+        facts.append((labels[line.number], f"{line.product}: {licenses}" if several else licenses))
     if order.is_open:
         facts.append((_("Set up by"), absolute(order.closes_at)))
     return tuple(facts)

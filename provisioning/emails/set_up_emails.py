@@ -1,6 +1,7 @@
 """The words of the emails while an order's services are being set up.
 
-They tell what holds when they go out. ``facts``: service (its code), or services (several, with commas between them).
+They tell what holds when they go out. ``facts``: line (its number), or lines (several, with commas between them);
+emails of before named the service, or services.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ State = ProvisioningRequest.State
 @email
 def set_up_refused(mail: Mail, url: str) -> Message:
     """To whoever sets up: the other side refused something that they answered. Its button leads to the step."""
-    number, service = mail.order.number, mail.facts.get("service", "")
-    words = {"number": number, "service": packs.label_of(service)}
-    request = _current(mail).filter(line__service=service, state=State.REFUSED).first()
+    number = mail.order.number
+    request = _requests(mail).filter(state=State.REFUSED).first()
     if request is None:
         return _over(mail)
+    words = {"number": number, "service": packs.labels_of(mail.order.lines.all())[request.line.number]}
     return Message(
         subject=_("Order %(number)s: something has to be changed before %(service)s can be set up") % words,
         title=_("Something has to be changed for %(service)s") % words,
@@ -49,11 +50,11 @@ def set_up_refused(mail: Mail, url: str) -> Message:
 def set_up_late(mail: Mail, url: str) -> Message:
     """To those who wait for the set-up: it takes longer than promised, and what happens next."""
     number = mail.order.number
-    services = mail.facts.get("services", "").split(",")
-    requests = list(_current(mail).filter(line__service__in=services).exclude(state=State.SUCCEEDED))
+    requests = list(_requests(mail).exclude(state=State.SUCCEEDED))
     if not requests:
         return _over(mail)
-    names = ", ".join(packs.label_of(line.service) for line in packs.in_order([each.line for each in requests]))
+    labels = packs.labels_of(mail.order.lines.all())
+    names = ", ".join(labels[line.number] for line in packs.in_order([each.line for each in requests]))
     words = {"number": number, "services": names, "help": settings.HELP_CONTACT}
     at_desk = any(request.state == State.FAILED for request in requests)
     return Message(
@@ -74,8 +75,14 @@ def set_up_late(mail: Mail, url: str) -> Message:
     )
 
 
-def _current(mail: Mail) -> QuerySet[ProvisioningRequest]:
-    return ProvisioningRequest.objects.filter(order=mail.order, superseded_at=None).select_related("line")
+def _requests(mail: Mail) -> QuerySet[ProvisioningRequest]:
+    """The requests that count of the lines that the email is about."""
+    current = ProvisioningRequest.objects.filter(order=mail.order, superseded_at=None, line__removed_at=None)
+    facts = mail.facts
+    if lines := facts.get("line") or facts.get("lines"):
+        return current.filter(line__number__in=lines.split(",")).select_related("line")
+    services = facts.get("service") or facts.get("services", "")
+    return current.filter(line__service__in=services.split(",")).select_related("line")
 
 
 def _over(mail: Mail) -> Message:

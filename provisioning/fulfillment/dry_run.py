@@ -21,8 +21,8 @@ SECONDS: Final = 0.7
 _threads: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="dry-run")
 
 
-def refusals(*, order: Order, lines: Iterable[OrderLine], plans: Mapping[str, Any]) -> dict[str, Rejected]:
-    """Return by service what its driver would refuse of these plans.
+def refusals(*, order: Order, lines: Iterable[OrderLine], parts: Mapping[int, Any]) -> dict[int, Rejected]:
+    """Return by line (its primary key) what the driver of its service would refuse of these parts of the plans.
 
     A driver whose circuit breaker is open isn't asked; one that doesn't answer in time refuses nothing.
     """
@@ -30,19 +30,19 @@ def refusals(*, order: Order, lines: Iterable[OrderLine], plans: Mapping[str, An
     now = transitions.database_now()
     away = set(DriverHealth.objects.filter(open_until__gt=now).values_list("service", flat=True))
     for line in lines:
-        if line.service not in plans or line.service in away:
+        if line.pk not in parts or line.service in away:
             continue
         driver = driver_of(line.service)
         if driver.name != "local":
-            parameters = packs.of(line.service).parameters(plans[line.service])
+            parameters = packs.of(line.service).parameters(parts[line.pk])
             job = transitions.job_of(ProvisioningRequest(order=order, line=line, parameters=parameters))
             language = contextvars.copy_context()
-            asked[line.service] = _threads.submit(language.run, _check, driver, job)
+            asked[line.pk] = _threads.submit(language.run, _check, driver, job)
     wait(asked.values(), timeout=SECONDS)
-    found = {service: future.result() for service, future in asked.items() if future.done() and not future.exception()}
+    found = {line: future.result() for line, future in asked.items() if future.done() and not future.exception()}
     for future in asked.values():
         future.cancel()
-    return {service: refused for service, refused in found.items() if refused is not None}
+    return {line: refused for line, refused in found.items() if refused is not None}
 
 
 def _check(driver: Driver, job: Job) -> Rejected | None:

@@ -11,13 +11,15 @@ from typing import Any, Protocol
 class Job:
     """One line that a driver sets up. ``instance_id`` makes every call idempotent: the same id is the same instance.
 
-    ``parameters`` is the object that the JSON schema of the service's pack describes; ``operation`` and ``external``
-    are what the driver answered before; ``requested_by`` is an opaque id of the person who confirmed.
+    ``parameters`` is the object that the JSON schema of the service's pack describes: where an order has several lines
+    of the service, it is what this line gives, and lines may name the same site or location. ``operation`` and
+    ``external`` are what the driver answered before; ``requested_by`` is an opaque id of the person who confirmed.
     """
 
     instance_id: str
     request_id: str
     order: str
+    line: int  # the vendor's number of the line
     service: str
     product: str
     licenses: int

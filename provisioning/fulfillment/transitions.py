@@ -49,6 +49,7 @@ def job_of(request: ProvisioningRequest, instance: AbandonedInstance | None = No
         instance_id=str(instance.instance_id if instance else request.instance_id),
         request_id=str(request.public_id),
         order=order.number,
+        line=line.number,
         service=line.service,
         product=line.product,
         licenses=line.licenses,
@@ -188,9 +189,9 @@ def note_late() -> int:
             ProvisioningRequest.objects.filter(pk__in=[each.pk for each in late]).update(told_late_at=database_now())
             for request in late:
                 history.record(order=order, kind=Event.Kind.LATE, facts=_facts(request))
-            services = ",".join(request.line.service for request in late)
+            lines = ",".join(str(request.line.number) for request in late)
             for email in sorted({email_key(order.contact_email), email_key(order.delegated_to)} - {""}):
-                emails.queue(order=order, event="set_up_late", to=email, services=services)
+                emails.queue(order=order, event="set_up_late", to=email, lines=lines)
             found += 1
     return found
 
@@ -413,7 +414,7 @@ def _ended(order: Order, request: ProvisioningRequest, outcome: Rejected | Faile
     if refused:
         # Whoever sets the services up; others see it on their pages.
         to = email_key(order.delegated_to or order.contact_email)
-        emails.queue(order=order, event="set_up_refused", to=to, service=request.line.service)
+        emails.queue(order=order, event="set_up_refused", to=to, line=str(request.line.number))
 
 
 def _succeeded(
@@ -489,7 +490,8 @@ def _external(outcome: Outcome) -> Mapping[str, Any]:
 def _facts(request: ProvisioningRequest) -> dict[str, Any]:
     """What the history says of a request."""
     line: OrderLine = request.line
-    return {"service": line.service, "product": line.product, "licenses": line.licenses, "id": str(request.public_id)}
+    facts: dict[str, Any] = {"service": line.service, "line": line.number, "product": line.product}
+    return facts | {"licenses": line.licenses, "id": str(request.public_id)}
 
 
 def _told(order: Order, requests: Iterable[ProvisioningRequest]) -> set[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -221,6 +222,7 @@ class Reader:
     since: datetime | None = None
     until: datetime | None = None
     typed: frozenset[str] = frozenset()  # addresses that the reader typed, which need no mask
+    several: frozenset[str] = frozenset()  # services of which the order has several lines
 
     @property
     def is_desk(self) -> bool:
@@ -248,7 +250,7 @@ def sentences_for(events: Iterable[Event], reader: Reader) -> list[Line]:
     The events should be selected with ``by``.
     """
     events = [event for event in events if may_read(event, reader)]
-    reader = replace(reader, typed=frozenset(_typed(events, reader)))
+    reader = replace(reader, typed=frozenset(_typed(events, reader)), several=_services_of_several_lines(events))
     return [Line(event.position, event.at, event.kind, sentence(event, reader), event.hash) for event in events]
 
 
@@ -257,6 +259,11 @@ def _typed(events: Iterable[Event], reader: Reader) -> Iterator[str]:
         to = event.facts.get("to")
         if event.who == reader.email and event.kind in {Kind.HANDED_OVER, Kind.DELEGATED} and isinstance(to, str):
             yield to
+
+
+def _services_of_several_lines(events: Iterable[Event]) -> frozenset[str]:
+    lines = {(event.facts["service"], event.facts["line"]) for event in events if "line" in event.facts}
+    return frozenset(service for service, count in Counter(service for service, _line in lines).items() if count > 1)
 
 
 def may_read(event: Event, reader: Reader) -> bool:
@@ -289,12 +296,15 @@ def sentence(event: Event, reader: Reader) -> str:
     found = SENTENCES.get(event.kind, Sentence(event.kind))
     words = _Values({name: _word(name, value, event, reader) for name, value in event.facts.items()})
     words["who"] = _who(event, reader)
+    if event.facts.get("service") in reader.several and "line" in event.facts:
+        line = {"product": event.facts.get("product", ""), "number": event.facts["line"]}
+        words["product"] = _("%(product)s (line %(number)s)") % line
     if event.kind == Kind.CORRECTED:
         changes = event.facts.get("changes", {})
         words["changed"] = ", ".join(str(FIELDS.get(name, name)) for name in changes)
         words["changes"] = "; ".join(
             _("%(field)s from %(old)s to %(new)s")
-            % {"field": FIELDS.get(name, name), "old": _value(name, old), "new": _value(name, new)}
+            % {"field": FIELDS.get(name, name), "old": _value(name, old, new), "new": _value(name, new, old)}
             for name, (old, new) in changes.items()
         )
     text = str(found.desk if reader.is_desk and found.desk else found.text)
@@ -347,9 +357,21 @@ def _address(email: str, event: Event, reader: Reader) -> str:
     return email if reader.is_desk or event.who == reader.email or email in reader.typed else masked(email)
 
 
-def _value(field: str, value: Any) -> str:
-    """Return the value of a corrected field. Lines are lists of service, product, licenses and months."""
+def _value(field: str, value: Any, other: Any) -> str:
+    """Return the value of a corrected field; ``other`` is the one after, or before.
+
+    Lines are lists of service, product, licenses, months and number (events of before: without the number). Those that
+    are the same before and after are left out.
+    """
     if field != "lines":
         return str(value) or "–"
+    names = ("product", "licenses", "term", "number")
     written = _("%(product)s × %(licenses)s (%(term)s months)")
-    return ", ".join(written % {"product": line[1], "licenses": line[2], "term": line[3]} for line in value)
+    numbered = _("line %(number)s: %(product)s × %(licenses)s (%(term)s months)")
+    several = max(len(value), len(other)) > 1
+    lines = [line for line in value if line not in other]
+    shown = [
+        (numbered if several and len(line) > len(names) else written) % dict(zip(names, line[1:], strict=False))
+        for line in lines
+    ]
+    return ", ".join(shown) or "–"

@@ -24,7 +24,7 @@ from subscriptions.models import Order, Subscription
 from subscriptions.summary import build_summary
 
 # What is told, and which of the event's facts it says. None of them is a person.
-SUBSCRIPTION = ("id", "service", "product", "licenses")
+SUBSCRIPTION = ("id", "line", "service", "product", "licenses")
 TYPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     Event.Kind.PLACED: ("order.placed", ()),
     Event.Kind.CORRECTED: ("order.corrected", ("changes",)),
@@ -175,16 +175,17 @@ def _messages(event: Event, order: Order) -> Iterator[tuple[str, dict[str, objec
     if "changes" in data:
         data["changed"] = sorted(data.pop("changes"))  # type: ignore[call-overload]  # a dict: which, not from what to what
     if event.kind == Event.Kind.PROVISIONED:
-        data |= _term(order, str(event.facts["service"]))
+        data |= _term(order, str(event.facts["id"]))
     if event.kind != Event.Kind.SET_UP:
         yield kind, data
         return
     yield kind, data | {"summary": build_summary(order).as_dict()}
 
 
-def _term(order: Order, service: str) -> dict[str, object]:
-    """From when until when the subscription of a service runs, and for which organization."""
-    found = Subscription.objects.select_related("organization").get(line__order=order, line__service=service)
+def _term(order: Order, request: str) -> dict[str, object]:
+    """From when until when the subscription of a request's line runs, and for which organization."""
+    rows = Subscription.objects.select_related("organization")
+    found = rows.get(line__order=order, line__requests__public_id=request)
     return {
         "organization": str(found.organization.public_id),
         "starts_at": found.starts_at.astimezone(UTC).isoformat(),

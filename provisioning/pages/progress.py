@@ -99,7 +99,7 @@ def _parts(access: Access) -> Iterator[Part]:
     order, states = access.order, _states(access)
     access = replace(access, to_answer=any(state.is_to_answer for state in states))
     seen = documents.seen_by(build_summary(order), access.user.email)
-    lines = {line.service: line for line in seen.lines}
+    lines = {line.number: line for line in seen.lines}
     context: dict[str, Any] = {
         "order": order,
         "to_answer": [state for state in states if state.is_to_answer],
@@ -111,10 +111,10 @@ def _parts(access: Access) -> Iterator[Part]:
     }
     yield Part("what-to-do", render_to_string("parts/set_up/what_to_do.html", context))
     for state in states:
-        rows, tables = _asked_for(lines[state.service], seen)
+        rows, tables = _asked_for(lines[state.number], seen)
         html = render_to_string("parts/set_up/progress.html", {"entry": state, "rows": rows, "tables": tables})
         spoken = _("%(service)s: %(state)s") % {"service": state.label, "state": state.status}
-        yield Part(state.service, html, state.state, spoken)
+        yield Part(state.key, html, state.state, spoken)
     yield Part("what-else", render_to_string("parts/set_up/what_else.html", context))
 
 

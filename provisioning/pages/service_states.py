@@ -30,7 +30,8 @@ LOOKS = {
 class ServiceState:
     """One line of an order that is being set up, as this person may read it."""
 
-    service: str
+    key: str  # unlike those of the order's other lines, for HTML ids
+    number: int
     label: str
     state: str  # of ProvisioningRequest; a line that nothing is asked for is like one that was taken back
     status: str
@@ -59,7 +60,11 @@ def of_lines(access: Access, requests: Iterable[ProvisioningRequest]) -> list[Se
     states = [State(found[line.pk].state) if line.pk in found else State.CANCELLED for line in lines]
     to_answer = any(state in ProvisioningRequest.TO_ANSWER for state in states)
     access = replace(access, to_answer=to_answer)
-    return [_of(access, line, state, found.get(line.pk)) for line, state in zip(lines, states, strict=True)]
+    labels = packs.labels_of(lines)
+    return [
+        _of(access, line, labels[line.number], state, found.get(line.pk))
+        for line, state in zip(lines, states, strict=True)
+    ]
 
 
 def who_answers(access: Access) -> str:
@@ -74,12 +79,13 @@ def who_answers(access: Access) -> str:
     return masked(order.contact_email)
 
 
-def _of(access: Access, line: OrderLine, state: State, request: ProvisioningRequest | None) -> ServiceState:
+def _of(access: Access, line: OrderLine, label: str, state: State, request: ProvisioningRequest | None) -> ServiceState:
     status = _("Taken back") if request and state == State.CANCELLED else str(state.label)
     refused = request is not None and state == State.REFUSED
     return ServiceState(
-        service=line.service,
-        label=packs.label_of(line.service),
+        key=line.service if label == packs.label_of(line.service) else f"{line.service}-{line.number}",
+        number=line.number,
+        label=label,
         state=state.value,
         status=status if request else _("Not asked for yet"),
         look=LOOKS[state],

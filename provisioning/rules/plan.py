@@ -50,13 +50,19 @@ class PlannedOrganization:
 
 @dataclass(frozen=True)
 class PlannedSubscription:
-    """A line, and what its pack will make of it (None where that comes later)."""
+    """A line, and what its pack will make of its part of the plan (None where that comes later)."""
 
     service: str
     product: str
     licenses: int
     term_months: int
     made: SetUpFacts | None = None
+    number: int = 1  # the vendor's
+
+    @property
+    def key(self) -> str:
+        """What the parts of the plan about this line are named by."""
+        return f"{self.service}.{self.number}"
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,9 @@ class Plan:
             known = str(each.row.public_id) if each.row else f"new: {each.vertical}"
             parts[each.which] = [known, each.name, each.country]
         for line in self.subscriptions:
-            parts |= {f"{line.service}.{name}": getattr(line, name) for name in ("product", "licenses", "term_months")}
+            parts |= {f"{line.key}.{name}": getattr(line, name) for name in ("product", "licenses", "term_months")}
             if line.made:
-                parts[f"{line.service}.made"] = line.made.facts()
+                parts[f"{line.key}.made"] = line.made.facts()
         parts["rights"] = [asdict(right) for right in self.rights]
         parts["emails"] = [asdict(email) for email in self.emails]
         return parts

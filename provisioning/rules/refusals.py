@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
-from subscriptions.rules.validation import Problem, Refused
+from subscriptions.rules.validation import Problem, Refused, SiteIsAskedFor
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as StrPromise
@@ -24,7 +25,10 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.SEVERAL_ADDRESSES: _("Enter one address."),
     Problem.NO_LINES: _("Say what was ordered: a number of licenses for at least one service."),
     Problem.SERVICE: _("Choose a service that is sold."),
-    Problem.SERVICE_TWICE: _("Name each service once."),
+    Problem.SERVICE_TWICE: _("This service can be in an order once only."),
+    Problem.LINE_NUMBER: _("Enter a line number between 1 and 999,999,999, or leave it empty."),
+    Problem.LINE_NUMBER_TWICE: _("Give each line a number of its own."),
+    Problem.TOO_MANY_LICENSES: _("The lines of one service can have at most 1,000,000 licenses together."),
     Problem.PRODUCT: _("Enter the name of the product in up to 80 characters."),
     Problem.LICENSES: _("Enter a number of licenses between 1 and 1,000,000."),
     Problem.TERM: _("Enter a term of 1 to 120 months."),
@@ -42,10 +46,17 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
 }
 
 CANNOT_MERGE = _("These two can’t be merged: they are the same entry, or one of them is closed or was merged already.")
+_site_is_asked_for = _(
+    "The site %(site)s keeps its name and at least %(licenses)s licenses: it was asked for with another line of this "
+    "order. For the rest, add another site."
+)
 
 
 def sentence(refused: Refused) -> str:
     """The sentence for a refusal, in the reader's language."""
+    if isinstance(refused, SiteIsAskedFor):
+        words = {"site": refused.name, "licenses": number_format(refused.licenses, force_grouping=True)}
+        return _site_is_asked_for % words
     return str(SENTENCES.get(refused.problem, NOT_NOW))
 
 

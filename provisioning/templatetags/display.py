@@ -15,8 +15,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from subscriptions import packs
-
 register = template.Library()
 
 Problem = tuple[str, str]
@@ -171,9 +169,3 @@ def full_moment(at: dt.datetime | None) -> SafeString | str:
     if at is None:
         return "–"
     return format_html('<time datetime="{}">{}</time>', at.isoformat(), absolute(at))
-
-
-@register.filter
-def service_label(service: str) -> str:
-    """Return the name of a service in the active language; ``service`` is its code, such as "meetings"."""
-    return packs.label_of(service)

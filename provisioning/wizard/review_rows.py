@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,34 +39,62 @@ def services(
     plan: Plan | None,
     *,
     links: Mapping[str, tuple[tuple[str, str], ...]],
+    several: Collection[str],
     different: frozenset[str],
     now: datetime,
     time_zone: str,
 ) -> Iterator[Service]:
-    """Yield each service with everything that confirming creates for it; ``links`` are by service."""
-    planned = {line.service: line for line in plan.subscriptions} if plan else {}
+    """Yield each service with everything that confirming creates for it.
+
+    ``links`` are by service; ``several`` are the services of which the order has several lines.
+    """
     for service, own in links.items():
-        line = planned.get(service)
+        lines = [line for line in plan.subscriptions if line.service == service] if plan else []
+        planned = [line.made for line in lines if line.made]
+        made = packs.of(service).merge(planned) if planned else None
+        bought = _several_lines if service in several else _one_line
         yield Service(
-            title=str(packs.of(service).label),
-            rows=tuple(_bought(line, different, now, time_zone)) if line else (),
-            tables=tuple(each.table for each in line.made.sections(now) if each.table) if line and line.made else (),
+            title=packs.label_of(service),
+            rows=(
+                *bought(lines, different, now, time_zone),
+                *(Row(row.term, row.lines) for row in (made.rows(now) if made else ())),
+            ),
+            tables=tuple(each.table for each in made.sections(now) if each.table) if made else (),
             links=own,
-            changed=f"{service}.made" in different,
+            changed=any(f"{line.key}.made" in different for line in lines),
         )
 
 
-def _bought(line: PlannedSubscription, different: frozenset[str], now: datetime, time_zone: str) -> Iterator[Row]:
+def _one_line(
+    lines: Sequence[PlannedSubscription], different: frozenset[str], now: datetime, time_zone: str
+) -> Iterator[Row]:
+    for line in lines:
+        for name, words, value in (
+            ("product", _("Product"), line.product),
+            ("licenses", _("Licenses"), number(line.licenses)),
+            ("term_months", _("Term"), _term(line, now, time_zone)),
+        ):
+            yield Row(words, (value,), f"{line.key}.{name}" in different)
+
+
+def _several_lines(
+    lines: Sequence[PlannedSubscription], different: frozenset[str], now: datetime, time_zone: str
+) -> Iterator[Row]:
+    """Yield a row for each line, with what it gives, and their sum."""
+    for line in lines:
+        licenses = ngettext("%(licenses)s license", "%(licenses)s licenses", line.licenses)
+        gives = [text for row in line.made.share() for text in row.lines] if line.made else []
+        facts = (line.product, licenses % {"licenses": number(line.licenses)}, _term(line, now, time_zone), *gives)
+        changed = any(f"{line.key}.{name}" in different for name in ("product", "licenses", "term_months"))
+        yield Row(_("Line %(number)s") % {"number": line.number}, facts, changed)
+    if len(lines) > 1:
+        yield Row(_("Licenses together"), (number(sum(line.licenses for line in lines)),))
+
+
+def _term(line: PlannedSubscription, now: datetime, time_zone: str) -> str:
     until = {"n": line.term_months, "day": day(add_months(now, line.term_months), time_zone)}
     term = ngettext("%(n)s month from today, until %(day)s", "%(n)s months from today, until %(day)s", line.term_months)
-    for name, words, value in (
-        ("product", _("Product"), line.product),
-        ("licenses", _("Licenses"), number(line.licenses)),
-        ("term_months", _("Term"), term % until),
-    ):
-        yield Row(words, (value,), f"{line.service}.{name}" in different)
-    for row in line.made.rows(now) if line.made else ():
-        yield Row(row.term, row.lines)
+    return term % until
 
 
 def mapping(
@@ -77,7 +105,7 @@ def mapping(
     ``names`` are the organizations' as this reader may see them, ``seen`` shows an address to them, ``you`` is theirs.
     """
     lines = plan.subscriptions
-    bought = any(part.startswith(f"{line.service}.") for part in different for line in lines)
+    bought = any(part.startswith(f"{line.key}.") for part in different for line in lines)
     yield Row(_("What was ordered"), tuple(_ordered(line) for line in lines), bought)
     given = [_("You stay the contact of this order.")]
     for right in plan.rights:

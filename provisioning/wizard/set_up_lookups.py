@@ -22,8 +22,9 @@ from provisioning.wizard.packs import meetings
 from provisioning.wizard.packs.base import installed
 from provisioning.wizard.steps import loadable_answers
 from subscriptions import packs
-from subscriptions.actions import lines_to_ask_for
+from subscriptions.actions import given_parts, lines_to_ask_for, split_plans
 from subscriptions.models import Order, OrderLine, ProvisioningRequest
+from subscriptions.packs import Bought
 from subscriptions.rules.validation import Refused
 from subscriptions.summary import mask_email
 
@@ -62,33 +63,51 @@ class SetUpLookups:
         try:
             plans = self.plans(answers)
             plan = plan_set_up(order=self.order, by=access.user, plans=plans, lines=self.lines)
+            parts = self._parts(plans)
         except (LookupError, TypeError, ValueError):
-            plans, plan = {}, None  # answers that don't belong together: confirming leads to the step that is wrong
+            plans, plan, parts = (
+                {},
+                None,
+                {},
+            )  # answers that don't belong together: confirming leads to the step that is wrong
         different = plan.changed_since(before) if plan and before else frozenset()
-        packs = installed()
+        steps = installed()
         links = {
-            line.service: tuple(
-                (str(step.label), url(step.name)) for step in packs[line.service].steps if step.name in answers
-            )
-            for line in self.lines
-            if line.service in packs
+            service: tuple((str(step.label), url(step.name)) for step in steps[service].steps if step.name in answers)
+            for service in packs.bought_of(self.lines)
+            if service in steps
         }
 
         def seen(email: str) -> str:
             return email if access.role is Role.CONTACT or email == access.user.email else mask_email(email)
 
-        would_refuse = dry_run.refusals(order=self.order, lines=self.lines, plans=plans) if plan else {}
+        would_refuse = dry_run.refusals(order=self.order, lines=self.lines, parts=parts) if plan else {}
         places = [line.made.time_zone for line in plan.subscriptions if line.made] if plan else []
         return {
             "seal": plan.seal if plan else "",
-            "refusals": tuple(
-                (refused.sentence, url(packs[service].locate_field(refused.field, answers)[0]))
-                for service, refused in would_refuse.items()
+            "refusals": tuple(  # several lines of a service may be refused for the same answer
+                dict.fromkeys(
+                    (
+                        would_refuse[line.pk].sentence,
+                        url(
+                            _control(
+                                line.service,
+                                would_refuse[line.pk].field,
+                                packs.of(line.service).parameters(parts[line.pk]),
+                                plans,
+                                answers,
+                            )[0]
+                        ),
+                    )
+                    for line in self.lines
+                    if line.pk in would_refuse
+                )
             ),
             "services": tuple(
                 review_rows.services(
                     plan,
                     links=links,
+                    several=[service for service, each in self.bought.items() if len(each.lines) > 1],
                     different=different,
                     now=timezone.now(),
                     time_zone=next((each for each in places if each), str(settings.TIME_ZONE)),
@@ -99,7 +118,7 @@ class SetUpLookups:
                     plan,
                     seen=seen,
                     irreversible=[
-                        text for name, each in plans.items() for text in packs[name].irreversible_effects(each)
+                        text for name, each in plans.items() for text in steps[name].irreversible_effects(each)
                     ],
                     different=different,
                 )
@@ -120,13 +139,13 @@ class SetUpLookups:
             return {}
         found = {}
         for request in self._refused_requests:
-            pack, line = installed()[request.line.service], request.line
-            step, control = pack.locate_field(request.problem_field, kept)
+            line, pointer = request.line, request.problem_field
             try:
-                asked = packs.of(line.service).parameters(pack.plan(kept, line))
+                plans = {line.service: self._plan(line.service, kept)}
+                asked = packs.of(line.service).parameters(self._parts(plans)[line.pk])
             except (LookupError, TypeError, ValueError, AttributeError):
                 continue  # a step of it is being answered anew
-            pointer = request.problem_field
+            step, control = _control(line.service, pointer, request.parameters, plans, kept)
             if step in kept and _at(asked, pointer) == _at(request.parameters, pointer):
                 found[step] = {"control": control, "sentence": request.problem, "answer": kept[step]}
         return found
@@ -144,41 +163,67 @@ class SetUpLookups:
             raise LookupError(f"order {self.order.number} is not mapped")
         return self.order.customer
 
+    @cached_property
+    def bought(self) -> dict[str, Bought]:
+        """What there is to set up, by service: with all lines of the service, also those that are set up already."""
+        services = packs.bought_of(self.lines)
+        return {name: each for name, each in packs.bought_of(self.order.lines.all()).items() if name in services}
+
     def form_facts(self, step: str) -> dict[str, Any]:
         """Return the facts of this step's form from its pack."""
-        for line in self.lines:
-            pack = installed().get(line.service)
+        for service, bought in self.bought.items():
+            pack = installed().get(service)
             if pack and any(each.name == step for each in pack.steps):
-                return pack.facts(self.order, line)
+                return pack.facts(self.order, bought)
         return {}
 
     def page_facts(self, step: str) -> dict[str, Any]:
         """Return the template context of a step's page."""
-        return {"lines": self.lines, "customer_organization": self.customer.name}
+        labels = packs.labels_of(self.order.lines.all())
+        lines = [(labels[line.number], line) for line in self.lines]
+        return {"lines": lines, "customer_organization": self.customer.name}
 
     def site_name(self, text: str, *, control: str, twice: bool) -> SiteNameCheck | None:
         """Return a site's name as its step would take it (see ``check_site_name``); None where no site was bought."""
-        line = next((line for line in self.lines if line.service == meetings.STEPS.service), None)
-        if line is None:
+        bought = self.bought.get(meetings.STEPS.service)
+        if bought is None:
             return None
         entries = drafts.load(self.order.pk).steps.get("set_up", {})
         kept = loadable_answers(meetings.STEPS.steps, {step: entry["answer"] for step, entry in entries.items()})
-        return meetings.STEPS.check_site_name(self.order, line, text, control=control, answers=kept, twice=twice)
+        return meetings.STEPS.check_site_name(self.order, bought, text, control=control, answers=kept, twice=twice)
 
     def reservations(self, step: str, answers: Answers) -> dict[str, Any]:
         """Return the reservations by service that this step's answer makes."""
-        packs = [pack for pack in installed().values() if any(each.name == step for each in pack.steps)]
-        found = {pack.service: pack.reservation(step, answers) for pack in packs}
+        asking = [pack for pack in installed().values() if any(each.name == step for each in pack.steps)]
+        found = {pack.service: pack.reservation(step, answers) for pack in asking}
         return {service: wanted for service, wanted in found.items() if wanted is not None}
 
     def plans(self, answers: Answers) -> dict[str, Any]:
         """Return the plan of each service that these answers stand for."""
-        packs = installed()
-        return {line.service: packs[line.service].plan(answers, line) for line in self.lines if line.service in packs}
+        return {service: self._plan(service, answers) for service in self.bought if service in installed()}
+
+    def _parts(self, plans: Mapping[str, Any]) -> dict[int, Any]:
+        return split_plans(lines=self.lines, plans=plans, given=self._given)
+
+    @cached_property
+    def _given(self) -> dict[str, list[Any]]:
+        return given_parts(self.order)
+
+    def _plan(self, service: str, answers: Answers) -> Any:
+        return installed()[service].plan(answers, self.bought[service])
 
     def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """Return the step that has to be answered anew after this refusal, or ""."""
         return next((step for pack in installed().values() if (step := pack.step_to_correct(refused, answers))), "")
+
+
+def _control(
+    service: str, field: str, asked: Mapping[str, Any], plans: Mapping[str, Any], answers: Answers
+) -> tuple[str, str]:
+    """Return the step and its control where that was answered which ``field`` points to in a line's parameters."""
+    pack = packs.of(service)
+    whole = pack.locate(field, asked, pack.parameters(plans[service]))
+    return installed()[service].locate_field(whole, answers)
 
 
 def _at(parameters: Any, pointer: str) -> Any:

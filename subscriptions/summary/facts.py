@@ -26,7 +26,7 @@ class Company:
 
 @dataclass(frozen=True)
 class BoughtLine:
-    """One service: what was bought, and once it is set up, from when until when, and what its pack made of it."""
+    """One line: what was bought, and once it is set up, from when until when, and what its pack made of it."""
 
     service: str
     product: str
@@ -39,6 +39,7 @@ class BoughtLine:
     state: str = ""  # of its provisioning request: waiting, in_progress, succeeded, refused, failed; "" before it
     state_since: datetime | None = None
     description: str = ""  # the other side's words while it isn't set up
+    number: int = 1  # the vendor's
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,14 @@ class OrderFacts:
         """The last thing that happened: what the summary is a summary of."""
         changes = [line.state_since for line in self.lines if line.state_since]
         return self.set_up_at or max(changes, default=None) or self.mapped_at or self.placed_at
+
+    @property
+    def services(self) -> dict[str, tuple[BoughtLine, ...]]:
+        """The lines by service, both as they are shown."""
+        found: dict[str, tuple[BoughtLine, ...]] = {}
+        for line in self.lines:
+            found[line.service] = (*found.get(line.service, ()), line)
+        return found
 
     @property
     def time_zone(self) -> str:
@@ -115,12 +124,14 @@ class OrderFacts:
         facts: dict[str, Any] = {}
         for each in packs.installed().values():
             facts |= each.facts_without
-        for line in self.lines:
-            facts |= line.made.facts() if line.made else {}
+        for service, lines in self.services.items():
+            if made := [line.made for line in lines if line.made]:
+                facts |= packs.of(service).merge(made).facts()  # what the lines give together
         facts |= asdict(self)
         for line, bought in zip(facts["lines"], self.lines, strict=True):
-            for name in ("made", "description", "state_since"):
+            for name in ("description", "state_since"):
                 del line[name]
+            line["made"] = bought.made.facts() if bought.made else None
             line["asked"] = bought.asked.facts() if bought.asked else None
             if self.set_up_at or not line["state"]:
                 del line["state"], line["asked"]  # everything is set up, or nothing is asked for yet

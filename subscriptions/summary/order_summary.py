@@ -92,4 +92,5 @@ def _line(line: OrderLine, request: ProvisioningRequest | None) -> BoughtLine:
         state=request.state if request else "",
         state_since=request.state_since if request else None,
         description=_said(request) if request else "",
+        number=line.number,
     )

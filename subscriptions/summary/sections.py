@@ -5,7 +5,7 @@ Each pack adds the rows and sections of its service.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from babel import Locale, UnknownLocaleError
@@ -26,14 +26,17 @@ State = ProvisioningRequest.State
 def of(summary: OrderFacts) -> tuple[Section, ...]:
     """Every fact of the summary in the active language: who, what and where, what is next, and the sites last."""
     found = [_order(summary), _organizations(summary), _people(summary)]
-    found += [_service(summary, line) for line in summary.lines]
+    for lines in summary.services.values():
+        found += [_line(summary, line, lines) for line in lines]
     found.append(Section("next", _("What happens next"), sentences=tuple(_next(summary))))
-    for line in summary.lines:
-        if line.made:
-            found += line.made.sections(summary.as_of)
-        elif line.asked:
+    for service, lines in summary.services.items():
+        pack = packs.of(service)
+        if made := [line.made for line in lines if line.made]:
+            found += pack.merge(made).sections(summary.as_of)
+        if asked := [line.asked for line in lines if line.asked and not line.made]:
             words = _("%(title)s (not set up yet)")
-            found += [replace(each, title=words % {"title": each.title}) for each in line.asked.sections(summary.as_of)]
+            shown = pack.merge(asked).sections(summary.as_of)
+            found += [replace(each, title=words % {"title": each.title}) for each in shown]
     return tuple(found)
 
 
@@ -45,15 +48,16 @@ def title(summary: OrderFacts) -> str:
 
 def lead(summary: OrderFacts) -> str:
     """The summary in a sentence: what is set up, and for whom."""
-    names = [str(packs.of(line.service).label) for line in summary.lines]
+    names = [packs.label_of(service) for service in summary.services]
     services = _together(names)
     who = isolate_direction(summary.customer.name if summary.customer else summary.customer_name or summary.sold_to)
     facts = {"services": services, "customer": who}
     if summary.set_up_at:
         one, many = _("%(services)s is set up for %(customer)s."), _("%(services)s are set up for %(customer)s.")
     elif any(line.made for line in summary.lines):
-        done = [str(packs.of(line.service).label) for line in summary.lines if line.made]
-        rest = [name for name in names if name not in done]
+        labels = packs.labels_of(summary.lines)
+        done = [labels[line.number] for line in summary.lines if line.made]
+        rest = [labels[line.number] for line in summary.lines if not line.made]
         facts |= {"done": _together(done), "rest": _together(rest)}
         one = many = _("Set up for %(customer)s: %(done)s. Not set up yet: %(rest)s.")
     elif summary.state == Order.State.SETTING_UP:
@@ -102,7 +106,9 @@ def _people(summary: OrderFacts) -> Section:
     return Section("people", _("People"), tuple(rows))
 
 
-def _service(summary: OrderFacts, line: BoughtLine) -> Section:
+def _line(summary: OrderFacts, line: BoughtLine, lines: Sequence[BoughtLine]) -> Section:
+    """One line; ``lines`` are all of its service, which share what their steps asked for."""
+    several = len(lines) > 1
     rows = [
         Row(_("Product"), line.product),
         Row(_("Licenses"), number(line.licenses), "number"),
@@ -114,7 +120,9 @@ def _service(summary: OrderFacts, line: BoughtLine) -> Section:
         rows.append(Row(_("Runs until"), day(line.ends_at, summary.time_zone), "time"))
     if shown := line.made or line.asked:
         rows += shown.rows(summary.as_of)
-    return Section(line.service, str(packs.of(line.service).label), tuple(rows))
+        rows += shown.share() if several else ()
+    key = f"{line.service}-{line.number}" if several else line.service
+    return Section(key, packs.line_label(line, several=several), tuple(rows))
 
 
 def _next(summary: OrderFacts) -> Iterator[str]:
@@ -124,9 +132,9 @@ def _next(summary: OrderFacts) -> Iterator[str]:
         yield _("What is not set up yet is shown with its state. You get an email when everything is set up.")
     elif not summary.set_up_at:
         yield _("Nothing is set up yet: open the order again to set up its services.")
-    for line in summary.lines:
-        if line.made:
-            yield from line.made.next_steps()
+    for service, lines in summary.services.items():
+        if made := [line.made for line in lines if line.made]:
+            yield from packs.of(service).merge(made).next_steps()
     if summary.provisioning_administrator and partner:
         yield _(
             "%(partner)s is Provisioning administrator of %(customer)s. "

@@ -18,7 +18,7 @@ from playwright.sync_api import Page
 from orgs.models import Member, Organization, SearchBudget
 from provisioning import actions
 from provisioning.fulfillment import transitions
-from provisioning.fulfillment.outcomes import Failed, Rejected, Running, Unreachable
+from provisioning.fulfillment.outcomes import Done, Failed, Rejected, Running, Unreachable
 from provisioning.models import AccessRequest, Link, Mail
 from provisioning.people import links
 from subscriptions.models import Order, ProvisioningRequest
@@ -632,6 +632,43 @@ def _being_set_up() -> Scene:
     yield Sight("cancelled", f"/orders/{order.number}/", SAM)
 
 
+def several_lines() -> Scene:
+    """An order with several lines of one service, one of them refused."""
+    lines = (
+        Line("meetings", 1000, 24, "Meetings for Europe, the Middle East and Africa", 10),
+        Line("meetings", 50, 12, "Meetings APAC", 20),
+        Line("calling", 40, 24, "Calling", 30),
+        Line("calling", 5, 24, "Calling for reception desks", 40),
+    )
+    with override_settings(PROVISIONING={"meetings": scripted.PATH, "calling": scripted.PATH}):
+        order = a_mapped_order(contact=KIM, lines=lines)
+        wizard = Wizard(signed_in(KIM), order, "set_up")
+        wizard.open()
+        yield Sight("subscription", _at(wizard), KIM)
+        wizard.fill("subscription", choice="now")
+        wizard.fill(
+            "meetings", site_name="contoso", time_zone="Europe/Berlin", early_release="no", additional_urls=True
+        )
+        wizard.fill("additional", **{"0__name": "contoso-apac", "0__early_release": "no"})
+        wizard.fill("licenses", **{"site_contoso": "1010", "site_contoso-apac": "40"})
+        wizard.fill_headquarters()
+        yield Sight("review", _at(wizard), KIM)
+        wizard.fill("review")
+        scripted.script("meetings", Done(), Rejected("/sites/1/name", TAKEN))
+        scripted.work()
+        yield Sight("progress", f"/orders/{order.number}/progress/", KIM)
+        yield Sight("my-orders", "/orders/", KIM)
+        wizard.open()
+        wizard.fill("additional", **{"0__name": "contoso-asia"})
+        wizard.fill("licenses", **{"site_contoso": "1010", "site_contoso-asia": "40"})
+        yield Sight("refused-review", _at(wizard), KIM)
+        wizard.fill("review")
+        scripted.work()
+        yield Sight("summary", f"/orders/{order.number}/summary/", KIM)
+        yield Sight("history", f"/orders/{order.number}/history/", KIM)
+    scripted.SCRIPT.clear()
+
+
 def verifying() -> Scene:
     """The download that has to wait, and the page that says what a code is worth."""
     order = a_mapped_order(contact=KIM)
@@ -742,6 +779,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         handing_on,
         setting_up,
         being_set_up,
+        several_lines,
         verifying,
         my_orders,
         demo,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from orgs.models import Organization
 from subscriptions import actions
 from subscriptions.actions import Line, Problem, Refused
-from subscriptions.models import Order
+from subscriptions.models import Order, OrderLine
+from subscriptions.summary import build_summary
 
 MEETINGS = Line("meetings", 250)
 CALLING = Line("calling", 40, 36, "Calling Professional")
@@ -128,7 +129,11 @@ def test_orders_without_number_at_once_each_get_their_own() -> None:
         ({"customer_email": "anna@"}, Problem.CUSTOMER_EMAIL),
         ({"lines": []}, Problem.NO_LINES),
         ({"lines": [Line("fax", 1)]}, Problem.SERVICE),
-        ({"lines": [MEETINGS, MEETINGS]}, Problem.SERVICE_TWICE),
+        ({"lines": [MEETINGS, Line("meetings", 999_751)]}, Problem.TOO_MANY_LICENSES),
+        ({"lines": [Line("meetings", 1, number=7), Line("calling", 1, number=7)]}, Problem.LINE_NUMBER_TWICE),
+        ({"lines": [Line("meetings", 1, number=0)]}, Problem.LINE_NUMBER),
+        ({"lines": [Line("meetings", 1, number=True)]}, Problem.LINE_NUMBER),
+        ({"lines": [Line("meetings", 1, number=1_000_000_000)]}, Problem.LINE_NUMBER),
         ({"lines": [Line("meetings", 0)]}, Problem.LICENSES),
         ({"lines": [Line("meetings", 1_000_001)]}, Problem.LICENSES),
         ({"lines": [Line("meetings", True)]}, Problem.LICENSES),
@@ -216,3 +221,11 @@ def test_cancelled_order_stays_cancelled_and_cannot_be_corrected() -> None:
     with pytest.raises(Refused) as refusal:
         actions.correct_order(order=order, sold_to="X")
     assert refusal.value.problem is Problem.CANCELLED
+
+
+@pytest.mark.django_db
+def test_service_may_have_a_long_code() -> None:
+    order, _created = place()
+    code = "contact_center_for_the_whole_organization"[:40]
+    OrderLine.objects.create(order=order, number=3, service=code, product="Contact Center", licenses=5)
+    assert [line.service for line in build_summary(order).lines] == ["meetings", "calling", code]

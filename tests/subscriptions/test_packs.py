@@ -10,7 +10,7 @@ from typing import Any
 import pypdf
 import pytest
 from django.core.mail import EmailMultiAlternatives
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils.translation import override
 
 from provisioning import actions, emails
@@ -139,7 +139,9 @@ def test_command_and_order_desk_sell_what_is_installed(capsys: pytest.CaptureFix
     type(links.user_for("desk@example.com")).objects.filter(email="desk@example.com").update(
         is_staff=True, is_superuser=True
     )
-    assert "Webcast licenses" in desk.get("/admin/subscriptions/order/add/").content.decode()
+    assert '<option value="webcast">Webcast</option>' in desk.get("/admin/subscriptions/order/add/").content.decode()
+    with pytest.raises(CommandError, match="This service can be in an order once only"):
+        call_command("place_order", "--contact", KIM, "--company", "Contoso", "--webcast", "20", "--webcast", "5")
 
 
 def test_order_of_a_service_that_is_no_longer_sold_can_still_be_read(settings: Any) -> None:

@@ -151,10 +151,10 @@ def test_location_has_a_name_of_its_own_in_its_organization_however_it_is_writte
         set_up_order(order=order, plans=plans([site("contoso-free")], changed(name=" ZENTRALE")))
     assert refusal.value.problem == Problem.LOCATION_NAME_TAKEN
     location = Location.objects.get()
-    with pytest.raises(IntegrityError, match="location_name_once_in_its_organization"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="location_name_of_one_order_in_its_organization"), transaction.atomic():
         Location.objects.create(
             subscription=Subscription.objects.get(line__order__number="V-1", line__service="meetings"),
-            organization=location.organization, name="zentrale", country="DE", address={},
+            organization=location.organization, order=order, name="zentrale", country="DE", address={},
         )  # fmt: skip
 
 

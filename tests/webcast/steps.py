@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 from provisioning.wizard.forms.base import StepForm
 from provisioning.wizard.forms.fields import TextField, WholeNumberField
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
-from subscriptions.models import Order, OrderLine
+from subscriptions.models import Order
+from subscriptions.packs import Bought
 from subscriptions.rules.validation import Refused
 from tests.webcast.models import Channel
 from tests.webcast.pack import ChannelPlan
@@ -49,11 +50,11 @@ class WebcastSteps(PackSteps):
     service = "webcast"
     steps = (Step("channel", "Webcast channel", ChannelForm),)
 
-    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
+    def facts(self, order: Order, bought: Bought) -> dict[str, Any]:
         """How many were bought, and which names are taken."""
-        return {"licenses": line.licenses, "taken": lambda name: Channel.objects.filter(name=name).exists()}
+        return {"licenses": bought.licenses, "taken": lambda name: Channel.objects.filter(name=name).exists()}
 
-    def plan(self, answers: Answers, line: OrderLine) -> ChannelPlan:
+    def plan(self, answers: Answers, bought: Bought) -> ChannelPlan:
         """The channel."""
         return ChannelPlan(**answers["channel"])
 

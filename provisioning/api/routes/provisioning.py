@@ -76,6 +76,7 @@ class Request(Schema):
 
     id: UUID
     order: str
+    line: int
     service: str
     product: str
     licenses: int
@@ -92,6 +93,7 @@ class Request(Schema):
         return cls(
             id=row.public_id,
             order=row.order.number,
+            line=row.line.number,
             service=row.line.service,
             product=row.line.product,
             licenses=row.line.licenses,

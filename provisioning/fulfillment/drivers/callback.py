@@ -51,6 +51,7 @@ class Callback:
         data: dict[str, object] = {
             "id": job.request_id,
             "instance_id": job.instance_id,
+            "line": job.line,
             "service": job.service,
             "product": job.product,
             "licenses": job.licenses,

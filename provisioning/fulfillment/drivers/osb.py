@@ -161,6 +161,10 @@ class OpenServiceBroker:
                 "organization_guid": job.organization_id,
                 "organization_name": job.organization_name,
                 "order": job.order,
+                "line": job.line,
+                "product": job.product,
+                "licenses": job.licenses,
+                "term_months": job.term_months,
             },
             "parameters": dict(job.parameters),
         }

@@ -49,7 +49,8 @@ class Person:
 class SampleOrder:
     """One order: as it was placed, who has to be a member of what, and what happened to it since.
 
-    ``bought`` is licenses by service; ``then`` gets the order and its contact.
+    ``meetings`` and ``calling`` are licenses of one line each, ``lines`` are others; ``then`` gets the order and its
+    contact.
     """
 
     number: str
@@ -59,6 +60,7 @@ class SampleOrder:
     customer_email: str = ""
     meetings: int = 0
     calling: int = 0
+    lines: tuple[Line, ...] = ()
     people: tuple[Person, ...] = ()
     then: Callable[[Order, User], object] | None = None
 
@@ -86,7 +88,7 @@ def _place(sample: SampleOrder) -> bool:
         contact_email=sample.contact,
         customer_name=sample.customer,
         customer_email=sample.customer_email,
-        lines=[Line(service, licenses) for service, licenses in bought if licenses],
+        lines=[*(Line(service, licenses) for service, licenses in bought if licenses), *sample.lines],
     )
     if created and sample.then:
         sample.then(order, links.user_for(sample.contact))
@@ -312,6 +314,19 @@ ORDERS: Final = (
         meetings=250,
         people=(Person("R04rh0vg05", "leo.abe@littoralpower.com"), Person("R029h2vx94", "vera.brown@ntbg.org")),
         then=_mapped(customer="R029h2vx94", partner="R04rh0vg05"),
+    ),
+    SampleOrder(
+        number="TOUR-405",
+        sold_to="Australian National Botanic Gardens",
+        contact="liam.reid@anbg.gov.au",
+        lines=(
+            Line("meetings", 100, 24, "Meetings for staff", 10),
+            Line("meetings", 50, 12, "Meetings for volunteers", 20),
+            Line("calling", 40, 24, "Calling", 30),
+            Line("calling", 5, 24, "Calling for reception desks", 40),
+        ),
+        people=(Person("R00bx52076", "liam.reid@anbg.gov.au"),),
+        then=_mapped(customer="R00bx52076"),
     ),
     # Set up by a system outside: slow, failing twice, refusing a name, and down.
     SampleOrder(

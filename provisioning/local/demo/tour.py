@@ -200,6 +200,15 @@ CHAPTERS: Final = (
                     _("Then distribute the licenses: the shares have to add up to 250."),
                 ),
             ),
+            Scenario(
+                "TOUR-405",
+                _("Several lines of one service"),
+                _("The gardens bought Meetings in two lines, and Calling with an add-on."),
+                (
+                    _("Each service is answered once. The licenses of its lines are distributed together."),
+                    _("The review and the order summary say which line gives how many licenses to which site."),
+                ),
+            ),
         ),
     ),
     Chapter(

@@ -12,9 +12,15 @@ from orgs.text import pasted_text
 from provisioning import actions
 from provisioning.rules import refusals
 from subscriptions import packs
-from subscriptions.actions import end_of_day
+from subscriptions.actions import clean_lines, end_of_day
 from subscriptions.models import Order
 from subscriptions.rules.validation import Line, Problem, Refused, clean_email
+
+_EXAMPLE = '20=meetings:"Meetings Pro":100:24'
+_LINE = (
+    f"a line, as often as there are: number (may be left out), service, product, licenses, months (may be left out), "
+    f"like {_EXAMPLE}"
+)
 
 
 class Command(BaseCommand):
@@ -29,7 +35,9 @@ class Command(BaseCommand):
         parser.add_argument("--customer", default="", metavar="NAME", help="the end customer of a partner's order")
         parser.add_argument("--customer-email", default="", metavar="EMAIL", help="the customer's administrator")
         for service, sold in packs.installed().items():
-            parser.add_argument(f"--{service}", metavar="LICENSES", help=f"licenses for {sold.label}")
+            words = f"licenses for {sold.label}; once for each line"
+            parser.add_argument(f"--{service}", dest=service, action="append", metavar="LICENSES", help=words)
+        parser.add_argument("--line", action="append", default=[], metavar="LINE", help=_LINE)
         parser.add_argument("--term", default="12", metavar="MONTHS", help="term in months (12)")
         parser.add_argument("--set-up-by", metavar="DATE", help="2026-12-24: it closes at the end of that day")
         parser.add_argument("--number", metavar="N", help="order number; the same twice is one order")
@@ -40,10 +48,11 @@ class Command(BaseCommand):
         try:
             term = _whole(options["term"], Problem.TERM)
             lines = [
-                Line(service=service, licenses=_whole(options[service], Problem.LICENSES), term_months=term)
+                Line(service=service, licenses=_whole(licenses, Problem.LICENSES), term_months=term)
                 for service in packs.installed()
-                if options[service] is not None
+                for licenses in _several(options[service])
             ]
+            lines += [_line(text, term) for text in _several(options["line"])]
             order, created = actions.place_order(
                 number=options["number"],
                 sold_to=options["company"],
@@ -80,8 +89,29 @@ def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
     customer_email = clean_email(options["customer_email"], Problem.CUSTOMER_EMAIL, required=False)
     said = [options["company"], options["customer"], customer_email]
     kept = [order.sold_to, order.customer_name, order.customer_email.lower()]
-    bought = {(line.service, line.licenses, line.term_months) for line in order.lines.all()}
-    return said == kept and bought == {(line.service, line.licenses, line.term_months) for line in lines}
+    bought = [(line.number, line.service, line.product, line.licenses, line.term_months) for line in order.lines.all()]
+    wanted = [(line.number, line.service, line.product, line.licenses, line.term_months) for line in clean_lines(lines)]
+    return said == kept and bought == wanted
+
+
+def _several(options: Any) -> list[Any]:
+    """Return the values of an option that may be given several times, or by ``call_command`` as one value."""
+    return options if isinstance(options, list) else [] if options is None else [options]
+
+
+def _line(text: str, term: int) -> Line:
+    """Return a line from "meetings:Meetings Pro:100:24" or "20=meetings:Meetings Pro:100". Raises Refused."""
+    number, equals, rest = text.rpartition("=") if "=" in text.partition(":")[0] else ("", "", text)
+    service, *facts = rest.split(":")
+    if len(facts) not in {2, 3}:
+        raise CommandError(f"--line must be like {_EXAMPLE}, not {text}.")
+    return Line(
+        service=service.strip(),
+        product=facts[0].strip(),
+        licenses=_whole(facts[1], Problem.LICENSES),
+        term_months=_whole(facts[2], Problem.TERM) if len(facts) > 2 else term,
+        number=_whole(number, Problem.LINE_NUMBER) if equals else None,
+    )
 
 
 def _end_of_day(text: str) -> datetime:

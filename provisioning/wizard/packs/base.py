@@ -15,8 +15,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.functional import Promise
 
-from subscriptions.models import Order, OrderLine
-from subscriptions.packs.base import BUILT_IN
+from subscriptions.models import Order
+from subscriptions.packs.base import BUILT_IN, Bought
 from subscriptions.rules.validation import Refused
 
 Answers = Mapping[str, Any]
@@ -51,16 +51,16 @@ class PackSteps:
     service: str = ""
     steps: tuple[Step, ...] = ()
 
-    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
-        """Return the facts that the forms of these steps get."""
+    def facts(self, order: Order, bought: Bought) -> dict[str, Any]:
+        """Return the facts that the forms of these steps get; ``bought`` is what the order has of the service."""
         return {}
 
     def reservation(self, step: str, answers: Answers) -> Any:
         """Return what ``Pack.reserve`` reserves once this step is answered, or None."""
         return None
 
-    def plan(self, answers: Answers, line: OrderLine) -> Any:
-        """Return the plan made of the answers, in the type that the pack defines."""
+    def plan(self, answers: Answers, bought: Bought) -> Any:
+        """Return the plan made of the answers for all lines together, in the type that the pack defines."""
         raise NotImplementedError
 
     def irreversible_effects(self, plan: Any) -> Iterator[str]:

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning.wizard.forms import calling
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
-from subscriptions.models import Location, Order, OrderLine
+from subscriptions.models import Location, Order
+from subscriptions.packs import Bought
 from subscriptions.packs.calling import LocationPlan
 from subscriptions.rules.validation import Problem, Refused
 
@@ -22,16 +23,16 @@ class CallingSteps(PackSteps):
         Step("address", _("Address"), calling.LocationAddress, depends_on=("location",)),
     )
 
-    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
+    def facts(self, order: Order, bought: Bought) -> dict[str, Any]:
         """Where the customer is, and what its locations are called."""
         return {
             "country": order.customer.country.code if order.customer else "",
-            "location_name_taken": lambda name: Location.objects.filter(
-                organization=order.customer, name__iexact=name
-            ).exists(),
+            "location_name_taken": lambda name: (
+                Location.objects.filter(organization=order.customer, name__iexact=name).exclude(order=order).exists()
+            ),
         }
 
-    def plan(self, answers: Answers, line: OrderLine) -> LocationPlan | None:
+    def plan(self, answers: Answers, bought: Bought) -> LocationPlan | None:
         """The location."""
         location = calling.planned_location(answers)
         return LocationPlan(**location) if location else None

@@ -13,11 +13,12 @@ from django.utils.translation import ngettext
 from provisioning.wizard.forms.meetings import licenses, site_forms
 from provisioning.wizard.forms.meetings.site_names import SiteNameCheck
 from provisioning.wizard.packs.base import Answers, PackSteps, Step
-from subscriptions.models import Order, OrderLine
+from subscriptions.models import Order
+from subscriptions.packs import Bought
 from subscriptions.packs.meetings import SitePlan, WantedNames
 from subscriptions.packs.site_reservations import KnownNames
 from subscriptions.rules import sites
-from subscriptions.rules.validation import Refused, SiteNameTaken
+from subscriptions.rules.validation import Refused, SiteIsAskedFor, SiteNameTaken
 
 
 class MeetingsSteps(PackSteps):
@@ -36,17 +37,17 @@ class MeetingsSteps(PackSteps):
         ),
     )
 
-    def facts(self, order: Order, line: OrderLine) -> dict[str, Any]:
+    def facts(self, order: Order, bought: Bought) -> dict[str, Any]:
         """The licenses to distribute, which names are taken, and where the customer is."""
         return {
-            "total_licenses": line.licenses,
+            "total_licenses": bought.licenses,
             "site_name_problems": KnownNames(order).problems,
             "country": order.customer.country.code if order.customer else "",
             "base_domain": settings.MEETINGS_BASE_DOMAIN,
         }
 
     def check_site_name(
-        self, order: Order, line: OrderLine, text: str, *, control: str, answers: Answers, twice: bool = False
+        self, order: Order, bought: Bought, text: str, *, control: str, answers: Answers, twice: bool = False
     ) -> SiteNameCheck:
         """Return one site's name as its step would take it, for the answer while it is typed.
 
@@ -55,7 +56,7 @@ class MeetingsSteps(PackSteps):
         own = {sites.fold(text, settings.MEETINGS_BASE_DOMAIN)} if twice else set()
         if control.startswith("additional-") and "meetings" in answers:
             own.add(answers["meetings"]["site_name"])
-        return SiteNameCheck({control: text}, control=control, facts=self.facts(order, line), own=own)
+        return SiteNameCheck({control: text}, control=control, facts=self.facts(order, bought), own=own)
 
     def reservation(self, step: str, answers: Answers) -> WantedNames:
         """The names of all sites: those of this step have to be free, the others may have been lost meanwhile."""
@@ -63,9 +64,9 @@ class MeetingsSteps(PackSteps):
         names = every[:1] if step == "meetings" else every[1:] if step == "additional" else []
         return WantedNames(tuple(names), tuple(name for name in every if name not in names))
 
-    def plan(self, answers: Answers, line: OrderLine) -> list[SitePlan]:
+    def plan(self, answers: Answers, bought: Bought) -> list[SitePlan]:
         """The sites with their shares."""
-        return [SitePlan(**site) for site in site_forms.planned_sites(answers, line.licenses)]
+        return [SitePlan(**site) for site in site_forms.planned_sites(answers, bought.licenses)]
 
     def irreversible_effects(self, plan: Any) -> Iterator[str]:
         """Site names and the early release schedule are permanent."""
@@ -88,6 +89,8 @@ class MeetingsSteps(PackSteps):
 
     def step_to_correct(self, refused: Refused, answers: Answers) -> str:
         """A name that was taken meanwhile is chosen anew where it was chosen."""
+        if isinstance(refused, SiteIsAskedFor):
+            return "licenses" if refused.name in answers.get("licenses", {}) else "meetings"
         if not isinstance(refused, SiteNameTaken):
             return ""
         return "meetings" if answers["meetings"]["site_name"] == refused.name else "additional"

@@ -105,3 +105,26 @@ def test_a_number_that_stands_for_another_order_is_told(licenses: str, told: str
     assert told in problems.getvalue()
     assert bool(problems.getvalue()) == bool(told)
     assert Order.objects.get().lines.get().licenses == 25
+
+
+def test_several_lines_of_one_service_by_licenses_or_with_all_their_facts() -> None:
+    lines = ["--meetings", "100", "--meetings", "50", "--line", "40=calling:Calling: Attendant:5:24"]
+    with pytest.raises(CommandError, match="--line must be like"):
+        place_order(*BASE, *lines, "--number", "A-1")
+    lines[-1] = "40=calling:Calling Attendant:5:24"
+    more = ["--line", "meetings:Meetings Pro:1,000", "--term", "36"]
+    place_order(*BASE, *lines, *more, "--number", "A-1")
+    order = Order.objects.get()
+    assert list(order.lines.values_list("number", "service", "product", "licenses", "term_months")) == [
+        (1, "meetings", "Meetings", 100, 36),
+        (2, "meetings", "Meetings", 50, 36),
+        (4, "meetings", "Meetings Pro", 1000, 36),
+        (40, "calling", "Calling Attendant", 5, 24),
+    ]
+    err = StringIO()
+    call_command("place_order", *BASE, *lines, *more, "--number", "A-1", stdout=StringIO(), stderr=err)
+    assert err.getvalue() == ""
+    call_command("place_order", *BASE, *lines, "--number", "A-1", stdout=StringIO(), stderr=err)
+    assert "was placed before with other facts" in err.getvalue()
+    with pytest.raises(CommandError, match="Give each line a number of its own"):
+        place_order(*BASE, "--line", "4=meetings:A:1", "--line", "4=calling:B:1")

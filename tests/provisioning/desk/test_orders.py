@@ -15,6 +15,7 @@ from provisioning.models import Event, Mail, User
 from provisioning.people import links
 from subscriptions.models import Order
 from subscriptions.rules.validation import Line
+from tests.factories import line_rows
 from tests.mailbox import code_in, deliver, newest
 
 pytestmark = pytest.mark.django_db
@@ -54,11 +55,23 @@ def typed(**changes: Any) -> dict[str, Any]:
         "contact_email": CONTACT,
         "customer_name": "Contoso Bakery",
         "customer_email": "admin@contoso.example",
-        "meetings": "25",
-        "calling": "10",
-        "term_months": "12",
+        **line_rows(
+            {"service": "meetings", "licenses": 25},
+            {"service": "calling", "licenses": 10},
+            {"service": "", "licenses": ""},
+        ),
         **changes,
     }
+
+
+def typed_again(**changes: str) -> dict[str, Any]:
+    """What the form of an order that is there has, with these changes."""
+    lines = (
+        {"number": 1, "service": "meetings", "product": "Meetings", "licenses": 25},
+        {"number": 2, "service": "calling", "product": "Calling", "licenses": 10, "term_months": 24},
+        {"service": "", "licenses": ""},
+    )
+    return typed(**line_rows(*lines, initial=2)) | changes
 
 
 def test_the_desk_s_door_is_the_sign_in_with_a_code(client: Client, olga: User) -> None:
@@ -99,10 +112,14 @@ def test_an_order_placed_at_the_desk_sends_the_welcome_email(desk: Client, olga:
         ({"sold_to": ""}, "This field is required"),
         ({"contact_email": "nobody"}, "email address"),
         ({"number": "a b"}, "Enter an order number of up to 40"),
-        ({"meetings": "", "calling": ""}, "Say what was ordered"),
-        ({"meetings": "0"}, "Enter a number of licenses between 1 and 1,000,000."),
-        ({"calling": "99999999999"}, "Enter a number of licenses between 1 and 1,000,000."),
-        ({"term_months": "121"}, "Enter a term of 1 to 120 months."),
+        (line_rows({"service": "", "licenses": ""}), "Say what was ordered"),
+        ({"lines-0-licenses": "0"}, "Enter a number of licenses between 1 and 1,000,000."),
+        ({"lines-1-licenses": "99999999999"}, "Enter a number of licenses between 1 and 1,000,000."),
+        ({"lines-1-service": "meetings", "lines-1-licenses": "999976"}, "at most 1,000,000 licenses together"),
+        ({"lines-0-term_months": "121"}, "Enter a term of 1 to 120 months."),
+        ({"lines-0-number": "7", "lines-1-number": "7"}, "Give each line a number of its own."),
+        ({"lines-0-product": "x" * 81}, "Enter the name of the product in up to 80 characters."),
+        ({"lines-0-service": "fax"}, "Select a valid choice"),
         ({"customer_name": "a\u202eb"}, "Enter the customer&#x27;s name"),
     ],
 )
@@ -122,24 +139,38 @@ def test_a_number_that_is_taken_is_said(desk: Client) -> None:
 def test_a_correction_changes_what_was_typed_and_is_in_the_history(desk: Client, olga: User) -> None:
     order = place()
     url = f"{ORDERS}{order.pk}/change/"
-    assert desk.post(url, typed(meetings="30")).status_code == 302
+    assert desk.post(url, typed_again(**{"lines-0-licenses": "30"})).status_code == 302
     assert {line.service: (line.licenses, line.term_months) for line in order.lines.all()} == {
         "meetings": (30, 12),
         "calling": (10, 24),
     }
     assert order.events.get(kind=Event.Kind.CORRECTED).by == olga
     page = desk.get(url).text
-    assert "olga@vendor.example corrected the order: what was ordered from Meetings × 25 (12 months)" in page
+    assert "olga@vendor.example corrected the order: what was ordered from line 1: Meetings × 25 (12 months)" in page
     deliver()
     mail.outbox.clear()
-    desk.post(url, typed(meetings="30", contact_email="erin@partner.example"))
+    desk.post(url, typed_again(**{"lines-0-licenses": "30"}, contact_email="erin@partner.example"))
     assert [message.to for message in deliver()] == [["erin@partner.example"]]
+
+
+def test_lines_are_added_and_removed_by_their_numbers(desk: Client) -> None:
+    order = place()
+    url = f"{ORDERS}{order.pk}/change/"
+    changes = {"lines-1-DELETE": "on", "lines-2-service": "meetings", "lines-2-licenses": "5", "lines-2-number": "20"}
+    assert desk.post(url, typed_again(**changes, **{"lines-2-product": "Meetings Plus"})).status_code == 302
+    assert [(line.number, line.product, line.licenses) for line in order.lines.all()] == [
+        (1, "Meetings", 25),
+        (20, "Meetings Plus", 5),
+    ]
+    page = desk.get(url).text
+    assert "what was ordered from line 2: Calling × 10 (24 months) to line 20: Meetings Plus × 5 (12 months)." in page
+    assert 'value="Meetings Plus"' in page
 
 
 def test_saving_without_a_change_writes_no_history(desk: Client) -> None:
     order = place()
     before = order.events.count()
-    assert desk.post(f"{ORDERS}{order.pk}/change/", typed()).status_code == 302
+    assert desk.post(f"{ORDERS}{order.pk}/change/", typed_again()).status_code == 302
     assert order.events.count() == before
 
 
@@ -151,7 +182,7 @@ def test_a_cancelled_order_can_t_be_written(desk: Client) -> None:
     assert "Cancel the order" not in page
     assert "Send the link again" not in page
     assert 'name="_save"' not in page
-    desk.post(url, typed(sold_to="Somebody else", meetings="1"))
+    desk.post(url, typed_again(**{"lines-0-licenses": "1"}, sold_to="Somebody else"))
     order.refresh_from_db()
     assert order.sold_to == "Initech Resale"
     assert order.lines.get(service="meetings").licenses == 25

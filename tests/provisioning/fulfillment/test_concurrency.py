@@ -527,4 +527,4 @@ def test_database_keeps_the_state_of_an_order_in_line_with_its_requests(broker: 
     with pytest.raises(IntegrityError, match="does not follow"), transaction.atomic():
         rows.update(superseded_at=timezone.now())
     with pytest.raises(IntegrityError, match="does not follow"), transaction.atomic():
-        OrderLine.objects.create(order=request.order, service="webcast", product="Webcast", licenses=1)
+        OrderLine.objects.create(order=request.order, service="webcast", product="Webcast", licenses=1, number=9)

@@ -395,6 +395,10 @@ def test_request_is_what_the_specification_says(broker: Broker) -> None:
             "organization_guid": str(customer.public_id),
             "organization_name": "Contoso",
             "order": order.number,
+            "line": 1,
+            "product": "Meetings",
+            "licenses": 250,
+            "term_months": 12,
         },
         "parameters": {
             "sites": [

@@ -16,7 +16,7 @@ from provisioning.people import links
 from subscriptions.models import Order
 from subscriptions.summary import documents
 from tests.driver import Wizard, form_fields
-from tests.factories import a_mapped_order, an_order, an_organization, an_own_order, signed_in
+from tests.factories import a_mapped_order, an_order, an_organization, an_own_order, line_rows, signed_in
 from tests.mailbox import code_in, deliver, newest
 
 pytestmark = pytest.mark.django_db
@@ -151,11 +151,12 @@ def test_the_order_desk_takes_addresses_and_numbers_as_they_are_pasted(desk: Cli
         "contact_email": PASTED[0],
         "customer_name": "",
         "customer_email": "",
-        "meetings": "1\u202f000",
-        "calling": "１，２００",
-        "term_months": " 12 ",
+        **line_rows(
+            {"service": "meetings", "licenses": "1\u202f000", "term_months": " 12 "},
+            {"service": "calling", "licenses": "１，２００"},
+        ),
     }
-    for wrong in ({"contact_email": TWO}, {"meetings": "1.5"}, {"calling": "1000.000"}):
+    for wrong in ({"contact_email": TWO}, {"lines-0-licenses": "1.5"}, {"lines-1-licenses": "1000.000"}):
         page = desk.post("/admin/subscriptions/order/add/", {**typed, **wrong})
         assert (page.status_code, Order.objects.count()) == (200, 0)
         assert all(f'value="{each}"' in page.text for each in wrong.values())

@@ -34,6 +34,7 @@ from tests.factories import (
     an_order,
     an_organization,
     an_own_order,
+    line_rows,
     signed_in,
 )
 from tests.mailbox import deliver, link_in, newest
@@ -590,7 +591,7 @@ def test_desk_sees_what_closes_soon_or_has_closed_and_gives_many_more_time(clock
 def test_desk_says_the_date_of_a_new_order_and_can_t_write_a_closed_one(clock: Clock, desk: Client) -> None:
     url = "/admin/subscriptions/order/"
     day = timezone.localdate() + 7 * DAY
-    facts = {"sold_to": "X", "contact_email": SAM, "meetings": "5", "term_months": "12"}
+    facts = {"sold_to": "X", "contact_email": SAM, **line_rows({"service": "meetings", "licenses": 5})}
     assert "lies ahead" in desk.post(f"{url}add/", {**facts, "set_up_by": "2020-01-01"}).text
     desk.post(f"{url}add/", {**facts, "set_up_by": day.isoformat()})
     order = Order.objects.get()
