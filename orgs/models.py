@@ -6,9 +6,10 @@ from typing import Any
 
 import uuid_utils.compat as uuid
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models.functions import Lower, Replace
+from django.db.models.functions import Lower, Replace, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_countries.fields import CountryField
@@ -346,6 +347,7 @@ class Word(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["word"], name="orgs_word_word"),
+            GinIndex(OpClass(Upper("word"), name="gin_trgm_ops"), name="word_searched_by_part"),
             models.Index(fields=["sound"], condition=~models.Q(sound=""), name="word_sound"),
         ]
 

@@ -87,6 +87,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<number:number>/later/", orders.postponed, name="postponed"),
     path("orders/<number:number>/cancelled/", orders.cancelled, name="cancelled"),
     path("orders/<number:number>/closed/", orders.closed, name="closed"),
+    path("orders/<number:number>/on-hold/", orders.on_hold, name="on_hold"),
     path("orders/<number:number>/progress/", progress.progress, name="progress"),
     path("orders/<number:number>/progress/stop/", progress.stop, name="stop_set_up"),
     path("orders/<number:number>/summary/", orders.order_summary, name="summary"),

@@ -209,6 +209,8 @@ def reserve_for_order(*, order: Order, wanted: Mapping[str, Any]) -> None:
             _require_open(order)
         if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP} or order.is_closed:
             raise Refused(Problem.CLOSED if order.is_closed else Problem.NOT_MAPPED)
+        if order.is_on_hold:
+            raise Refused(Problem.ON_HOLD)
         for service, what in wanted.items():
             packs.of(service).reserve(order, what)
 
@@ -255,6 +257,8 @@ def request_set_up(
             raise Refused(Problem.CANCELLED)
         if order.is_closed:
             raise Refused(Problem.CLOSED)
+        if order.is_on_hold:
+            raise Refused(Problem.ON_HOLD)
         if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP} or order.customer is None:
             raise Refused(Problem.NOT_MAPPED)
         lines = lines_to_ask_for(order)

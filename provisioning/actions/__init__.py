@@ -32,6 +32,7 @@ from provisioning.actions.desk_access_cases import (
     begin_desk_case,
     confirm_desk_case,
 )
+from provisioning.actions.desk_work import add_note, end_hold, put_on_hold, set_desk_owner
 from provisioning.actions.finder_searches import search
 from provisioning.actions.handing_over import HandedOverTooOften, hand_over, is_handed_over_too_often, take_order_back
 from provisioning.actions.mapping import map_order
@@ -69,6 +70,7 @@ __all__ = [
     "SamePerson",
     "TooEarly",
     "TooManyQuestions",
+    "add_note",
     "administers",
     "ask_about",
     "ask_administrators",
@@ -81,6 +83,7 @@ __all__ = [
     "confirm_desk_case",
     "correct_order",
     "decide",
+    "end_hold",
     "extend_order",
     "forget_old_answers",
     "hand_back",
@@ -97,12 +100,14 @@ __all__ = [
     "plan_mapping",
     "plan_set_up",
     "postpone",
+    "put_on_hold",
     "release_held_order",
     "resend_link",
     "reserve",
     "revoke_key",
     "search",
     "send_again",
+    "set_desk_owner",
     "set_up",
     "stop_reminders",
     "stop_set_up",

@@ -56,7 +56,7 @@ def decide(
     asked = request.approvers.filter(user=by).exists()
     if not asked and not (request.case and request.case.runs):
         raise Http404
-    # Locked, so that nobody stops being an administrator between this line and the end.
+    # The lock keeps the administrators' rights as they are until the transaction ends.
     member = (
         Member.objects.select_for_update(no_key=True)
         .filter(full_administrators(), organization=request.organization, email=by.email)
@@ -64,7 +64,7 @@ def decide(
     )
     if member is None:
         raise NoLongerAnAdministrator
-    if request.state is not State.OPEN or order.is_closed:
+    if request.state is not State.OPEN or order.is_stopped:
         return request
     reason = reason.strip()
     if not approve and not reason:

@@ -40,7 +40,7 @@ def _due(now: datetime) -> QuerySet[Order]:
     Of several stages that were reached only the last one counts, unless it was over when the order got its date.
     """
     stages = [(Reminder.CLOSED, now), *((days, now + timedelta(days=days)) for days in sorted(REMINDERS))]
-    orders = Order.objects.filter(state__in=UNFINISHED, closes_at__lte=stages[-1][1]).annotate(
+    orders = Order.objects.filter(state__in=UNFINISHED, on_hold_at=None, closes_at__lte=stages[-1][1]).annotate(
         stage=Case(*(When(closes_at__lte=until, then=Value(days)) for days, until in stages)),
         reached_at=Case(
             *(When(closes_at__lte=until, then=F("closes_at") - timedelta(days=days)) for days, until in stages),
@@ -53,7 +53,7 @@ def _due(now: datetime) -> QuerySet[Order]:
 
 @transaction.atomic
 def _look_after(pk: int) -> bool:
-    """Say of one order what is still to be said, with its row locked; whoever else is at it says it."""
+    """Queue the reminder or the closing email that is due for an order. Skips a row that another worker has locked."""
     now = timezone.now()
     order = _due(now).select_for_update(skip_locked=True, no_key=True, of=("self",)).filter(pk=pk).first()
     if order is None:
@@ -96,7 +96,7 @@ def _tell_closed(order: Order) -> None:
 
 @transaction.atomic
 def extend_order(*, order: Order, closes_at: datetime, reason: str = "", by: User | None = None) -> Order:
-    """Give an order more time; a closed one goes on exactly where it was, and whoever must act gets a link that works.
+    """Give an order more time. A closed order continues where it was, and the person who must act gets a new link.
 
     A request for rights that was open when the order closed is open again for as long as it still had.
 
@@ -110,12 +110,18 @@ def extend_order(*, order: Order, closes_at: datetime, reason: str = "", by: Use
         waiting.update(expires_at=F("expires_at") + (now - old))
     facts = {"from": old.isoformat(), "to": closes_at.isoformat(), "reason": reason.strip(), "reopened": closed}
     history.record(order=order, kind=Event.Kind.EXTENDED, by=by, facts=facts)
+    email_more_time(order, reopened=closed)
+    return order
+
+
+def email_more_time(order: Order, *, reopened: bool) -> None:
+    """Tell whoever must act, and the contact who waits, until when there is time; each gets a link that works."""
     acting, watching = who_must_act(order)
     for part in acting:
-        _tell(order, "order_extended", part, role="decide" if part.access_request_id else "act", reopened=closed)
+        role = "decide" if part.access_request_id else "act"
+        _tell(order, "order_extended", part, role=role, reopened=reopened)
     for part in watching:
-        _tell(order, "order_extended", part, role="watch", reopened=closed)
-    return order
+        _tell(order, "order_extended", part, role="watch", reopened=reopened)
 
 
 def _tell(order: Order, event: str, part: Part, *, role: str = "act", reopened: bool = False) -> None:

@@ -18,7 +18,7 @@ MAX_FIELDS = 400  # 50 additional sites with four fields each, and room
 MAX_VALUES = 20
 
 
-MAX_LENGTH = 4000  # longer than any field allows, so that a value that was cut is still refused
+MAX_LENGTH = 4000  # longer than any field allows: the field refuses a value that was cut
 
 
 OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "revision", "back", "add", "remove", "split", "use", "show"})

@@ -15,10 +15,10 @@ from subscriptions.models import Order
 
 @transaction.atomic
 def search(*, order: Order, by: User, question: Question, more: bool = False) -> bool:
-    """Ask, so that the page that follows may show the answer; False where the order or the person may not ask now.
+    """Run a search that the following page may show. Returns False where the order or the person may not search now.
 
     The same question asked again is counted and recorded once. At most a few organizations are shown that nothing ties
-    the person to (``searches.SHOWN_PER_QUESTION``), or with ``more`` as many as the order has left.
+    the person to (``finder_questions.SHOWN_PER_QUESTION``), or with ``more`` as many as the order has left.
     """
     standing = finder_questions.usage_of(order, by, [question])
     new = question.digest not in standing.asked

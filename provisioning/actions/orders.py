@@ -36,9 +36,11 @@ def too_late(order: Order) -> Refused:
 
 
 def refuse_closed(order: Order) -> None:
-    """Raise Refused for an order whose set-up-by date has passed: it stays as it is until it is extended."""
+    """Raise Refused for an order whose set-up-by date has passed, or that is on hold, until the desk mends that."""
     if order.is_closed:
         raise Refused(Problem.CLOSED)
+    if order.is_on_hold:
+        raise Refused(Problem.ON_HOLD)
 
 
 def end_requests(order: Order) -> None:
@@ -125,7 +127,7 @@ def correct_order(
         kept = {"intent", "partner", "partner-new", "partner-check"}
         drafts.begin_again(order=order, flow="find", but_for=kept)
     if "contact_email" in changes:
-        # Whoever had the order, also by a hand-over, no longer has it: the order desk's word counts.
+        # The former contact no longer has the order, also where it was handed over: the order desk decides.
         current = order.parts.select_related("user").get(role=Part.Role.CONTACT, ended_at=None)
         if current.user.email != email_key(order.contact_email):
             current.ended_at = timezone.now()
@@ -142,8 +144,11 @@ def correct_order(
 
 
 @transaction.atomic
-def resend_link(*, order: Order, by: User | None) -> Order:
-    """Send a new link to whoever has to act: the customer's administrator where set-up was delegated, or the contact.
+def resend_link(*, order: Order, by: User | None, unless_sent_since: datetime | None = None) -> Order:
+    """Send a new link to the person who has to act: the customer's administrator after a delegation, or the contact.
+
+    :param unless_sent_since: nothing is sent where somebody had a link sent after this time, so that a form that is
+        sent twice sends once.
 
     :raises Refused: CANCELLED, CLOSED.
     """
@@ -151,6 +156,11 @@ def resend_link(*, order: Order, by: User | None) -> Order:
     if order.state == Order.State.CANCELLED:
         raise Refused(Problem.CANCELLED)
     refuse_closed(order)
+    sent = (
+        order.events.filter(kind=Event.Kind.LINK_SENT, by=by, at__gt=unless_sent_since) if unless_sent_since else None
+    )
+    if sent is not None and sent.exists():
+        return order
     current = order.parts.filter(ended_at=None, access_request=None)
     parts = {part.role: part for part in current.select_related("user", "order")}
     part = parts.get(Part.Role.DELEGATE) or parts[Part.Role.CONTACT]

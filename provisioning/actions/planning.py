@@ -51,7 +51,7 @@ Choice = Existing | New
 
 
 class MappingRefused(Exception):
-    """An administrators' rule stands in the way; ``refusal`` says which."""
+    """A rule about administrators forbids the mapping; ``refusal`` says which."""
 
     def __init__(self, refusal: policies.Refusal) -> None:
         super().__init__(refusal)
@@ -67,7 +67,7 @@ def plan_mapping(
 ) -> Plan:
     """Return what confirming the organizations does; ``offered_to`` is who may set up the services instead, or "".
 
-    Raises MappingRefused where an administrators' rule stands in the way, OrganizationGone.
+    Raises MappingRefused where a rule about administrators forbids it, or OrganizationGone.
     """
     chosen: list[tuple[Which, Choice]] = [("customer", customer)]
     if partner:
@@ -120,7 +120,7 @@ def plan_set_up(*, order: Order, by: User, plans: Mapping[str, Any], lines: Iter
     ``lines`` are the order's, where the caller has read them. Raises Refused where the plans don't fit other lines.
     """
     customer = order.customer
-    # The contact (the partner's person, if a partner bought it), the customer's administrator, whoever set it up; once.
+    # The contact, the customer's administrator, and the person who set it up; each address once.
     told = {email_key(email) for email in (order.contact_email, order.customer_email, order.delegated_to, by.email)}
     lines = lines_to_ask_for(order) if lines is None else packs.in_order(lines)
     parts = split_plans(lines=lines, plans=plans, given=given_parts(order))

@@ -20,16 +20,20 @@ from subscriptions.models import Order
 
 @transaction.atomic
 def postpone(*, order: Order, by: User) -> Order:
-    """Note that the set-up is to be done later; the order stays as it is."""
+    """Note that the set-up is to be done later; the order stays as it is.
+
+    Raises Refused when the order has closed, or Http404 for somebody who may not set it up.
+    """
     order = lock(order)
     refuse_closed(order)
     if order.state == Order.State.MAPPED:
+        access_to(by, order.number).require(May.SET_UP)
         history.record(order=order, kind=Event.Kind.POSTPONED, by=by)
     return order
 
 
 def reserve(*, order: Order, wanted: Mapping[str, Any]) -> None:
-    """Keep for the order what its answers want and only one can have (site names), as long as it can be set up.
+    """Reserve the unique values (site names) of the order's answers, until the order is set up, closed or cancelled.
 
     ``wanted`` is by service. Raises SiteNameTaken where somebody else has it, else Refused; nothing is changed then.
     """
@@ -40,13 +44,14 @@ def reserve(*, order: Order, wanted: Mapping[str, Any]) -> None:
 def take_over(*, order: Order, by: User) -> Order:
     """Take the set-up back from the customer; what they answered stays.
 
-    Raises Refused when it is done already, or the order has closed.
+    Raises Refused when it is done already, or the order has closed, or Http404 for somebody who may not take it over.
     """
     order = lock(order)
     if order.state not in {Order.State.MAPPED, Order.State.SETTING_UP}:
         raise too_late(order)
     refuse_closed(order)
     if order.delegated_to:
+        access_to(by, order.number).require(May.TAKE_OVER)
         history.record(order=order, kind=Event.Kind.TAKEN_OVER, by=by, facts={"from": order.delegated_to})
         emails.queue(order=order, event="setup_taken_over", to=order.delegated_to)
         order.parts.filter(role=Part.Role.DELEGATE, ended_at=None).update(ended_at=timezone.now())

@@ -1,4 +1,4 @@
-"""The answer while the database can't be reached: 503, on a page that carries what was sent and sends it again.
+"""The response while the database can't be reached: 503, with a page that keeps the posted fields and sends them again.
 
 ``server_error`` is the handler of every exception that reaches Django, also of other middleware and of templates. The
 middleware finds what a template swallowed. Sending again is safe: every action is idempotent.

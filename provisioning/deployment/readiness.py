@@ -1,4 +1,4 @@
-"""What has to be there before anything runs: a database that answers, its tables, and the collected static files.
+"""Checks before anything runs: a database that answers, its tables, and the collected static files.
 
 One function a condition. manage.py, the WSGI application, the worker and the checks call them; each raises `NotReady`
 with one sentence that says what is wrong and which command to run or which variable to set.
@@ -40,7 +40,7 @@ class Away(Unusable):
     """The database can't be reached now, and may be there in a moment without anybody changing this installation."""
 
 
-# What libpq, psycopg or the server says -> what it means here. The first that matches counts.
+# Messages of libpq, psycopg or the server -> their meaning here. The first match counts.
 _REASONS: Final[tuple[tuple[str, type[Unusable], str], ...]] = (
     (
         r"failed to resolve host|could not translate host|[Nn]ame or service not known|name resolution|nodename nor",

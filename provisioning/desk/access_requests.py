@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from orgs import policies
 from provisioning import actions
 from provisioning.desk.site import operator, recent_factor, site
+from provisioning.desk.tables import Table
 from provisioning.models import AccessRequest
 from provisioning.rules import refusals
 from subscriptions.rules.validation import Refused
@@ -76,7 +77,7 @@ class EvidenceForm(forms.Form):
 
 
 @admin.register(AccessRequest, site=site)
-class AccessRequestAdmin(AdminOfRequest):
+class AccessRequestAdmin(Table, AdminOfRequest):
     """Requests for rights. Nothing is edited; the page of a request begins or confirms the order desk's way."""
 
     list_display = ("order", "organization", "requester", "right", "asked_at", "outcome", "help")
@@ -84,7 +85,6 @@ class AccessRequestAdmin(AdminOfRequest):
     search_fields = ("order__number", "requester__email")
     list_select_related = ("order", "organization", "requester", "desk_case")
     ordering = ("-pk",)
-    show_full_result_count = False
     actions = None
 
     @admin.display(description=gettext_lazy("What became of it"))

@@ -39,12 +39,17 @@ class DateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         """Return those orders, or all."""
-        now, soon = timezone.now(), timezone.now() + timedelta(days=max(REMINDERS))
-        waiting = queryset.filter(state__in=UNFINISHED)
-        return {
-            "soon": waiting.filter(closes_at__gt=now, closes_at__lte=soon),
-            "closed": waiting.filter(closes_at__lte=now),
-        }.get(self.value() or "", queryset)
+        return of_date(queryset, self.value() or "")
+
+
+def of_date(orders: QuerySet[Order], which: str) -> QuerySet[Order]:
+    """Return the orders that close soon ("soon") or have closed ("closed"); all for another word."""
+    now, soon = timezone.now(), timezone.now() + timedelta(days=max(REMINDERS))
+    waiting = orders.filter(state__in=UNFINISHED, on_hold_at=None)
+    return {
+        "soon": waiting.filter(closes_at__gt=now, closes_at__lte=soon),
+        "closed": waiting.filter(closes_at__lte=now),
+    }.get(which, orders)
 
 
 class ExtendForm(forms.Form):

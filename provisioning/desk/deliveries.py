@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import actions, emails
 from provisioning.desk.site import ReadOnly, operator, site
-from provisioning.integration import deliveries
-from provisioning.models import Mail, Webhook
+from provisioning.desk.tables import Table
+from provisioning.integration import deliveries, webhooks
+from provisioning.models import EMAIL_NAMES, Event, Mail, Webhook
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
     AdminOfMail = admin.ModelAdmin[Mail]
@@ -22,17 +23,44 @@ else:
     AdminOfMail = AdminOfWebhook = admin.ModelAdmin
 
 
+def type_words(kind: str) -> str:
+    """Return what a type of webhook is about, in words: "Order placed" for "order.placed"."""
+    for event, (name, _facts) in webhooks.TYPES.items():
+        if name == kind:
+            return str(Event.Kind(event).label)
+    return kind
+
+
+class EmailFilter(admin.SimpleListFilter):
+    """Emails by what they are called."""
+
+    title = gettext_lazy("email")
+    parameter_name = "event"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the emails that there are."""
+        return [(event, str(name)) for event, name in EMAIL_NAMES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mail]) -> QuerySet[Mail]:
+        """Return those emails, or all."""
+        return queryset.filter(event=self.value()) if self.value() else queryset
+
+
 @admin.register(Mail, site=site)
-class MailAdmin(ReadOnly, AdminOfMail):
+class MailAdmin(ReadOnly, Table, AdminOfMail):
     """The emails. One that was given up can be tried again."""
 
-    list_display = ("created_at", "order", "event", "to", "sent_at", "tries", "bounced_at", "problem")
-    list_filter = (("sent_at", admin.EmptyFieldListFilter), "event")
+    list_display = ("created_at", "order", "event_shown", "to", "sent_at", "tries", "bounced_at", "problem")
+    list_filter = (("sent_at", admin.EmptyFieldListFilter), EmailFilter)
     search_fields = ("to", "order__number")
     list_select_related = ("order",)
     list_display_links = None
-    show_full_result_count = False
     actions = ("try_again", "came_back")
+
+    @admin.display(description=gettext_lazy("Email"), ordering="event")
+    def event_shown(self, mail: Mail) -> str:
+        """Return what the email is called."""
+        return mail.event_words
 
     @admin.action(description=gettext_lazy("Try to send again"), permissions=["change"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[Mail]) -> None:
@@ -70,25 +98,39 @@ class WebhookState(admin.SimpleListFilter):
         return queryset.filter(wanted)
 
 
+class TypeFilter(admin.SimpleListFilter):
+    """Webhooks by what they are about."""
+
+    title = gettext_lazy("event")
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the types that there are."""
+        return [(name, type_words(name)) for name in dict.fromkeys(name for name, _facts in webhooks.TYPES.values())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> QuerySet[Webhook]:
+        """Return those webhooks, or all."""
+        return queryset.filter(message__type=self.value()) if self.value() else queryset
+
+
 @admin.register(Webhook, site=site)
-class WebhookAdmin(ReadOnly, AdminOfWebhook):
+class WebhookAdmin(ReadOnly, Table, AdminOfWebhook):
     """The webhooks. They can be sent again, or skipped."""
 
     list_display = (
         *("created_at", "order", "event", "endpoint", "accepted_at", "tries", "next_try_at", "given_up_at"),
         *("answer_status", "problem"),
     )
-    list_filter = (WebhookState, "message__type", "endpoint")
+    list_filter = (WebhookState, TypeFilter, "endpoint")
     search_fields = ("order__number", "message__public_id")
     list_select_related = ("order", "message", "endpoint")
     list_display_links = None
-    show_full_result_count = False
     actions = ("send_again", "skip")
 
     @admin.display(description=gettext_lazy("event"), ordering="message__type")
     def event(self, webhook: Webhook) -> str:
-        """Return the type of the message."""
-        return webhook.message.type
+        """Return what the message is about, in words."""
+        return type_words(webhook.message.type)
 
     @admin.action(description=gettext_lazy("Send again"), permissions=["change"])
     def send_again(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:

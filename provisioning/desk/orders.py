@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -18,16 +18,20 @@ from django.utils.translation import gettext_lazy
 
 from orgs.text import pasted_text
 from provisioning import actions
-from provisioning.desk.deadlines import MOST_AT_ONCE, DateFilter, give_more_time
+from provisioning.desk.deadlines import MOST_AT_ONCE, give_more_time
+from provisioning.desk.deliveries import type_words
+from provisioning.desk.lists import order_acts, order_filters
+from provisioning.desk.lists.order_filters import undelivered_mails
 from provisioning.desk.order_form import FINISHED, OrderForm
-from provisioning.desk.provisioning import ACTS, acts_for, state_words, to_see_to
+from provisioning.desk.provisioning import ACTS, acts_for, state_words
 from provisioning.desk.site import operator, recent_factor, site
+from provisioning.desk.tables import Preset, Table
 from provisioning.history import event_sentences
-from provisioning.models import Mail
+from provisioning.models import Event
 from provisioning.pages import history
 from provisioning.rules import refusals
 from provisioning.templatetags.display import day
-from subscriptions.models import Order, ProvisioningRequest
+from subscriptions.models import SEARCHED, UNFINISHED, Order
 from subscriptions.rules.validation import Problem, Refused
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
@@ -35,10 +39,7 @@ if TYPE_CHECKING:  # Django's own classes take no type at run time
 else:
     AdminOfOrder = admin.ModelAdmin
 
-# Emails of an order that were not sent, or came back from somebody who still has a part in it.
-UNDELIVERED = Mail.objects.filter(
-    Q(sent_at=None) & ~Q(problem="") | Q(bounced_at__isnull=False, link__part__ended_at=None), order=OuterRef("pk")
-)
+UNDELIVERED = undelivered_mails().filter(order=OuterRef("pk"))
 
 
 class Button(NamedTuple):
@@ -69,61 +70,41 @@ BUTTONS = {
 }
 
 
-class MailProblem(admin.SimpleListFilter):
-    """Orders with an email that was not delivered."""
+def _lead_to(what: str) -> Callable[..., HttpResponse]:
+    """Return an action of the list that leads to the page of this act with the chosen orders."""
 
-    title = gettext_lazy("emails")
-    parameter_name = "emails"
+    @admin.action(description=order_acts.ACTS[what].button, permissions=["change"])
+    def lead(admin_of_orders: OrderAdmin, request: HttpRequest, chosen: QuerySet[Order]) -> HttpResponse:
+        orders = [("order", pk) for pk in chosen.values_list("pk", flat=True)[: MOST_AT_ONCE + 1]]
+        if len(orders) > MOST_AT_ONCE:
+            messages.error(request, _("Choose at most %(count)s orders at once.") % {"count": MOST_AT_ONCE})
+            return redirect("admin:subscriptions_order_changelist")
+        return redirect(f"{reverse(f'admin:subscriptions_order_act_{what}')}?{urlencode(orders)}")
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the one choice."""
-        return [("problem", _("An email was not delivered"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        """Return those orders, or all."""
-        return queryset.filter(Exists(UNDELIVERED)) if self.value() == "problem" else queryset
-
-
-class ProvisioningProblem(admin.SimpleListFilter):
-    """Orders whose set-up somebody has to act on."""
-
-    title = gettext_lazy("set-up")
-    parameter_name = "set_up"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return what the desk, or the customer, has to do."""
-        return [("failed", _("Failed, or out of reach")), ("refused", _("Waiting for the customer’s change"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        """Return those orders, or all."""
-        refused = Q(state="refused", superseded_at=None, order__state=Order.State.SETTING_UP)
-        wanted = {"failed": to_see_to(), "refused": refused}.get(self.value() or "")
-        if wanted is None:
-            return queryset
-        return queryset.filter(pk__in=ProvisioningRequest.objects.filter(wanted).values("order"))
+    lead.__name__ = what
+    return lead
 
 
 @admin.register(Order, site=site)
-class OrderAdmin(AdminOfOrder):
+class OrderAdmin(Table, AdminOfOrder):
     """One order: its facts, its history, its emails, and what can be done with it."""
 
     form = OrderForm
     list_display = (
         "number",
-        "state",
+        "state_shown",
         "sold_to",
         "customer_name",
         "contact_email",
-        "placed_at",
+        "placed",
         "date",
         "emails_went_out",
     )
-    list_filter = ("state", ProvisioningProblem, DateFilter, MailProblem, "placed_at")
-    search_fields = ("number", "sold_to", "customer_name", "contact_email", "customer_email")
+    list_filter = order_filters.FILTERS
+    search_fields = SEARCHED
     search_help_text = gettext_lazy("Order number, company, customer or email address")
     list_per_page = 50
-    show_full_result_count = False
-    actions = ("give_more_time",)
+    actions = ("give_more_time", *map(_lead_to, order_acts.ACTS))
     fieldsets = (
         (None, {"fields": ("number", "sold_to", "contact_email", "set_up_by")}),
         (gettext_lazy("End customer"), {"fields": ("customer_name", "customer_email")}),
@@ -134,11 +115,23 @@ class OrderAdmin(AdminOfOrder):
         """Say whether every email of this order was delivered."""
         return not getattr(order, "mail_problem", False)
 
+    @admin.display(description=gettext_lazy("State"), ordering="state")
+    def state_shown(self, order: Order) -> str:
+        """Return the state, and whether the desk holds the order."""
+        return f"{order.get_state_display()} ({_('on hold')})" if order.is_on_hold else order.get_state_display()
+
+    @admin.display(description=gettext_lazy("Placed"), ordering="placed_at")
+    def placed(self, order: Order) -> str:
+        """Return the day on which it was placed."""
+        return day(order.placed_at)
+
     @admin.display(description=gettext_lazy("Set up by"), ordering="closes_at")
     def date(self, order: Order) -> str:
         """Return the set-up-by date of an unfinished order, or since when it is closed."""
         if order.is_closed:
             return _("Closed on %(day)s") % {"day": day(order.closes_at)}
+        if order.is_on_hold:
+            return _("Stands still")
         return day(order.closes_at) if order.is_open else "–"
 
     @admin.display(description=gettext_lazy("What was ordered"))
@@ -154,6 +147,16 @@ class OrderAdmin(AdminOfOrder):
             messages.error(request, _("Choose at most %(count)s orders at once.") % {"count": MOST_AT_ONCE})
             return redirect("admin:subscriptions_order_changelist")
         return redirect(f"{reverse('admin:subscriptions_order_extend')}?{urlencode(orders)}")
+
+    def presets(self) -> Sequence[Preset]:
+        """Return the filters that every operator has."""
+        return order_filters.presets()
+
+    def act(self, request: HttpRequest, what: str) -> HttpResponse:
+        """Show the page of an act on one order or several; POST does it."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        return order_acts.page(request, what, site=self.admin_site, opts=self.opts)
 
     def extend(self, request: HttpRequest) -> HttpResponse:
         """Show the page that asks for the date and the reason; POST gives more time."""
@@ -176,7 +179,8 @@ class OrderAdmin(AdminOfOrder):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         """Annotate each order with ``mail_problem``: whether an email was not delivered."""
-        return super().get_queryset(request).annotate(mail_problem=Exists(UNDELIVERED))
+        orders: QuerySet[Order] = super().get_queryset(request)
+        return orders.annotate(mail_problem=Exists(UNDELIVERED))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
@@ -199,6 +203,15 @@ class OrderAdmin(AdminOfOrder):
                 name=f"subscriptions_order_{name}",
             )
             for name in BUTTONS
+        ]
+        own += [
+            path(
+                f"act/{what}/",
+                self.admin_site.admin_view(self.act),
+                {"what": what},
+                name=f"subscriptions_order_act_{what}",
+            )
+            for what in order_acts.ACTS
         ]
         own.append(path("extend/", self.admin_site.admin_view(self.extend), name="subscriptions_order_extend"))
         export = path(
@@ -265,10 +278,15 @@ class OrderAdmin(AdminOfOrder):
                     order.events.select_related("by").order_by("-position"), event_sentences.DESK
                 ),
                 "mails": order.mails.order_by("-pk"),
-                "webhooks": order.webhooks.select_related("message", "endpoint").order_by("-pk"),
+                "webhooks": [
+                    (each, type_words(each.message.type))
+                    for each in order.webhooks.select_related("message", "endpoint").order_by("-pk")
+                ],
                 "webhooks_url": reverse("admin:provisioning_webhook_changelist") + f"?order__number={order.number}",
                 "people": order.parts.select_related("user").order_by("-pk"),
-                "may_resend": order.state != Order.State.CANCELLED and not order.is_closed,
+                "notes": order.events.filter(kind=Event.Kind.NOTED).order_by("-position"),
+                "may_hold": order.state in UNFINISHED and not order.is_stopped,
+                "may_resend": order.state != Order.State.CANCELLED and not order.is_stopped,
                 "may_cancel": not finished,
                 "may_extend": not finished and not being_set_up,
                 "show_save": not finished and not being_set_up and not order.is_closed,

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import actions
 from provisioning.desk.site import recent_factor, site
+from provisioning.desk.tables import Table
 from provisioning.fulfillment import transitions
 from provisioning.models import User
 from provisioning.rules import refusals
@@ -83,7 +84,7 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset.filter(wanted.get(self.value() or "", to_see_to()))
 
 
-class ProvisioningAdmin(AdminOfProvisioning):
+class ProvisioningAdmin(Table, AdminOfProvisioning):
     """The requests to the systems that set services up: those that failed, with what can be done."""
 
     list_display = ("order_page", "service", "state_shown", "since", "tries", "problem_shown")
@@ -94,7 +95,6 @@ class ProvisioningAdmin(AdminOfProvisioning):
     list_display_links = ("service",)
     ordering = ("state_since", "pk")
     list_per_page = 50
-    show_full_result_count = False
     actions = ("retry", "mark_done", "cancel_order")
 
     @admin.display(description=gettext_lazy("Order"), ordering="order__number")

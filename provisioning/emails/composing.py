@@ -60,7 +60,7 @@ def _lay_out(message: Message, *, to: str, message_id: str) -> EmailMultiAlterna
         to=[_with_ascii_domain(to)],
         reply_to=[settings.HELP_CONTACT],
         headers={
-            # The same on every try, so that mail programs recognize an email that was sent twice.
+            # The same on every try: mail programs recognize an email that was sent twice.
             "Message-ID": f"<{message_id}@{settings.DEFAULT_FROM_EMAIL.rstrip('>').rpartition('@')[2]}>",
             "Auto-Submitted": "auto-generated",
         },

@@ -18,7 +18,7 @@ from subscriptions.models import Order
 
 @email
 def setup_reminder(mail: Mail, url: str) -> Message:
-    """To whoever must act before the date, and to the contact who waits for somebody else.
+    """To the person who must act before the date, and to the contact who waits for somebody else.
 
     Says what holds when it goes out, should the mail server have been away for a while.
     """
@@ -100,7 +100,7 @@ def order_closed_unfinished(mail: Mail, url: str) -> Message:
 
 @email
 def order_extended(mail: Mail, url: str) -> Message:
-    """To whoever must act, and to the contact who waits: there is more time. ``facts``: also reopened ("yes" or "")."""
+    """To the person who must act and the contact who waits: more time. ``facts``: also reopened ("yes" or "")."""
     words = _words(mail)
     asked = _asked(mail)
     watching = mail.facts.get("role") == "watch"
@@ -157,7 +157,7 @@ def _asked(mail: Mail) -> AccessRequest | None:
 
 
 def _waiting(mail: Mail) -> str:
-    """Whom the order waits for, told to its contact, and what they can do instead."""
+    """Return the person whom the order waits for, and what its contact can do instead."""
     if mail.order.delegated_to:
         return _("It waits for %(person)s, whom we told too. You can take the set-up over at any time.") % {
             "person": mail.order.delegated_to

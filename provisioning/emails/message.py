@@ -42,7 +42,7 @@ EVENTS: dict[str, Writer] = {}
 
 
 def email(write: Writer) -> Writer:
-    """Register the function of an email under its own name, so that ``queue`` and ``compose`` know it."""
+    """Register the function of an email under its own name for ``queue`` and ``compose``."""
     EVENTS[write.__name__] = write
     return write
 

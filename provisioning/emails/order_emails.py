@@ -92,7 +92,7 @@ def order_taken_back(mail: Mail, url: str) -> Message:
 
 @email
 def order_cancelled(mail: Mail, url: str) -> Message:
-    """To whoever had to act, when the order desk cancels the order."""
+    """To the person who had to act, when the order desk cancels the order."""
     number = mail.order.number
     return Message(
         subject=_("Order %(number)s was cancelled") % {"number": number},

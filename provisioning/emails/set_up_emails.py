@@ -21,7 +21,7 @@ State = ProvisioningRequest.State
 
 @email
 def set_up_refused(mail: Mail, url: str) -> Message:
-    """To whoever sets up: the other side refused something that they answered. Its button leads to the step."""
+    """To the person who sets up: the other side refused an answer. The button leads to the step."""
     number = mail.order.number
     request = _requests(mail).filter(state=State.REFUSED).first()
     if request is None:

@@ -26,7 +26,7 @@ def link_again(mail: Mail, url: str) -> Message:
 
 
 def sign_in_code(row: SignInCode, code: str) -> Message:
-    """To whoever asked to sign in with this address: the one-time code."""
+    """To the address that somebody wants to sign in with: the one-time code."""
     return Message(
         subject=_("Your sign-in code: %(code)s") % {"code": code},
         title=_("Your sign-in code"),

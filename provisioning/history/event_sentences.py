@@ -112,6 +112,18 @@ SENTENCES: dict[str, Sentence] = {
     ),
     Kind.RELEASED: Sentence(gettext_lazy("The order no longer waits for an administrator."), Seen.BY_CONTACTS),
     Kind.MAPPED: Sentence(gettext_lazy("%(who)s confirmed the organizations."), Seen.BY_CONTACTS),
+    Kind.ON_HOLD: Sentence(
+        gettext_lazy("The order desk put the order on hold."),
+        Seen.BY_ALL_WHO_HAD_IT,
+        desk=gettext_lazy("%(who)s put the order on hold."),
+    ),
+    Kind.HOLD_RELEASED: Sentence(
+        gettext_lazy("The order desk released the order; it has to be set up by %(to)s."),
+        Seen.BY_ALL_WHO_HAD_IT,
+        desk=gettext_lazy("%(who)s released the order; it has to be set up by %(to)s, instead of %(from)s."),
+    ),
+    Kind.NOTED: Sentence(gettext_lazy("%(who)s noted: %(text)s")),
+    Kind.OWNER: Sentence(gettext_lazy("%(who)s changed who looks after the order: %(to)s.")),
     Kind.MERGED: Sentence(
         gettext_lazy("The order desk merged two entries of the same organization."),
         Seen.BY_CONTACTS,

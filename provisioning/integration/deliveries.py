@@ -35,7 +35,7 @@ from provisioning.models import Webhook, WebhookEndpoint, WebhookMessage
 log = logging.getLogger(__name__)
 
 FOR = timedelta(days=3)
-# Longer than a request takes (http_client.Limits): whoever has a message for longer has died, or sleeps.
+# Longer than a request takes (http_client.Limits): a sender that has a message for longer has died, or sleeps.
 LEASE = timedelta(seconds=30)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=6)
 _GONE = 410
@@ -184,7 +184,7 @@ def send_range_again(endpoint: WebhookEndpoint, messages: QuerySet[WebhookMessag
 
 
 def skip(rows: QuerySet[Webhook]) -> int:
-    """Never send those of these that are open, so that the later ones of their orders go on; returns how many."""
+    """Skip the open ones of these messages for good; later messages of their orders go on. Returns how many."""
     with transaction.atomic():
         count = rows.filter(Webhook.OPEN).update(**_TAKEN_AWAY, skipped_at=timezone.now(), given_up_at=None)
         webhooks.wake()
@@ -224,7 +224,7 @@ def _later(row: Webhook, after: int | None) -> None:
 
 
 def _headers(row: Webhook, now: datetime) -> dict[str, str]:
-    """Those of Standard Webhooks 1.0; every secret signs, so that a receiver changes to the new one when it likes.
+    """Return the headers of Standard Webhooks 1.0. Every secret signs, for a change of secrets.
 
     Raises Unreadable where the secret can't be decrypted.
     """

@@ -1,8 +1,8 @@
-"""The one door to other machines over HTTP: says what may be written to, and never goes anywhere else.
+"""The only client for outgoing HTTP: checks the address, and connects to nothing but the checked address.
 
-An address of ours is a way into the network that this runs in: a name is resolved once, every address it has is
-judged, and the connection is made to one that was found good, so that a name that changes its answer gains nothing.
-Redirects aren't followed, and no more of an answer is read than what says how it went.
+A configured address must not give access to the network of this machine (SSRF). A name is resolved once, every address
+of it is checked, and the connection is made to a checked address: DNS rebinding changes nothing. Redirects are not
+followed. Of a response, only the status, the headers and a few bytes are read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # stands for the address of IPv4 in its last 32 bits: RFC 6052
-# Of an answer's body, so that a receiver that writes one isn't cut off; nothing is done with it.
+# Bytes of a response body that are read and ignored, so a receiver that writes one isn't cut off.
 _BODY = 16 * 1024
 
 
@@ -65,7 +65,7 @@ def request(
     keep: int = 0,
     keep_if_it_comes: bool = False,
 ) -> Answer:
-    """Send one request to an address of the outside world, and return how it was answered, whatever the status.
+    """Send one request to an external address and return its response, whatever the status.
 
     :param allow: networks that may be written to although they aren't public, also without TLS.
     :param keep: how many bytes of the answer's body are returned; a longer body is cut off there.
@@ -133,7 +133,7 @@ def _seconds(after: str) -> int | None:
 
 
 def may_be_reached(address: Address) -> bool:
-    """Whether an address is one of the public internet's: not of this machine, this network, or a group of them.
+    """Say whether an address is a public unicast address: not loopback, private, link-local or multicast.
 
     What stands for another address in it (IPv4 mapped into IPv6, 6to4, NAT64, Teredo) is judged by that as well.
     """
@@ -174,7 +174,7 @@ def _plain(address: Address) -> Address:
 
 
 def _hang_up(connection: HTTPConnection, opened: list[socket.socket], late: threading.Event) -> None:
-    """End a connection that takes too long: whoever waits for it finds it closed."""
+    """End a connection that takes too long: the thread that waits for it gets an error."""
     late.set()
     sock = opened[0] if opened else connection.sock
     if sock is not None:

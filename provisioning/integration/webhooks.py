@@ -1,4 +1,4 @@
-"""What other systems are told about orders: messages in the format of Standard Webhooks, each a row.
+"""Messages about orders to other systems, in the format of Standard Webhooks; each is a row.
 
 ``enqueue`` writes the message of an event in the event's transaction, and a delivery for each endpoint that receives
 its type. Messages are written also where nobody receives them: ``GET /api/v1/events`` lists them.
@@ -23,7 +23,7 @@ from provisioning.models import Event, Webhook, WebhookEndpoint, WebhookMessage
 from subscriptions.models import Order, Subscription
 from subscriptions.summary import build_summary
 
-# What is told, and which of the event's facts it says. None of them is a person.
+# The types of messages, and the facts of the event that each contains. None of them names a person.
 SUBSCRIPTION = ("id", "line", "service", "product", "licenses")
 TYPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     Event.Kind.PLACED: ("order.placed", ()),
@@ -167,7 +167,7 @@ def _deliver(message: WebhookMessage, to: Sequence[WebhookEndpoint]) -> list[Web
 
 
 def _messages(event: Event, order: Order) -> Iterator[tuple[str, dict[str, object]]]:
-    """The type and the data of each message that tells of this event."""
+    """Yield the type and the data of each message about this event."""
     kind, names = TYPES[event.kind]
     which = {"id": str(order.public_id), "number": order.number, "state": order.state}
     data: dict[str, object] = {"order": which}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -105,6 +106,16 @@ def keep_private() -> None:
     private.begin(state_dir(), mails=Path(str(folder)) if folder else None)
 
 
+def _wait_for_database() -> None:
+    """Wait until the database answers; a process that is asked to end meanwhile ends with the status 0."""
+    before = {number: signal.signal(number, lambda *_: sys.exit(0)) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        readiness.wait_for_database(lambda sentence: say(f"{sentence} The worker waits for it."))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def require(name: str, /, **options: Any) -> None:
     """Return when what a command needs is there. Raises NotReady or Problem, with one sentence, where it isn't."""
     needs = NEEDS.get(name, Needs.TABLES)
@@ -122,7 +133,7 @@ def require(name: str, /, **options: Any) -> None:
     if needs >= Needs.TABLES:
         keep_private()  # not those that write source files
     if name == "procrastinate" and options.get("command") == "worker":
-        readiness.wait_for_database(lambda sentence: say(f"{sentence} Waiting for it."))
+        _wait_for_database()
     if needs == Needs.DATABASE:
         readiness.database_answers()
     else:

@@ -40,7 +40,7 @@ NO_NETWORK = (
     "network (or set PIP_INDEX_URL to an index that it reaches) and run this again; it goes on where it stopped."
 )
 
-# What pip prints -> what to do. The first that matches is told: a full disk also breaks connections.
+# What pip prints -> what to do. The first match is shown: a full disk also breaks connections.
 _REASONS: tuple[tuple[str, str], ...] = (
     (r"Errno 28\]|Errno 122\]|No space left|Disk quota exceeded", "full"),
     (

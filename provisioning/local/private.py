@@ -11,7 +11,7 @@ UMASK = 0o077
 
 
 def begin(state_dir: Path, *, mails: Path | None = None) -> None:
-    """Write new files for their owner only from here on, and mend what was written for everybody before.
+    """Give new files to their owner only from here on, and restrict files that everybody could read before.
 
     ``mails`` is the folder that emails are written to, which may be another person's: only the emails are closed.
     """

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from provisioning.local.database.cluster import Problem
 
 _PATIENCE = 5.0  # seconds for an orderly end
-_MANY = 5  # deaths within a minute: something is wrong that starting again at once doesn't mend
+_MANY = 5  # deaths within a minute: the cause persists, and starting again at once doesn't help
 _PAUSE = 3.0  # seconds before the next start then
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h
 
@@ -88,7 +88,7 @@ def _fork(name: str, task: Callable[[], None]) -> int:
         return pid
     status = 1
     try:
-        os.setpgid(0, 0)  # Ctrl-C is the parent's; it tells its children
+        os.setpgid(0, 0)  # the parent handles Ctrl-C and ends its children
         for number in signals:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)

@@ -55,7 +55,7 @@ def find() -> Python:
     found: dict[str, Python] = {}
     for path in _paths():
         real = os.path.realpath(path)
-        # A shim is a script that stands for several interpreters, so its own path is kept apart.
+        # A shim is a script that starts one of several interpreters: its own path is kept separately.
         key = path if os.path.basename(os.path.dirname(path)) == "shims" else real
         if key not in found and os.access(path, os.X_OK):
             python = _probe(path)
@@ -84,7 +84,7 @@ def find() -> Python:
 
 
 def _probe(path: str) -> Python | None:
-    """Ask an interpreter for its version; None where it doesn't answer (a shim of an unselected version, a wreck)."""
+    """Ask an interpreter for its version; None where it doesn't answer (an unselected shim, a broken one)."""
     try:
         answer = subprocess.run(
             [path, "-I", "-c", _PROBE],

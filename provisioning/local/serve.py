@@ -57,7 +57,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _listen(bind: str) -> socket.socket | None:
-    """Open the address, so that one that can't be used is told at once; a Unix socket is left to gunicorn."""
+    """Open the address first: an unusable one is reported at once. gunicorn opens a Unix socket itself."""
     try:
         address = parse_address(bind)
         if not isinstance(address, tuple):

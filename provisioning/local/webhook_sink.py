@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(sink.status)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
-        """Say nothing of requests: what was taken is told."""
+        """Log no requests: accepted messages are printed."""
 
     def _answer(self, status: int, *headers: tuple[str, str]) -> None:
         self.send_response(status)
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _reset(self) -> None:
-        """Hang up so that the other side sees a reset."""
+        """Reset the connection (RST instead of FIN)."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True

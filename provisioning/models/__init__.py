@@ -3,6 +3,7 @@
 from provisioning.models.access_requests import AccessRequest, DeskCase
 from provisioning.models.accounts import OperatorRole, SignInCode, User, UserManager
 from provisioning.models.api_keys import SCOPES, ApiAnswer, ApiKey
+from provisioning.models.desk import SavedFilter
 from provisioning.models.directory import DirectoryBatch, DirectoryBatchPart, MatchQuestion
 from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
@@ -33,6 +34,7 @@ __all__ = [
     "PersonKey",
     "Question",
     "Reminder",
+    "SavedFilter",
     "Scheme",
     "SignInCode",
     "User",

@@ -60,10 +60,18 @@ class Mail(models.Model):
     class Meta:
         verbose_name = _("email")
         verbose_name_plural = _("emails")
-        indexes = [models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="mail_to_send")]
+        indexes = [
+            models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="mail_to_send"),
+            models.Index(fields=["order"], condition=models.Q(bounced_at__isnull=False), name="mail_that_came_back"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} → {self.to}"
+
+    @property
+    def event_words(self) -> str:
+        """Return what the email is called."""
+        return str(EMAIL_NAMES.get(self.event, self.event))
 
     @property
     def failed(self) -> bool:

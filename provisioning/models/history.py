@@ -74,6 +74,10 @@ class Event(models.Model):
         ANSWERED = "answered", _("Question answered")
         REPLIED = "mail_replied", _("Email answered")
         PERSON_ERASED = "person_erased", _("A person's data erased")
+        ON_HOLD = "put_on_hold", _("Put on hold by the order desk")
+        HOLD_RELEASED = "hold_released", _("Hold released by the order desk")
+        NOTED = "noted", _("Note of the order desk")
+        OWNER = "desk_owner", _("Looked after by")
         MERGED = "organization_merged", _("Organizations merged")
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="events")

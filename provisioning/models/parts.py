@@ -25,6 +25,8 @@ class Part(models.Model):
     role = models.CharField(max_length=10, choices=Role.choices)
     since_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # When this person first came to the order: by its link and a code, or by answering a step.
+    opened_at = models.DateTimeField(null=True, blank=True)
     # Who handed the order to this person; may take it back until it is mapped.
     given_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="given")
     # The request whose right a contact maps and sets up by: when that right is over, so is the set-up by this person.
@@ -50,7 +52,14 @@ class Part(models.Model):
                 name="part_of_approver_has_a_request",
             ),
         ]
-        indexes = [models.Index(fields=["user", "order"], name="part_of_user")]
+        indexes = [
+            models.Index(fields=["user", "order"], name="part_of_user"),
+            models.Index(
+                fields=["since_at"],
+                condition=models.Q(opened_at=None, ended_at=None, access_request=None),
+                name="part_not_opened",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.order}: {self.user} ({self.role})"

@@ -29,7 +29,7 @@ from subscriptions.summary import documents, pdf_cache, verification_codes
 # A download waits so many seconds for the worker to make it, and is made here where a turn is free; otherwise a page
 # says that it is being made, and asks again after a while.
 WORKERS, AGAIN = 1.5, 1
-# Codes that we don't know, from one network in an hour. Of 2^60 codes, a guess has no chance anyhow.
+# Unknown codes from one network in an hour. There are 2^60 codes, so the limit only saves work.
 UNKNOWN_CODES = 30
 _AN_HOUR = timedelta(hours=1)
 _EXPECTED = gettext_lazy("Enter the 12 letters and numbers at the end of the document.")
@@ -72,7 +72,7 @@ def order_summary_pdf(request: HttpRequest, number: str) -> HttpResponseBase:
         try:
             content = documents.copy_for(access.order, **who).make(wait=0)
         except pdf_cache.TooManyRenders:
-            # No error: it is on its way. Browsers without JavaScript know this header, programs the other one.
+            # Not an error: the PDF is being made. Browsers without JavaScript use this header, programs the other one.
             page = render(
                 request, "pages/documents/pdf_not_ready.html", {"order": access.order, "access": access}, status=202
             )
@@ -93,7 +93,7 @@ def _is_being_made(document: Document) -> bool:
 @never_cache
 @require_safe
 def verify(request: HttpRequest, code: str = "") -> HttpResponse:
-    """Whether the document with this code is genuine and current, and not a fact more; for anybody.
+    """Say to anybody whether the document with this code is genuine and current. Shows none of its facts.
 
     Nothing is written but how many unknown codes a network tried.
     """

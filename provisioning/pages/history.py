@@ -61,7 +61,7 @@ def send_again(request: HttpRequest, number: str) -> HttpResponse:
 
 
 def exported(order: Order, reader: Reader, form: str) -> HttpResponse:
-    """Return an order's history as a file: what this reader may read of it, and to the order desk each event whole.
+    """Return an order's history as a file: what this reader may read of it; for the order desk, every event in full.
 
     An event's hash is the SHA-256 of its ``text`` (given to the order desk), which holds the hash before it.
     """

@@ -34,7 +34,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "links/unknown.html", status=404)
     number, email = found.order.number, found.part.user.email
     state = links.state(found)
-    # An approver's link leads to a request, and to nothing else of the order.
+    # An approver's link opens a request, and nothing else of the order.
     request_for = found.part.access_request
     context: dict[str, Any] = {
         "number": number,
@@ -56,6 +56,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         if request.method == "POST":
             if request_for:
                 return redirect("access_request", number, request_for.public_id)
+            links.note_opened(order=found.order, user=found.part.user)
             return redirect("order", number)
         return render(request, "links/open.html", context | {"mine": True})
     if request.method == "POST":

@@ -30,6 +30,8 @@ def page_of(access: Access) -> str:
         return reverse("cancelled", args=[order.number])
     if order.is_closed:
         return reverse("closed", args=[order.number])
+    if order.is_on_hold:
+        return reverse("on_hold", args=[order.number])
     if access.role in {Role.FORMER_CONTACT, Role.FORMER_DELEGATE}:
         name = "handed_over" if access.role is Role.FORMER_CONTACT else "taken_over"
         return reverse(name, args=[order.number])
@@ -88,7 +90,7 @@ def answered(order: Order) -> list[dict[str, Any]]:
 
 
 def chain(access: Access) -> list[dict[str, Any]]:
-    """Return who had the order, from the first to whoever has it: who (masked unless they are the reader or typed by
+    """Return everybody who had the order, the first one first: who (masked unless they are the reader or typed by
     them), since and until (None: still).
     """
     parts = Part.objects.filter(order=access.order, role=Part.Role.CONTACT).select_related("user", "given_by")

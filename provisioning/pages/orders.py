@@ -52,7 +52,7 @@ def order(request: HttpRequest, number: str) -> HttpResponse:
 
 @page
 def site_name(request: HttpRequest, number: str) -> HttpResponse:
-    """Whether the order can have a site of this name: what the step says when it is submitted, while one types.
+    """Say while a person types whether the order can have a site of this name, as the step does when it is submitted.
 
     ``control`` is the name of the field that is typed in, under which its text comes; ``twice`` says that another field
     of the page has the same text.
@@ -81,7 +81,7 @@ def handed_over(request: HttpRequest, number: str) -> HttpResponse:
             with contextlib.suppress(Refused):  # the order closed, or went on, since the line above
                 actions.take_order_back(order=access.order, by=access.user)
         return redirect("order", number=number)
-    if access.order.is_closed:
+    if access.order.is_stopped:
         return redirect("order", number=number)
     current = access.order.parts.select_related("user").filter(role=Part.Role.CONTACT, ended_at=None).first()
     own = Part.objects.filter(given_by=access.part).select_related("user").order_by("pk").last()
@@ -103,7 +103,7 @@ def held(request: HttpRequest, number: str) -> HttpResponse:
         access = access_to(request.user, number, lock=request.method == "POST")
         order, asked = access.order, order_status.last_request(access)
         stopped = access.may(May.ASK_FOR_SET_UP)
-        if access.role is not Role.CONTACT or asked is None or order.is_closed:
+        if access.role is not Role.CONTACT or asked is None or order.is_stopped:
             return redirect("order", number=number)
         if not (stopped or order.state in UNMAPPED):
             return redirect("order", number=number)
@@ -204,7 +204,7 @@ def delegated(request: HttpRequest, number: str) -> HttpResponse:
 def taken_over(request: HttpRequest, number: str) -> HttpResponse:
     """The partner took the set-up over from the customer's administrator."""
     access = access_to(request.user, number)
-    if access.role is not Role.FORMER_DELEGATE or access.order.is_closed:
+    if access.role is not Role.FORMER_DELEGATE or access.order.is_stopped:
         return redirect("order", number=number)
     return show(request, "pages/delegation/taken_over.html", access, since=access.part.ended_at)
 
@@ -234,6 +234,15 @@ def closed(request: HttpRequest, number: str) -> HttpResponse:
     if not access.order.is_closed or access.role is Role.APPROVER:
         return redirect("order", number=number)
     return show(request, "pages/closed.html", access, acts=access.role in {Role.CONTACT, Role.DELEGATE})
+
+
+@page
+def on_hold(request: HttpRequest, number: str) -> HttpResponse:
+    """The order desk holds the order: what is kept, and what happens next."""
+    access = access_to(request.user, number)
+    if not access.order.is_on_hold or access.role is Role.APPROVER:
+        return redirect("order", number=number)
+    return show(request, "pages/on_hold.html", access, acts=access.role in {Role.CONTACT, Role.DELEGATE})
 
 
 @page

@@ -35,7 +35,7 @@ class Part:
     name: str
     html: str
     state: str = ""
-    spoken: str = ""  # what a change of the state is told as
+    spoken: str = ""  # the sentence for screen readers when the state changes
 
     @property
     def mark(self) -> str:

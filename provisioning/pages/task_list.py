@@ -20,7 +20,7 @@ from subscriptions.models import Order
 
 State = Order.State
 
-# What a task or an entry can be, the most pressing first: yours to do, stuck, somebody else's, later, done, over.
+# The states of a task or an entry, the most urgent first: yours to do, stuck, somebody else's, later, done, over.
 STATES: Final = ("next", "problem", "waiting", "todo", "done", "ended")
 
 
@@ -128,6 +128,9 @@ def _entry(access: Access, begun: _Begun, asked: AccessRequest | None, services:
     )
     if order.state == State.CANCELLED:
         return replace(entry, status=_("Cancelled"), state="ended")
+    if order.is_on_hold:
+        said = order.hold_message if access.role in {Role.CONTACT, Role.DELEGATE} else ""
+        return replace(entry, status=_("On hold"), state="waiting", owner=_("the order desk"), note=said)
     if access.role in {Role.CONTACT, Role.DELEGATE}:
         return _of_its_own(access, entry, begun, asked, services)
     if order.state == State.SET_UP:

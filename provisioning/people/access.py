@@ -21,7 +21,7 @@ from provisioning.models import AccessRequest, Part, User
 from provisioning.people import pending_replies
 from provisioning.people.order_people import may_take_back
 from provisioning.people.pending_replies import Waiting
-from provisioning.people.permissions import CLOSED, RULES, UNMAPPED, May, Role, State
+from provisioning.people.permissions import ALWAYS, CLOSED, RULES, UNMAPPED, May, Role, State
 from subscriptions.actions import lines_to_ask_for
 from subscriptions.models import Order, OrderLine
 
@@ -65,8 +65,8 @@ class Access:
 
     @property
     def state(self) -> str:
-        """The order's state for ``RULES``: CLOSED as soon as the set-up-by date has passed."""
-        return CLOSED if self.order.is_closed else self.order.state
+        """The order's state for ``RULES``: CLOSED once the set-up-by date has passed, and while it is on hold."""
+        return CLOSED if self.order.is_stopped else self.order.state
 
     def would_may(self, what: May | str) -> bool:
         """Say whether this person's role has this permission if the order's date is left out of account."""
@@ -75,10 +75,8 @@ class Access:
     def may(self, what: May | str) -> bool:
         """Say whether this person has this permission, as the order is now. Raises ValueError for an unknown name."""
         what = May(what)
-        if what is May.SEE:
+        if what in ALWAYS[self.role]:
             return True
-        if what is May.SEE_HISTORY:
-            return self.role is not Role.APPROVER
         if what not in RULES.get((self.role, self.state), frozenset()):
             return False
         delegated = bool(self.order.delegated_to)

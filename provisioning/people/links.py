@@ -106,6 +106,14 @@ def state(link: Link) -> State:
     return State.OPEN
 
 
+def note_opened(*, order: Order, user: User) -> None:
+    """Record when this person first came to the order, on their part and on the order; later visits change nothing."""
+    parts = Part.objects.filter(order=order, user=user, opened_at=None, ended_at=None, access_request=None)
+    now = timezone.now()
+    if parts.update(opened_at=now):
+        Order.objects.filter(pk=order.pk, opened_at=None).update(opened_at=now)
+
+
 def current(*, part: Part) -> Link:
     """Return the part's current link; a new one where it has expired."""
     with transaction.atomic():

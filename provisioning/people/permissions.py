@@ -41,10 +41,20 @@ class May(enum.StrEnum):
 State = Order.State
 UNMAPPED = frozenset({State.PLACED, State.HELD})
 
-# Used instead of the state once the set-up-by date has passed: nobody can do anything before the order is extended.
+# Used instead of the state once the set-up-by date has passed, and while the order desk holds the order: nobody can do
+# anything before the desk extends or releases it.
 CLOSED: Final = "closed"
 
-# Permissions by role and by the order's state. A missing row gives only SEE and SEE_HISTORY; CLOSED has no rows.
+# Permissions that a role has in every state of an order. An approver reads one request, and no history.
+ALWAYS: dict[Role, frozenset[May]] = {
+    Role.CONTACT: frozenset({May.SEE, May.SEE_HISTORY}),
+    Role.FORMER_CONTACT: frozenset({May.SEE, May.SEE_HISTORY}),
+    Role.DELEGATE: frozenset({May.SEE, May.SEE_HISTORY}),
+    Role.FORMER_DELEGATE: frozenset({May.SEE, May.SEE_HISTORY}),
+    Role.APPROVER: frozenset({May.SEE}),
+}
+
+# Permissions by role and by the order's state, besides those of ALWAYS. CLOSED has no rows.
 # Access.may adds the conditions that depend on more than the state.
 RULES: dict[tuple[Role, str], frozenset[May]] = {
     (Role.CONTACT, State.PLACED): frozenset({May.FIND, May.HAND_OVER}),

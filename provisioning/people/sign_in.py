@@ -42,6 +42,7 @@ from orgs.text import pasted_text
 from orgs.text.normalize import email_key
 from provisioning import emails
 from provisioning.models import Part, SignInCode, User
+from provisioning.people import links
 
 # Letters that are easy to tell apart and form no words (RFC 8628, 6.1).
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
@@ -73,7 +74,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Return the address of the order whose link was opened, if this person has a part in it; else *My orders*."""
         number = request.session.pop(ORDER_IN_SESSION, "")
-        if number and Part.objects.filter(order__number=number, user=request.user.pk).exists():
+        parts = Part.objects.filter(order__number=number, user=request.user.pk).select_related("order", "user")
+        part = parts.first() if number else None
+        if part is not None:
+            links.note_opened(order=part.order, user=part.user)
             return reverse("order", args=[number])
         return str(super().get_login_redirect_url(request))
 

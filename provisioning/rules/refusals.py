@@ -40,6 +40,10 @@ SENTENCES: dict[Problem | str, str | StrPromise] = {
     Problem.BEING_SET_UP: _("This order is being set up; it can no longer be changed here."),
     Problem.NOT_BEING_SET_UP: _("Nothing of this order is being set up now, so there is nothing to do."),
     Problem.REASON: _("Enter a reason: it goes into the history of the order."),
+    Problem.ON_HOLD: _("The order desk holds this order. Release it first."),
+    Problem.MESSAGE: _("Enter what people read in up to 500 characters, or leave it empty."),
+    Problem.NOTE: _("Enter a note of up to 2,000 characters."),
+    Problem.OWNER: _("Choose an operator of the order desk, or nobody."),
     Problem.ALREADY_MAPPED: _(
         "The organizations of this order are confirmed, so its contact and customer can no longer be changed."
     ),

@@ -25,7 +25,7 @@ from django.views.generic import View
 from formtools.wizard.views import SessionWizardView, StepsHelper
 
 from provisioning.actions.drafts import changed_at, draft_of, keepable
-from provisioning.people import access
+from provisioning.people import access, links
 from provisioning.people.access import Access, May
 from provisioning.wizard import pending_posts, progress_rail, steps
 from provisioning.wizard.draft_storage import DraftStorage
@@ -64,8 +64,10 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         with transaction.atomic() if writing else contextlib.nullcontext():
             self.access = access.access_to(request.user, kwargs["number"], lock=writing, steps=True)
             self.order = self.access.order
+            if writing and self.access.part.opened_at is None:
+                links.note_opened(order=self.order, user=self.access.user)
             if not self.access.may(self.capability):
-                if writing and self.order.is_closed and self.access.would_may(self.capability):
+                if writing and self.order.is_stopped and self.access.would_may(self.capability):
                     self.keep_for_later(request, at)
                 elif writing and not self.is_done():
                     messages.warning(
@@ -76,8 +78,8 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
             try:
                 response = self.dispatch_step(request, *args, **kwargs)
             except Refused as refused:
-                # The order closed after the check above. Only the typed input is saved.
-                if refused.problem is not Problem.CLOSED:
+                # The order closed, or was put on hold, after the check above. Only the typed input is saved.
+                if refused.problem not in {Problem.CLOSED, Problem.ON_HOLD}:
                     raise
                 self.keep_for_later(request, at)
                 return redirect("order", number=self.order.number)
@@ -96,7 +98,11 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         if at in self.form_list and keepable(request.POST):
             storage = DraftStorage(self.get_prefix(request), request, draft=draft_of(self.order))
             storage.keep_typed(at, request.POST)
-        messages.warning(request, _("The order closed before you sent this. What you typed is kept."))
+        if self.order.is_on_hold:
+            sentence = _("The order desk put the order on hold before you sent this. What you typed is kept.")
+        else:
+            sentence = _("The order closed before you sent this. What you typed is kept.")
+        messages.warning(request, sentence)
 
     def is_done(self) -> bool:
         """Return whether this wizard was confirmed already; then a second confirm shows the result."""

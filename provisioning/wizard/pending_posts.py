@@ -45,7 +45,7 @@ def restore(request: HttpRequest) -> None:
             access = access_to(request.user, found["number"], lock=True)
         except Http404:
             return
-        if not (access.may(what) or (access.order.is_closed and access.would_may(what))):
+        if not (access.may(what) or (access.order.is_stopped and access.would_may(what))):
             return
         storage = DraftStorage(f"{found['flow']}.{access.order.pk}", request)
         storage.keep_typed(found["step"], MultiValueDict(found["fields"]))

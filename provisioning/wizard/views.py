@@ -233,7 +233,7 @@ class SetUpWizard(OrderWizard):
         except PlanChanged:
             return self.redirect_to_changed_plan("review")
         except Refused as refused:
-            if refused.problem is Problem.CLOSED:
+            if refused.problem in {Problem.CLOSED, Problem.ON_HOLD}:
                 raise  # the engine says so for every step
             step = self.lookups.step_to_correct(refused, answers)
             if not step:

@@ -1,6 +1,6 @@
 """Sends emails and sign-in codes: one row at a time, and everything that is due.
 
-The next try of a row follows from when it was made and how often it was tried, so no job has to survive for an email
+The time of a row's next try follows from its creation time and its number of tries: no job has to survive for an email
 to be sent.
 """
 
@@ -26,7 +26,7 @@ from subscriptions.summary import documents
 log = logging.getLogger(__name__)
 
 MAX_TRIES = Mail.MAX_TRIES
-# A row that nobody has tried for so long has lost its wake-up.
+# The wake-up of a row that was not tried for this long is lost.
 GRACE = timedelta(seconds=20)
 # The email with the order summary, and how long it waits for the job that makes its PDF before it makes the PDF itself.
 WITH_PDF = "set_up_confirmation"

@@ -206,7 +206,7 @@ class Supervisor:
             await asyncio.wait([task], timeout=GRACE)
         self.lost_workers[number] = task
         if not task.done():
-            # The threads of its jobs may never come back: the next worker gets others.
+            # The threads of its jobs may never end: the next worker gets new threads.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         task.add_done_callback(_end_of_lost_worker)
         return self.stop.is_set()

@@ -39,14 +39,14 @@ _provisioners = threading.BoundedSemaphore(3)
 # Of those, one waits for what comes due in the next seconds.
 _waiting = threading.Lock()
 _SOON = timedelta(seconds=2)
-# Seconds after which a job ends and wakes the next one, so that it doesn't count as stalled.
+# Seconds after which a job ends and wakes the next one. A longer job would count as stalled.
 _TURN = 60
 # A sweep wakes one worker for each order with something due, at most so many.
 _MOST_SENDERS = 8
 
 
 def _one_at_a_time[**P](sweep: Callable[P, None]) -> Callable[P, None]:
-    """Skip a sweep while this process still runs an earlier one, so that slow sweeps don't take all its threads.
+    """Skip a sweep while this process still runs an earlier one: slow sweeps must not take all its threads.
 
     procrastinate's queueing lock would log a duplicate-key error in PostgreSQL for each skipped sweep.
     """

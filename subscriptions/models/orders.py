@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid_utils.compat as uuid
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -13,6 +15,10 @@ from subscriptions.rules import validation
 
 MAX_LICENSES = validation.MAX_LICENSES
 MAX_TERM_MONTHS = validation.MAX_TERM_MONTHS
+
+
+# What a search of orders looks in; each is indexed for parts of it (trigrams).
+SEARCHED = ("number", "sold_to", "customer_name", "contact_email", "customer_email")
 
 
 class Order(models.Model):
@@ -67,6 +73,15 @@ class Order(models.Model):
     mapped_at = models.DateTimeField(null=True, blank=True, editable=False)
     set_up_at = models.DateTimeField(null=True, blank=True, editable=False)
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When somebody who has a part in it opened it first.
+    opened_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The order desk holds it since then: nobody but the desk can act, and its date doesn't pass.
+    on_hold_at = models.DateTimeField(null=True, blank=True, editable=False)
+    hold_reason = models.TextField(blank=True, default="", db_default="", editable=False)  # for the order desk
+    hold_message = models.TextField(blank=True, default="", db_default="", editable=False)  # for the order's people
+    desk_owner = models.EmailField(
+        _("looked after by"), blank=True, default="", db_default="", editable=False
+    )  # an operator's address
 
     class Meta:
         verbose_name = _("order")
@@ -78,6 +93,12 @@ class Order(models.Model):
                 condition=models.Q(state__in=["placed", "held", "mapped"]),
                 name="order_to_set_up_by_date",
             ),
+            # The order desk's lists: newest first, by state, and searched by a part of these texts.
+            models.Index(fields=["-placed_at", "-id"], name="order_newest_first"),
+            models.Index(fields=["state", "-placed_at", "-id"], name="order_by_state"),
+            models.Index(fields=["on_hold_at"], condition=models.Q(on_hold_at__isnull=False), name="order_on_hold"),
+            models.Index(fields=["desk_owner"], condition=~models.Q(desk_owner=""), name="order_by_desk_owner"),
+            GinIndex(*(OpClass(Upper(name), name="gin_trgm_ops") for name in SEARCHED), name="order_searched"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -114,12 +135,22 @@ class Order(models.Model):
     @property
     def is_closed(self) -> bool:
         """Whether its set-up-by date has passed before it was set up (or cancelled)."""
-        return self.state in UNFINISHED and self.closes_at <= timezone.now()
+        return self.state in UNFINISHED and self.on_hold_at is None and self.closes_at <= timezone.now()
+
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether the order desk holds it."""
+        return self.state in UNFINISHED and self.on_hold_at is not None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has closed or is on hold: only the order desk can do anything with it."""
+        return self.is_closed or self.is_on_hold
 
     @property
     def is_open(self) -> bool:
         """Whether it waits for somebody to complete it."""
-        return self.state in UNFINISHED and not self.is_closed
+        return self.state in UNFINISHED and not self.is_stopped
 
 
 # The states in which an order still waits for somebody, and can close.

@@ -77,7 +77,8 @@ _IS_A_SITE = Exists(Site.objects.filter(name=OuterRef("name")))
 
 def _held() -> QuerySet[SiteName]:
     """The names that are sites, or reserved for an order that is being set up or still can be."""
-    waiting = Q(order__state=Order.State.MAPPED, order__closes_at__gt=timezone.now())
+    lasting = Q(order__closes_at__gt=timezone.now()) | Q(order__on_hold_at__isnull=False)
+    waiting = lasting & Q(order__state=Order.State.MAPPED)
     begun = Q(order__state__in=[Order.State.SETTING_UP, Order.State.SET_UP])
     return SiteName.objects.filter(begun | waiting | _IS_A_SITE)
 

@@ -62,6 +62,11 @@ class Problem(enum.StrEnum):
     BEING_SET_UP = "being_set_up"
     NOT_BEING_SET_UP = "not_being_set_up"
     REASON = "reason"
+    ON_HOLD = "on_hold"
+    # what the order desk keeps with an order
+    MESSAGE = "message"
+    NOTE = "note"
+    OWNER = "owner"
     # the plan of a set-up
     UNASKED = "unasked"
     SITES_MISSING = "sites_missing"
@@ -137,6 +142,18 @@ def clean_text(text: str, problem: Problem, *, longest: int, required: bool = Tr
     # A name nobody can see (only joiners, say) is no name.
     visible = any(unicodedata.category(char)[0] in "LNPS" for char in text)
     if len(text) > longest or ((required or text) and not visible):
+        raise Refused(problem)
+    return text
+
+
+def clean_note(text: str, problem: Problem, *, longest: int = 500, required: bool = True) -> str:
+    """Return a text of several lines, stripped; raise Refused(problem) where a line of it can't be a text."""
+    if not isinstance(text, str):
+        raise Refused(problem)
+    text = text.replace("\r\n", "\n").strip()
+    for line in text.split("\n"):
+        clean_text(line, problem, longest=longest, required=False)
+    if len(text) > longest or (required and not text):
         raise Refused(problem)
     return text
 

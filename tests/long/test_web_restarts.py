@@ -21,7 +21,7 @@ THREADS = 8
 AT_ONCE = 4.5
 
 MAKE = """
-from provisioning import links
+from provisioning.people import links
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.auth import SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from tests.factories import an_own_order

@@ -295,7 +295,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _share(source: str, target: str) -> None:
-    """Copy a file so that everybody can read it: a second name costs no space where the first one is readable."""
+    """Copy a file with read access for everybody, or link it where it is readable already."""
     if Path(source).stat().st_mode & 0o004:
         with contextlib.suppress(OSError):
             os.link(source, target)

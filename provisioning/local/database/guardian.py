@@ -41,7 +41,7 @@ def main(home: Path, socket_dir: Path, user: int, programs: Path) -> int:
     signal.signal(signal.SIGCHLD, _child_ended)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     alive = os.open(home / "guardian.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(alive, fcntl.LOCK_EX)  # held to the end: whoever stops the server waits for it
+    fcntl.flock(alive, fcntl.LOCK_EX)  # held to the end: a process that stops the server waits for it
     users = os.open(home / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     server = cluster.launch()
     deaths: list[float] = []

@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL server: made, started, shared, recovered and stopped without anybody noticing it.
+"""The embedded PostgreSQL server: made, started, shared, recovered and stopped without any action of the user.
 
 Standard library only, and importable before Django. Every process that uses the server holds a shared lock on one
-file; whoever can get that lock alone stops the server. A kept process (`guardian.py`) waits for exactly that, so that
-the server ends even when all its users were killed, and starts the server again when the server itself was killed.
+file. A process that gets the lock exclusively stops the server. A background process (`guardian.py`) waits for that
+lock: the server ends even when all its users were killed. It starts the server again when the server was killed.
 
 PostgreSQL refuses to run as root: then it runs as `nobody`, with data and programs where that user can read them.
 Only a Unix socket in a folder of the server's own user is opened, never a port.
@@ -60,7 +60,7 @@ def _local_secret(state_dir: Path) -> str:
     draft = state_dir / f"secret_key.{os.getpid()}"
     draft.touch(mode=0o600)
     draft.write_text(secrets.token_urlsafe(50))
-    if path.exists():  # a wreck of a full disk
+    if path.exists():  # an empty file that a full disk left
         path.unlink()
     # The first of two that start at once decides.
     with contextlib.suppress(FileExistsError):

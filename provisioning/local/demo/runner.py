@@ -1,6 +1,6 @@
 """`manage.py demo`: the embedded database, the sample, a web server and a worker, started and ended together.
 
-Django is imported once; web server and worker are forks of this process, so that a start takes a second or two.
+Django is imported once; web server and worker are forks of this process: a start takes a second or two.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PASSWORD = secrets.token_urlsafe(24)  # of the demo's broker, for this run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `manage.py demo` can be told."""
+    """The options of `manage.py demo`."""
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on, on this machine only (8000)")
     parser.add_argument("--open", action="store_true", help="open the first page in the browser")
 
@@ -85,7 +85,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    """Open the port first: it is the likeliest thing to fail, and whoever asks early waits instead of being refused."""
+    """Open the port first: it is the likeliest step to fail, and early requests wait instead of being refused."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

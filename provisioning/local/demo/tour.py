@@ -22,7 +22,7 @@ from subscriptions.models import Order
 
 Words = str | Promise
 
-# What is quoted is quoted from where it is shown, so that the two can't differ.
+# Quotes come from the code that shows them: the two can't differ.
 EXACT, CANDIDATES, NONE = (RESULT_SENTENCES[result] for result in (Result.EXACT, Result.CANDIDATES, Result.NONE))
 
 

@@ -196,3 +196,20 @@ def test_everybody_who_had_the_order_sees_the_chain() -> None:
     assert [who in seen for who in (SAM, alex, jo, "j•••@partner.example.net")] == [True, True, False, True]
     seen = page(signed_in(alex), order, "handed-over/").partition("Who had the order")[2].partition("</ol>")[0]
     assert [who in seen for who in ("s•••@partner.example.net", alex, jo)] == [True, True, True]
+
+
+def test_set_up_is_taken_over_and_put_off_only_by_who_may() -> None:
+    """The actions ask for the permission themselves, whoever calls them."""
+    order = half_set_up()
+    events = order.events.count()
+    for email in (DANA, EVE):
+        with pytest.raises(Http404):
+            actions.take_over(order=order, by=links.user_for(email))
+    for email in (SAM, EVE):  # the customer has the set-up
+        with pytest.raises(Http404):
+            actions.postpone(order=order, by=links.user_for(email))
+    order.refresh_from_db()
+    assert order.delegated_to == DANA
+    assert order.events.count() == events
+    actions.postpone(order=order, by=links.user_for(DANA))
+    assert order.events.count() == events + 1

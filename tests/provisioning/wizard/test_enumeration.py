@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from orgs import rate_limits
 from orgs.models import Organization, Search, SearchBudget
@@ -22,6 +22,7 @@ from provisioning.finder_gateway.finder_questions import Kind, Question
 from provisioning.models import Draft, Event, Mail, User
 from provisioning.people import links
 from subscriptions.models import Order
+from tests.databases import rolled_back
 from tests.driver import Wizard, form_fields
 from tests.factories import an_order, an_organization, an_own_order, signed_in
 from tests.mailbox import code_in, link_in, newest
@@ -33,15 +34,16 @@ NONE = "No matching organization found."
 MOST = 10
 
 
-@pytest.fixture
-def directory() -> list[Organization]:
+@pytest.fixture(scope="module")
+def directory(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[Organization]]:
     """A hundred companies that the attacker has nothing to do with, some of whose domains nobody has verified."""
     made = []
-    for number in range(100):
-        domain = f"company{number}.example"
-        name, boss = f"Company {_word(number)} Holding", f"boss@{domain}"
-        made.append(an_organization(name, domains=[domain] if number % 4 else [], administrators=[boss]))
-    return made
+    with django_db_blocker.unblock(), rolled_back():
+        for number in range(100):
+            domain = f"company{number}.example"
+            name, boss = f"Company {_word(number)} Holding", f"boss@{domain}"
+            made.append(an_organization(name, domains=[domain] if number % 4 else [], administrators=[boss]))
+        yield made
 
 
 def _word(number: int) -> str:

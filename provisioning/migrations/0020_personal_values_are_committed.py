@@ -158,7 +158,7 @@ CREATE TRIGGER event_stays_as_it_is BEFORE UPDATE OR DELETE ON provisioning_even
 
 
 class Migration(migrations.Migration):
-    dependencies = [("provisioning", "0018_directory_batches")]
+    dependencies = [("provisioning", "0019_desk_filters_and_opened")]
 
     operations = [
         migrations.AddField(
