@@ -156,6 +156,8 @@ class OrderAdmin(Table, AdminOfOrder):
         """Show the page of an act on one order or several; POST does it."""
         if not self.has_change_permission(request):
             raise PermissionDenied
+        if what == "cancel" and request.method == "POST" and (asked := recent_factor(request)) is not None:
+            return asked
         return order_acts.page(request, what, site=self.admin_site, opts=self.opts)
 
     def extend(self, request: HttpRequest) -> HttpResponse:

@@ -117,6 +117,7 @@ def test_a_dangerous_act_asks_again_and_loses_nothing() -> None:
         assert "kept &lt;as&gt; typed" in page.text
         order.refresh_from_db()
         assert order.state == "placed"
+        assert "less than ten minutes" in client.post(f"{ORDERS}act/cancel/?order={order.pk}").text  # of many
         wrong = client.post(cancel, {"reason": "x", "second_factor_code": "123456"})
         assert "six digits" in wrong.text
         done = client.post(cancel, {"reason": "x", "second_factor_code": code_of(OLGA)})
