@@ -45,6 +45,8 @@ def _guarded(view: View) -> View:
                 )
             if (asked := ask_for_second_factor(request)) is not None:
                 return asked
+        if user.operator_role is None and not user.get_user_permissions():
+            raise PermissionDenied
         reads = request.method in {"GET", "HEAD"}
         if not reads and user.operator_role in {None, OperatorRole.VIEWER}:
             raise PermissionDenied
