@@ -11,7 +11,7 @@ from django.db.models import Case, F, IntegerField, QuerySet, When
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils import timezone
 
-from orgs import search_index, usage_statistics
+from orgs import policies, search_index, usage_statistics
 from orgs.duplicates import find_pairs
 from orgs.models import LikelyDuplicate, Member, Organization, full_administrators
 from orgs.text.normalize import email_key
@@ -22,6 +22,7 @@ __all__ = [
     "ACTIVE_FOR",
     "VERTICALS",
     "CannotChange",
+    "HigherRole",
     "LastAdministrator",
     "add_member",
     "close_organization",
@@ -30,6 +31,7 @@ __all__ = [
     "end_member",
     "give_full_right",
     "link_external_id",
+    "lower_role",
     "record_activity",
     "record_sign_in",
     "record_subscription",
@@ -161,6 +163,33 @@ def end_member(*, organization: Organization, email: str) -> bool:
     member.delete()
     usage_statistics.update([organization.pk])
     return True
+
+
+class HigherRole(ValueError):
+    """The role is not lower than the one that the member has: nobody gets a right so."""
+
+
+@transaction.atomic
+def lower_role(*, organization: Organization, email: str, role: str) -> Member:
+    """Give a member a lower role, and end a right that a request gave; the role that they have changes nothing.
+
+    :raises LastAdministrator: the organization would have no full administrator without an end date left.
+    :raises HigherRole: the role is higher than the member's.
+    :raises Member.DoesNotExist: the address is no member.
+    """
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    member = Member.objects.get(organization=organization, email=email_key(email))
+    if member.role == role:
+        return member
+    if not policies.desk_may_change_role(before=member.role, after=role):
+        raise HigherRole
+    lasting = Member.objects.filter(full_administrators(), organization=organization, given_until=None)
+    if lasting.filter(pk=member.pk).exists() and not lasting.exclude(pk=member.pk).exists():
+        raise LastAdministrator
+    member.role, member.role_before = role, ""
+    member.given_by = member.given_at = member.given_until = None
+    member.save(update_fields=["role", "role_before", "given_by", "given_at", "given_until"])
+    return member
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -16,8 +16,10 @@ from django.utils.translation import gettext_lazy
 
 from orgs import actions
 from orgs.finder import evidence_sentences
-from orgs.models import Domain, LikelyDuplicate, Organization, OtherName
+from orgs.models import Domain, LikelyDuplicate, Organization, OtherName, Posting, Word
 from orgs.text import normalize, pasted_text
+
+MOST_FOUND = 1000
 
 if TYPE_CHECKING:  # the classes are generic only in the stubs
     AdminOfOrganization = admin.ModelAdmin[Organization]
@@ -44,7 +46,7 @@ class OtherNameInline(InlineOfOtherName):
 
 
 class OrganizationAdmin(AdminOfOrganization):
-    """Organizations. Usage statistics are read-only; members come from the import."""
+    """Organizations. Usage statistics are read-only; ``provisioning.desk`` adds the pages of the members."""
 
     inlines = (DomainInline, OtherNameInline)
     list_display = ("name", "country", "is_partner", "user_count", "active_subscription_count", "last_activity_at")
@@ -58,19 +60,30 @@ class OrganizationAdmin(AdminOfOrganization):
         *("active_subscription_count", "last_activity_at", "closed_at"),
     )
     search_fields = ("name_key",)
-    show_full_result_count = False
+    search_help_text = gettext_lazy("Parts of a name, a domain, or an external id")
     ordering = ("pk",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Organization], search_term: str
     ) -> tuple[QuerySet[Organization], bool]:
-        """Search by whole name, other name or domain, normalized. These are index look-ups."""
-        key, domain = normalize.name_key(search_term), pasted_text.domain(search_term)
-        if not key:
+        """Search by parts of words of any name, by a domain or by an external id; at most MOST_FOUND are found.
+
+        Each word that was entered has to be a part of a word of the organization's names (the search index).
+        """
+        term = search_term.replace("\0", "").strip()[:200]
+        words, domain = normalize.name_key(term).split()[:6], pasted_text.domain(term)
+        if not term:
             return queryset, False
-        by_other = OtherName.objects.filter(name_key=key).values("organization_id")
-        by_domain = Domain.objects.filter(name=domain).values("organization_id")
-        return queryset.filter(Q(name_key=key) | Q(pk__in=by_other) | Q(pk__in=by_domain)), False
+        found: QuerySet[Any, Any] = Organization.objects.filter(external_id=term).values("pk")
+        found = found.union(Domain.objects.filter(name=domain).values("organization_id"))
+        if words:
+            having: QuerySet[Any, Any] = Posting.objects.all()
+            for word in words:
+                alike = Word.objects.filter(word__icontains=word).values("word")
+                of_word = Posting.objects.filter(word__in=alike)
+                having = having.filter(organization_id__in=of_word.values("organization_id"))
+            found = found.union(having.values("organization_id"))
+        return queryset.filter(pk__in=[row["pk"] for row in found[:MOST_FOUND]]), False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: orders and subscriptions refer to organizations."""
@@ -106,7 +119,6 @@ class LikelyDuplicateAdmin(AdminOfDuplicate):
     list_filter = (DismissedFilter, "why")
     list_select_related = ("organization", "other")
     list_per_page = 50
-    show_full_result_count = False
     ordering = ("-found_at", "pk")
     actions = ("dismiss",)
 

@@ -90,6 +90,15 @@ def may_take_back_right(*, is_full_administrator: bool, is_own_right: bool, stan
     return is_full_administrator and not is_own_right and stands
 
 
+def desk_may_change_role(*, before: str, after: str) -> bool:
+    """Return whether the order desk may change a member's role so by itself: it may only lower one.
+
+    A higher role is given by the organization's administrators, or by a request that two operators look into.
+    """
+    strength = ("user", "provisioning", "full")
+    return strength.index(after) < strength.index(before)
+
+
 def desk_may_look_into(*, state: str) -> bool:
     """Return whether the order desk may start to give a right itself: only while no administrator has answered.
 

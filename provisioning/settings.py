@@ -315,6 +315,7 @@ if LANGUAGE_CODE not in dict(LANGUAGES):
     raise ImproperlyConfigured(f"LANGUAGE_CODE must be one of {', '.join(dict(LANGUAGES))}.")
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "provisioning.locale"  # one date format on every page, the order desk's lists included
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 if TIME_ZONE not in zoneinfo.available_timezones():
     raise ImproperlyConfigured("TIME_ZONE must be the name of a time zone such as Europe/Berlin.")
@@ -369,7 +370,7 @@ if BEHIND_PROXY:
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
-FILE_UPLOAD_HANDLERS: list[str] = []  # no page accepts files: uploads are skipped, never written to a disk
+FILE_UPLOAD_HANDLERS: list[str] = []  # only one page takes a file, in memory: other uploads are skipped
 
 # Monitoring: who sees the details of /readyz, and /metrics.
 MONITORING_NETWORKS = env.networks("MONITORING_NETWORKS", default=["127.0.0.1/32", "::1/128"])

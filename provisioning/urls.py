@@ -9,6 +9,7 @@ from django.views.i18n import set_language
 
 from provisioning import api
 from provisioning.brand import brand_css
+from provisioning.desk.dashboard import page as dashboard
 from provisioning.desk.site import site as order_desk
 from provisioning.pages import (
     account,
@@ -21,6 +22,7 @@ from provisioning.pages import (
     privacy,
     progress,
     rights,
+    same_partner,
 )
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
@@ -64,6 +66,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/second-factor/", account.second_factor_page, name="second_factor"),
     path("", orders.home, name="home"),
     path("orders/", orders.my_orders, name="my_orders"),
+    path("same-partner/", same_partner.same_partner, name="same_partner"),
     path("orders/<number:number>/", orders.order, name="order"),
     path("orders/<number:number>/organizations/", FinderWizard.as_view(), name="find"),
     path("orders/<number:number>/organizations/<slug:at>/", FinderWizard.as_view(), name="find"),
@@ -96,6 +99,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("verify/", documents.verify, name="verify"),
     path("verify/<str:code>/", documents.verify, name="verify"),
     path("api/", include(api.urlpatterns)),
+    path("admin/dashboard/", order_desk.admin_view(dashboard.dashboard), name="desk_dashboard"),
+    path("admin/dashboard.csv", order_desk.admin_view(dashboard.export), name="desk_dashboard_csv"),
     path("admin/", order_desk.urls),
 ]
 # The tour is the demo's front page; no other installation has it or the mailbox.

@@ -133,15 +133,19 @@ def correct_order(
         return order
 
 
-def clean_lines(lines: Sequence[Line], *, order: Order | None = None) -> tuple[Line, ...]:
+def clean_lines(
+    lines: Sequence[Line], *, order: Order | None = None, existing: Sequence[tuple[int, str]] = ()
+) -> tuple[Line, ...]:
     """Return the lines that an order would have, in the order of their numbers, each with its number and product.
 
     :param order: the one that they are to be the lines of; None for a new one. A line without a number is the next of
         its lines of this service.
+    :param existing: instead of ``order``, (number, service) of its lines.
     :raises Refused: with ``at`` where it is about one line.
     """
     once = [service for service, each in packs.installed().items() if not each.several_lines]
-    existing = list(order.lines.values_list("number", "service")) if order else ()
+    if order is not None:
+        existing = list(order.lines.values_list("number", "service"))
     return validation.clean_lines(lines, products(), once=once, existing=existing)
 
 

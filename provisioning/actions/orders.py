@@ -15,7 +15,8 @@ from provisioning.fulfillment import transitions
 from provisioning.models import Event, Link, Part, User
 from provisioning.people import links
 from subscriptions import actions as subscriptions
-from subscriptions.models import Order
+from subscriptions.models import Order, OrderLine
+from subscriptions.rules import validation
 from subscriptions.rules.validation import Line, Problem, Refused
 
 
@@ -83,6 +84,38 @@ def place_order(
         history.record(order=order, kind=Event.Kind.PLACED, by=by, facts=facts)
         _send_link(part=part, by=by)
     return order, created
+
+
+def differing_facts(
+    *,
+    order: Order,
+    sold_to: str,
+    contact_email: str,
+    customer_name: str = "",
+    customer_email: str = "",
+    lines: Sequence[Line],
+    set_up_by: datetime | None = None,
+) -> list[str]:
+    """Return which of these facts (the names of arguments) an order that was placed before doesn't have.
+
+    A contact, and a date, that it had once are no difference: others may have it now, and the desk gives more time.
+
+    :raises Refused: a value that can't be one.
+    """
+    given = {"sold_to": sold_to, "customer_name": customer_name, "customer_email": customer_email}
+    found = [name for name, value in given.items() if validation.CLEAN[name](value) != getattr(order, name)]
+    contact = validation.CLEAN["contact_email"](contact_email)
+    had_it = order.parts.filter(role=Part.Role.CONTACT, user__email=contact)
+    if contact != order.contact_email and not had_it.exists():
+        found.append("contact_email")
+    cleaned = validation.clean_lines(lines, subscriptions.products())
+    if sorted(_facts_of(line) for line in cleaned) != sorted(_facts_of(line) for line in order.lines.all()):
+        found.append("lines")
+    if set_up_by is not None and set_up_by != order.closes_at:
+        placed = order.events.filter(kind=Event.Kind.PLACED).values_list("facts", flat=True).first() or {}
+        if datetime.fromisoformat(placed.get("set_up_by", order.closes_at.isoformat())) != set_up_by:
+            found.append("set_up_by")
+    return found
 
 
 @transaction.atomic
@@ -206,4 +239,8 @@ def mail_link(*, part: Part, link: Link, by: User | None) -> None:
 
 
 def _lines_of(order: Order) -> list[list[object]]:
-    return [[line.service, line.product, line.licenses, line.term_months, line.number] for line in order.lines.all()]
+    return [list(_facts_of(line)) for line in order.lines.all()]
+
+
+def _facts_of(line: Line | OrderLine) -> tuple[str, str, int, int, int | None]:
+    return line.service, line.product, line.licenses, line.term_months, line.number

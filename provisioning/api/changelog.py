@@ -1,7 +1,8 @@
 """The versions of the API, the newest last, and what changed.
 
 A client sends the version that it was written for as ``Api-Version``; without it, the newest counts. A change that
-could break a client gets a new version; what only adds something doesn't.
+could break a client gets a new version; what only adds something doesn't. ``openapi.json`` is a copy of the document
+that ``python -m tests.provisioning.api.openapi_file`` writes.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ VERSIONS: Final = ("2026-11-27",)
 
 
 class Change(NamedTuple):
-    """A change: the version that it is part of, and what it is, in words for integrators."""
+    """A change: the version that it is part of, what it is, and the beginning of the SHA-256 of openapi.json since."""
 
     version: str
     text: str
+    document: str = ""
 
 
 # The newest first.
 CHANGES: Final = (
+    Change("2026-11-27", "Batches of orders, as JSON, YAML or CSV.", "2a8cc522431f6d94"),
+    Change("2026-11-27", "Orders: place, read, list, correct, extend, cancel, hand to the desk; history, summary."),
     Change("2026-11-27", "A provisioning request and each webhook about one name the number of its line."),
     Change("2026-11-27", "The directory of organizations, the finder, events, and webhook endpoints."),
-    Change("2026-11-27", "The first version: orders, and reports of provisioning requests."),
+    Change("2026-11-27", "The first version: reports of provisioning requests."),
 )

@@ -6,7 +6,6 @@ import re
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.conf import settings
 from ninja import NinjaAPI
 
 from provisioning.api.auth import Key
@@ -53,10 +52,10 @@ _HEADERS: Final = {
 
 def example(
     *curl: str,
-    scopes: str = "",
     max_body: int | None = None,
     deprecated_since: str = "",
     sunset: str = "",
+    not_modified: bool = False,
     **more: Any,
 ) -> dict[str, Any]:
     """Return the ``openapi_extra`` of an operation.
@@ -66,6 +65,8 @@ def example(
     :param max_body: how many bytes its body may have, if not as many as usual.
     :param deprecated_since: ISO date; the answers have the header Deprecation.
     :param sunset: ISO date from which on it may be gone; the answers have the header Sunset.
+    :param not_modified: it answers If-None-Match.
+    :param more: other entries of the operation, such as ``parameters``.
     """
     found: dict[str, Any] = {SAMPLES: [{"lang": "curl", "source": command} for command in curl], **more}
     if max_body:
@@ -74,7 +75,19 @@ def example(
         found |= {DEPRECATED_SINCE: deprecated_since, "deprecated": True}
     if sunset:
         found[SUNSET] = sunset
+    if not_modified:
+        found["parameters"] = [_header("If-None-Match", "The ETag of before: 304 where nothing has changed.")]
+        found.setdefault("responses", {})[304] = {"description": "Not Modified"}
     return found
+
+
+def if_match() -> dict[str, Any]:
+    """Return the parameter If-Match, for ``example(..., parameters=[if_match()])``."""
+    return _header("If-Match", "The ETag that was read: 412 where it has changed since.")
+
+
+def _header(name: str, text: str) -> dict[str, Any]:
+    return {"in": "header", "name": name, "required": False, "schema": {"type": "string"}, "description": text}
 
 
 def document_of(api: NinjaAPI) -> Document:
@@ -91,7 +104,7 @@ def document_of(api: NinjaAPI) -> Document:
         name: {"schema": {"type": kind}, "description": text} for name, (kind, text) in _HEADERS.items()
     }
     components["securitySchemes"]["Key"] |= {"description": "A key made at the order desk or by make_api_key."}
-    document["servers"] = [{"url": settings.PUBLIC_URL}]
+    document["servers"] = [{"url": "/", "description": "PUBLIC_URL"}]
     return document
 
 

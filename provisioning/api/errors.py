@@ -43,6 +43,7 @@ PROBLEMS: Final[dict[str, tuple[int, str | Promise]]] = {
         _("This is the last full administrator of the organization. Name another one first."),
     ),
     "order-differs": (409, _("There is an order with this number and other facts; “errors” names them.")),
+    "no-summary-yet": (409, _("There is a document once the set-up was confirmed.")),
     "idempotency-key-used": (409, _("This Idempotency-Key was used with another request; take a new one.")),
     "still-running": (409, _("A request with this Idempotency-Key is still running. Send the same again in a moment.")),
     "changed-meanwhile": (412, _("It was changed since you read it. Read it again, then send your change again.")),
@@ -67,6 +68,7 @@ STATES: Final = (
     Rule.ALREADY_MAPPED,
     Rule.BEING_SET_UP,
     Rule.NOT_BEING_SET_UP,
+    Rule.ON_HOLD,
 )
 PROBLEMS.update({_code_of(rule): (409, refusals.SENTENCES.get(rule, refusals.NOT_NOW)) for rule in STATES})
 
@@ -89,6 +91,8 @@ POINTERS: Final[dict[str, str]] = {
     Rule.SET_UP_BY: "/set_up_by",
     Rule.NOT_LATER: "/set_up_by",
     Rule.REASON: "/reason",
+    Rule.MESSAGE: "/message",
+    Rule.NOTE: "/text",
 }
 # The rule of a place in a body, for values that aren't of its type.
 _RULES: Final = {pointer.format(at="*"): rule for rule, pointer in reversed(POINTERS.items())}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path
@@ -14,10 +16,12 @@ from provisioning.api.changelog import CHANGES, VERSIONS
 from provisioning.api.entry import urls_of
 from provisioning.api.errors import PROBLEMS, answer, handle_all
 from provisioning.api.parser import StrictParser
-from provisioning.api.routes import directory, events, match, provisioning, webhook_endpoints
+from provisioning.api.routes import directory, events, match, order_batches, orders, provisioning, webhook_endpoints
 
 # In the order in which the documentation shows them. Of two that begin alike, the more special one is first.
 ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("/orders/batches", order_batches.router),
+    ("/orders", orders.router),
     ("/directory", directory.router),
     ("/match", match.router),
     ("/events", events.router),
@@ -39,8 +43,9 @@ for _prefix, _router in ROUTERS:
 handle_all(api)
 
 
+@functools.cache
 def openapi_document() -> documentation.Document:
-    """Return the OpenAPI document, which ``openapi.json`` is a copy of."""
+    """Return the OpenAPI document, which ``openapi.json`` is a copy of. Nobody changes it."""
     return documentation.document_of(api)
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from provisioning.desk.site import ReadOnly, operator, site
+from provisioning.desk.tables import Table
 from provisioning.integration import deliveries, endpoints, webhooks
 from provisioning.integration.endpoints import EndpointRefused
 from provisioning.models import MatchQuestion, WebhookEndpoint
@@ -71,7 +72,7 @@ class EndpointForm(FormOfEndpoint):
 
 
 @admin.register(WebhookEndpoint, site=site)
-class WebhookEndpointAdmin(AdminOfEndpoint):
+class WebhookEndpointAdmin(Table, AdminOfEndpoint):
     """The receivers of webhooks. A secret is shown once, when it is made."""
 
     form = EndpointForm
@@ -186,7 +187,7 @@ class WebhookEndpointAdmin(AdminOfEndpoint):
 
 
 @admin.register(MatchQuestion, site=site)
-class MatchQuestionAdmin(ReadOnly, AdminOfQuestion):
+class MatchQuestionAdmin(ReadOnly, Table, AdminOfQuestion):
     """What systems asked the finder for the vendor (``POST /api/v1/match``)."""
 
     list_display = ("asked_at", "asked_by", "email", "company_name", "country", "result", "answered")

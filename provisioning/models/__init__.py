@@ -9,6 +9,7 @@ from provisioning.models.drafts import Draft, Question
 from provisioning.models.emails import EMAIL_NAMES, Mail, Reminder
 from provisioning.models.history import Event, HistoryHead, PersonKey, Scheme
 from provisioning.models.operators import OperatorEvent, OperatorsLogHead
+from provisioning.models.order_files import BatchRow, OrderBatch
 from provisioning.models.parts import Link, Part
 from provisioning.models.webhooks import Webhook, WebhookEndpoint, WebhookMessage
 
@@ -18,6 +19,7 @@ __all__ = [
     "AccessRequest",
     "ApiAnswer",
     "ApiKey",
+    "BatchRow",
     "DeskCase",
     "DirectoryBatch",
     "DirectoryBatchPart",
@@ -30,6 +32,7 @@ __all__ = [
     "OperatorEvent",
     "OperatorRole",
     "OperatorsLogHead",
+    "OrderBatch",
     "Part",
     "PersonKey",
     "Question",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -18,7 +19,7 @@ from orgs import policies
 from provisioning import actions
 from provisioning.finder_gateway import response_padding
 from provisioning.models import AccessRequest, Event, Part
-from provisioning.pages import order_status, rights, task_list
+from provisioning.pages import order_list, order_status, rights, task_list
 from provisioning.pages.base import page, page_with_form, show
 from provisioning.people.access import UNMAPPED, May, Role, access_to, access_to_request, person, request_to_decide
 from provisioning.wizard import set_up_lookups
@@ -36,10 +37,16 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @page
 def my_orders(request: HttpRequest) -> HttpResponse:
-    """The orders a person has a part in, each with what is to be done and who does it; what is theirs to do first."""
-    administered = rights.given_in_organizations_of(person(request))
-    context = {"entries": task_list.entries(person(request)), "administers": administered.exists()}
-    return render(request, "pages/my_orders.html", context)
+    """The orders a person has a part in, what is theirs to do first: few with their tasks, many as a list to search."""
+    user, asked = person(request), order_list.Asked.of(request.GET)
+    context: dict[str, Any] = {"administers": rights.given_in_organizations_of(user).exists()}
+    entries = None if asked else task_list.entries(user, most=order_list.FEW)
+    if entries is None:
+        return render(request, "pages/order_list.html", {**context, **order_list.context(user, asked)})
+    context["same_partner"] = (
+        sum(each.order.state == Order.State.PLACED and each.state == "next" for each in entries) > 1
+    )
+    return render(request, "pages/my_orders.html", {**context, "entries": entries})
 
 
 @page

@@ -61,12 +61,16 @@ class _Begun:
     set_up: bool = False
 
 
-def entries(user: User) -> list[Entry]:
+def entries(user: User, *, most: int | None = None) -> list[Entry] | None:
     """Return what *My orders* shows this person, in as many queries for one order as for many.
+
+    None where the person has more parts in orders than ``most``.
 
     What is theirs to do comes first, the earliest date before the others, then what is stuck, waits, is done or over.
     """
-    found = orders_of(user)
+    found = orders_of(user, most=most)
+    if found is None:
+        return None
     orders = [access.order.pk for access in found]
     begun = {order: _Begun(find, set_up) for order, find, set_up in _answered(orders)}
     requests = AccessRequest.objects.filter(order__in=orders, requester=user)

@@ -278,16 +278,21 @@ def request_to_decide(user: User, number: str) -> Access | None:
     return None
 
 
-def orders_of(user: User) -> list[Access]:
+def orders_of(user: User, *, most: int | None = None) -> list[Access] | None:
     """Return this person's access to every order in which they have or had a part, the latest order first.
 
-    Each request that they were asked to decide is an access of its own.
+    Each request that they were asked to decide is an access of its own. None where there are more parts than ``most``.
     """
     parts: dict[tuple[int, int | None], list[Part]] = {}
     asked = OuterRef("access_request__organization")
     full = Member.objects.filter(full_administrators(), organization=asked, email=user.email)
     own = Part.objects.filter(user=user).annotate(administers=Exists(full))
-    for part in own.select_related(*_WITH_REQUEST, "order__customer", "order__partner"):
+    rows = own.select_related(*_WITH_REQUEST, "order__customer", "order__partner")
+    if most is not None:
+        rows = rows[: most + 1]
+        if len(rows) > most:
+            return None
+    for part in rows:
         parts.setdefault((part.order_id, part.access_request_id), []).append(part)
     found = [_strongest(of_order) for of_order in parts.values()]
     found.sort(key=lambda part: (part.order.placed_at, part.order_id), reverse=True)

@@ -23,6 +23,7 @@ from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
 from provisioning import actions, emails, privacy
 from provisioning.actions import directory
+from provisioning.bulk import batches
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import deliveries, endpoints, webhooks
 from provisioning.people import order_people, sign_in
@@ -35,6 +36,7 @@ from subscriptions.summary import documents, pdf_cache
 # At most so many threads of a process call the vendor's systems at a time: the others send emails and codes.
 _senders = threading.BoundedSemaphore(2)
 _slow_sender = threading.Lock()
+_planners = threading.BoundedSemaphore(2)  # of files of orders
 _provisioners = threading.BoundedSemaphore(3)
 # Of those, one waits for what comes due in the next seconds.
 _waiting = threading.Lock()
@@ -202,15 +204,28 @@ def sweep_pdfs(timestamp: int) -> None:
     pdf_cache.delete_old_pdfs()
 
 
+@app.task(name="provisioning.tasks.work_on_batches", priority=-1)
+def work_on_batches() -> None:
+    """Plan and apply files of orders, until nothing is left that no other worker is at."""
+    if not _planners.acquire(blocking=False):
+        return  # the two that are at it go on until nothing is left
+    try:
+        if batches.work_on_all(_TURN):
+            batches.wake()
+    finally:
+        _planners.release()
+
+
 @app.periodic(cron="* * * * * */20")
 @app.task(name="provisioning.tasks.sweep", pass_context=False)
 @_one_at_a_time
 def sweep(timestamp: int) -> None:
-    """Remind of dates and say what is late, send what waits, forget codes, sessions and answers that are over."""
+    """Remind of dates and say what is late, go on with what waits, forget codes, sessions and answers that are over."""
     pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
     mail_sending.send_waiting()
+    batches.wake_if_any()
     if directory.is_batch_waiting():
         directory.wake()
     sign_in.forget_old_codes()

@@ -142,6 +142,9 @@ def link() -> Scene:
     yield Sight("closed", path)
     yield Sight("closed-signed-in", f"/orders/{gone.number}/closed/", SAM, dark=True)
     yield Sight("closed-in-my-orders", "/orders/", SAM)
+    held = an_order(contact=SAM)
+    actions.put_on_hold(order=held, by=None, reason="Credit check", message="We wait for your purchase order.")
+    yield Sight("on-hold", f"/orders/{held.number}/on-hold/", SAM, dark=True)
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=KIM)
     path = _link(handed)
@@ -685,6 +688,28 @@ def verifying() -> Scene:
     yield Sight("changed", f"/verify/{code}/")
 
 
+def many_orders() -> Scene:
+    """*My orders* of a partner with sixty, and one answer for several of them."""
+    an_organization("Partner Networks", domains=["partnernet.com"], administrators=[SAM], partner=True)
+    for number in range(58):
+        an_order(contact=SAM, customer=LONG_NAME if number == 3 else f"Customer {number}", number=f"CRM-{number:04d}")
+    yield Sight("same-partner-none-yet", "/same-partner/", SAM)
+    first = an_order(contact=SAM, number="CRM-1000")
+    wizard = Wizard(signed_in(SAM), first)
+    wizard.open()
+    wizard.fill("intent", audience="customer")
+    wizard.fill("partner")
+    handed = an_order(contact=SAM, number="CRM-2000")
+    actions.hand_over(order=handed, by=links.user_for(SAM), email=KIM)
+    actions.cancel_order(order=an_order(contact=SAM, number="CRM-3000"), by=None)
+    yield Sight("order-list", "/orders/", SAM, dark=True)
+    yield Sight("order-list-last-page", "/orders/?page=4", SAM)
+    yield Sight("order-list-searched", "/orders/?q=customer+1&show=mine", SAM)
+    yield Sight("order-list-nothing-found", "/orders/?q=unknown", SAM)
+    yield Sight("same-partner", "/same-partner/", SAM, dark=True)
+    yield Sight("same-partner-error", "/same-partner/", SAM, act=_press("Use it for these orders"))
+
+
 def my_orders() -> Scene:
     """The list: nothing in it, then an order in each state."""
     links.user_for(KIM)
@@ -782,6 +807,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
         several_lines,
         verifying,
         my_orders,
+        many_orders,
         demo,
         errors,
     )

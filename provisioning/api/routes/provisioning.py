@@ -17,7 +17,7 @@ from provisioning.fulfillment.outcomes import Done, Failed, Outcome, Rejected
 from provisioning.fulfillment.outcomes import Running as Going
 from subscriptions.models import ProvisioningRequest
 
-State = ProvisioningRequest.State
+State = Annotated[str, Field(json_schema_extra={"enum": list(ProvisioningRequest.State.values)})]
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -97,7 +97,7 @@ class Request(Schema):
             service=row.line.service,
             product=row.line.product,
             licenses=row.line.licenses,
-            state=State(row.state),
+            state=row.state,
             since=row.state_since,
             description=row.description,
             ids=row.external,

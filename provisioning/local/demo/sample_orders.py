@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from django.db import transaction
@@ -20,7 +21,8 @@ from orgs.actions import add_member
 from orgs.models import Member, Organization
 from provisioning import actions
 from provisioning.actions import Existing
-from provisioning.models import User
+from provisioning.bulk import batches
+from provisioning.models import OrderBatch, User
 from provisioning.people import links
 from provisioning.wizard.draft_storage import DraftStorage
 from provisioning.wizard.set_up_lookups import SetUpLookups
@@ -29,6 +31,7 @@ from subscriptions.models import Order
 from subscriptions.rules.validation import Line
 
 DESK: Final = "desk@northwind.example"  # an operator of the order desk
+FILE: Final = Path(__file__).with_name("data") / "orders.csv"
 
 FULL, USER = Member.Role.FULL.value, Member.Role.USER.value
 
@@ -66,11 +69,17 @@ class SampleOrder:
 
 
 def load() -> int:
-    """Place the sample orders that aren't there yet; how many those were. The sample directory has to be loaded."""
+    """Place the sample orders that aren't there yet; how many those were. The sample directory has to be loaded.
+
+    A file of orders is checked, and waits at the order desk to be applied.
+    """
     operator = links.user_for(DESK)
     if not operator.is_superuser:
         operator.is_staff = operator.is_superuser = True
         operator.save(update_fields=["is_staff", "is_superuser"])
+    content = FILE.read_bytes()
+    if not OrderBatch.objects.filter(file_hash=batches.hash_of(content)).exists():
+        batches.create(name=FILE.name, content=content, by=operator)
     return sum(_place(sample) for sample in ORDERS)
 
 

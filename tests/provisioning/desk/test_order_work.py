@@ -133,7 +133,7 @@ def test_a_hold_stops_everybody_loses_nothing_and_goes_on_with_the_time_that_was
     desk, order = operator(), an_order(number="PO-1")
     wizard = Wizard(signed_in(SAM), order, "find")
     wizard.open()
-    wizard.fill("intent", intent="customer")
+    wizard.fill("intent", audience="customer")
     left = order.closes_at - timezone.now()
     assert act(desk, "hold", [order], reason="") == []  # the reason is missing: the page says so
     said = act(desk, "hold", [order], reason="Credit check", message="We wait for your purchase order.")
@@ -287,3 +287,19 @@ def test_coming_by_a_link_and_a_code_is_noted_and_looking_at_the_link_is_not() -
     client.post(link)
     order.refresh_from_db()
     assert order.opened_at == first == Part.objects.get().opened_at
+
+
+def test_lists_name_emails_in_words_and_write_every_moment_the_same_way() -> None:
+    desk, order = operator(), an_order(number="PO-1")
+    moment = re.compile(
+        r"\d{1,2} (January|February|March|April|May|June|July|August|September|October|November|December)"
+        r" \d{4}, \d\d:\d\d UTC"
+    )
+    for path in ("/admin/provisioning/mail/", f"{ORDERS}{order.pk}/change/"):
+        page = desk.get(path).text
+        assert "Provisioning information required" in page
+        assert "order_placed" not in re.sub("<[^>]+>", "", page)
+        assert moment.search(page), path
+    asked = {"event": "order_placed"}
+    assert "PO-1" in desk.get("/admin/provisioning/mail/", asked).text
+    assert "PO-1" not in desk.get("/admin/provisioning/mail/", {"event": "order_cancelled"}).text

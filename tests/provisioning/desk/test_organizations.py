@@ -147,7 +147,7 @@ def test_pair_shows_both_organizations_with_what_helps_to_choose(desk: Client) -
     for each in made:
         assert f'<a href="{reverse("admin:orgs_organization_change", args=[each.pk])}">Contoso</a>' in page
     assert "Germany · users: 1,200 · active subscriptions: 3" in page
-    assert "Nothing is merged here" in page
+    assert "Merge those that are the same organization" in page
     assert LikelyDuplicate.objects.get().found_at.date() == (timezone.now() + timedelta(days=1)).date()
 
 

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("provisioning", "0021_operators")]
+    dependencies = [("provisioning", "0022_operators")]
 
     operations = [
         migrations.AddField(

@@ -158,7 +158,7 @@ CREATE TRIGGER event_stays_as_it_is BEFORE UPDATE OR DELETE ON provisioning_even
 
 
 class Migration(migrations.Migration):
-    dependencies = [("provisioning", "0019_desk_filters_and_opened")]
+    dependencies = [("provisioning", "0020_files_of_orders")]
 
     operations = [
         migrations.AddField(

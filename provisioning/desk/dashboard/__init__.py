@@ -1,0 +1,1 @@
+"""The dashboard of the order desk: ``page`` shows what ``figures`` counts."""

@@ -1,0 +1,89 @@
+"""The OpenAPI document and its file, the page, and the examples of the page, run by curl."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from orgs.models import Organization
+from provisioning.api.changelog import CHANGES, VERSIONS
+from provisioning.api.routers import openapi_document
+from provisioning.models import SCOPES
+from subscriptions.models import ProvisioningRequest
+from tests.provisioning.api.client import Api, a_key
+from tests.provisioning.api.openapi_file import FILE, text_of_document
+from tests.provisioning.api.test_orders import confirm
+
+
+def test_document_is_the_file_and_its_last_change_is_in_the_changelog() -> None:
+    text = text_of_document()
+    assert FILE.read_text() == text, "python -m tests.provisioning.api.openapi_file writes it"
+    assert CHANGES[0].document == hashlib.sha256(text.encode()).hexdigest()[:16], "say what changed in changelog.py"
+    assert VERSIONS[-1] == CHANGES[0].version
+    assert json.loads(Client().get("/api/v1/openapi.json").content) == json.loads(text)
+
+
+def test_every_operation_is_documented_with_an_example_and_its_scope() -> None:
+    html = Client().get("/api/docs/").content.decode()
+    document, ids = openapi_document(), set()
+    assert document["openapi"].startswith("3.1")
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            ids.add(operation["operationId"])
+            assert operation["summary"]
+            assert operation["description"]
+            assert operation["x-codeSamples"], (method, path)
+            assert operation["security"] == [{"Key": []}]
+            assert set(operation["x-scopes"]) <= set(SCOPES)
+            assert f'id="{operation["operationId"]}"' in html
+            names = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header"}
+            assert ("Idempotency-Key" in names) == (method == "post")
+            success = [status for status in operation["responses"] if int(status) < 300]
+            assert success, (method, path)
+    assert len(ids) == sum(len(methods) for methods in document["paths"].values())
+    for change in CHANGES:
+        assert change.text in html
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_path: Path) -> None:
+    settings.PROVISIONING = {"meetings": "callback"}
+    settings.OUTGOING_ALLOW_PRIVATE = [ip_network("127.0.0.0/8")]
+    order, key = confirm(), a_key()
+    api, receiver = Api(key), "http://127.0.0.1:9/webhooks"
+    api.post("/webhook-endpoints", {"url": receiver})
+    endpoint = api.json["id"]
+    api.post("/directory/batches", b'{"external_id": "C-9", "name": "Initech"}', content_type="application/x-ndjson")
+    variables = {
+        "API": f"{live_server.url}/api/v1",
+        "KEY": key,
+        "BATCH_ID": api.json["id"],
+        "ENDPOINT_ID": endpoint,
+        "RECEIVER": receiver,
+        "ORGANIZATION_ID": str(Organization.objects.get(name="Contoso").public_id),
+        "ORDER": order.number,
+        "REQUEST_ID": str(ProvisioningRequest.objects.get().public_id),
+        "PATH": os.environ["PATH"],
+        "NO_PROXY": "*",
+    }
+    run = []
+    for methods in openapi_document()["paths"].values():
+        for operation in methods.values():
+            for sample in operation["x-codeSamples"]:
+                script = f'curl() {{ command curl -sS --fail-with-body "$@"; }}\n{sample["source"]}'
+                done = subprocess.run(
+                    ["bash", "-c", script], env=variables, cwd=tmp_path, capture_output=True, text=True
+                )
+                assert done.returncode == 0, (sample["source"], done.stdout, done.stderr)
+                run.append(operation["operationId"])
+    assert {"placeOrder", "cancelOrder", "reportProvisioning"} <= set(run)
+    assert (tmp_path / "summary.pdf").read_bytes().startswith(b"%PDF")
