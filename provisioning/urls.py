@@ -23,6 +23,7 @@ from provisioning.pages import (
     progress,
     rights,
     same_partner,
+    well_known,
 )
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
@@ -45,6 +46,8 @@ register_converter(FormConverter, "form")
 handler500 = "provisioning.api.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("robots.txt", well_known.robots_txt, name="robots_txt"),
+    path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     path("brand.css", brand_css, name="brand_css"),
     path("language/", set_language, name="set_language"),
     path("l/<str:token>/", links.link, name="link"),

@@ -212,7 +212,7 @@ def test_many_at_once_make_one_chain() -> None:
 def test_events_of_before_are_chained_by_the_migration(restored: None) -> None:
     order = an_order_with_a_past()
     other = an_order_with_a_past()
-    call_command("migrate", "provisioning", "0020", verbosity=0)  # the release before tokens stood for addresses
+    call_command("migrate", "provisioning", "0021", verbosity=0)  # the release before tokens stood for addresses
     before = list(Event.objects.values_list("order_id", "kind", "at", "by_id", "facts"))
     heads = set(HistoryHead.objects.values_list("order_id", "events", "hash"))
     call_command("migrate", "provisioning", "0004", verbosity=0)

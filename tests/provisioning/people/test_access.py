@@ -190,6 +190,7 @@ account_request_login_code page        my_orders   my_orders   page        my_or
 account_inactive           page        my_orders   my_orders   page        my_orders   my_orders
 home                       my_orders   my_orders   my_orders   no          no          no
 my_orders                  sign-in     page        page        sign-in     no          no
+same_partner               sign-in     page        page        sign-in     page        page
 verify                     page        page        page        no          no          no
 organizations              sign-in     page        page        sign-in     no          no
 account                    sign-in     page        page        sign-in     no          no

@@ -71,7 +71,7 @@ SUPERVISORS = "UPDATE provisioning_user SET is_superuser = true WHERE is_staff A
 
 
 class Migration(migrations.Migration):
-    dependencies = [("provisioning", "0021_personal_values_are_committed")]
+    dependencies = [("provisioning", "0022_personal_values_are_committed")]
 
     operations = [
         migrations.AddField(

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("provisioning", "0022_operators")]
+    dependencies = [("provisioning", "0023_operators")]
 
     operations = [
         migrations.AddField(

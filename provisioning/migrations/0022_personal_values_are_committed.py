@@ -158,7 +158,7 @@ CREATE TRIGGER event_stays_as_it_is BEFORE UPDATE OR DELETE ON provisioning_even
 
 
 class Migration(migrations.Migration):
-    dependencies = [("provisioning", "0020_files_of_orders")]
+    dependencies = [("provisioning", "0021_emails_are_leased")]
 
     operations = [
         migrations.AddField(
