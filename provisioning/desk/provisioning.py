@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from provisioning import actions
-from provisioning.desk.site import site
+from provisioning.desk.site import recent_factor, site
 from provisioning.desk.tables import Table
 from provisioning.fulfillment import transitions
 from provisioning.models import User
@@ -46,9 +46,14 @@ AWAY_FOR: Final = timedelta(minutes=10)
 
 
 def to_see_to() -> Q:
-    """Return what the desk has to see to: what failed, and what could not be reached for ten minutes."""
-    away = Q(state__in=[State.WAITING, State.IN_PROGRESS], unreachable_since__lte=timezone.now() - AWAY_FOR)
-    return Q(superseded_at=None, order__state=Order.State.SETTING_UP) & (Q(state=State.FAILED) | away)
+    """Return what the desk has to see to: what failed, what could not be reached for ten minutes, and what nobody has
+    changed or confirmed again by the order's set-up-by date.
+    """
+    now = timezone.now()
+    away = Q(state__in=[State.WAITING, State.IN_PROGRESS], unreachable_since__lte=now - AWAY_FOR)
+    left = Q(state__in=ProvisioningRequest.TO_ANSWER, order__closes_at__lte=now)
+    current = Q(superseded_at=None, line__removed_at=None, order__state=Order.State.SETTING_UP)
+    return current & (Q(state=State.FAILED) | away | left)
 
 
 class QueueFilter(admin.SimpleListFilter):
@@ -69,7 +74,7 @@ class QueueFilter(admin.SimpleListFilter):
     def choices(self, changelist: Any) -> Any:
         """The queue instead of Django's "All" as what is shown without a choice."""
         found = list(super().choices(changelist))
-        found[0] = {**found[0], "display": _("Failed, or out of reach")}
+        found[0] = {**found[0], "display": _("Failed, out of reach, or past the date")}
         yield from found
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ProvisioningRequest]) -> QuerySet[ProvisioningRequest]:
@@ -168,6 +173,8 @@ class ProvisioningAdmin(Table, AdminOfProvisioning):
         if not self.has_change_permission(request):
             raise PermissionDenied
         act = ACTS[what]
+        if act.dangerous and request.method == "POST" and (asked := recent_factor(request)) is not None:
+            return asked
         wanted = [int(pk) for pk in request.GET.getlist("request")[:MOST_AT_ONCE] if re.fullmatch("[0-9]{1,18}", pk)]
         rows = self.get_queryset(request).filter(pk__in=wanted).select_related("order", "line").order_by("pk")
         found = list({each.order_id if act.of_order else each.pk: each for each in rows}.values())
@@ -261,6 +268,7 @@ class Act(NamedTuple):
     states: frozenset[str]
     needs_reason: bool = False
     of_order: bool = False  # it is done once for an order
+    dangerous: bool = False  # it needs a recent second factor
 
 
 ACTS: Final = {
@@ -285,6 +293,7 @@ ACTS: Final = {
         lambda request, by, reason: transitions.mark_done(request=request, by=by, reason=reason),
         frozenset({State.FAILED, State.WAITING, State.IN_PROGRESS}),
         needs_reason=True,
+        dangerous=True,
     ),
     "cancel": Act(
         gettext_lazy("Cancel the order?"),
@@ -295,8 +304,9 @@ ACTS: Final = {
         gettext_lazy("Cancel the order"),
         (gettext_lazy("%(count)s order is cancelled."), gettext_lazy("%(count)s orders are cancelled.")),
         lambda request, by, _reason: actions.cancel_order(order=request.order, by=by),
-        frozenset({State.FAILED, State.WAITING, State.IN_PROGRESS, State.REFUSED}),
+        frozenset({State.FAILED, State.WAITING, State.IN_PROGRESS, State.REFUSED, State.CANCELLED}),
         of_order=True,
+        dangerous=True,
     ),
 }
 
