@@ -201,6 +201,10 @@ add_app                    sign-in     404         account     sign-in     404  
 recovery_codes             sign-in     404         404         sign-in     404         404
 passkey_sign_in            no          no          no          sign-in     sign-in     sign-in
 privacy                    page        page        page        no          no          no
+robots_txt                 page        page        page        no          no          no
+security_txt               page        page        page        no          no          no
+desk_dashboard             admin:login admin:login page        admin:login admin:login no
+desk_dashboard_csv         admin:login admin:login page        admin:login admin:login no
 admin:index                admin:login admin:login page        admin:login admin:login page
 admin:login                sign-in     403         admin:index sign-in     403         admin:index
 """
