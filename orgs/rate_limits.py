@@ -13,12 +13,14 @@ from typing import Final
 
 from django.db import connection, transaction
 from django.utils import timezone
+from prometheus_client import Counter
 
 from orgs.models import Search, SearchBudget
 
 ORGANIZATIONS: Final = 10
 SEARCHES: Final = 60
 WINDOW: Final = timedelta(hours=1)
+REFUSALS: Final = Counter("provisioning_finder_refusals", "Questions of the finder that were refused by a limit.")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def spend(limits: Mapping[str, int] | Iterable[str], window: timedelta = WINDOW)
                 [key[:300], now, now - window, now - window],
             )
             if cursor.fetchone()[0] > wanted[key]:
+                REFUSALS.inc()
                 transaction.set_rollback(True)
                 return False
     return True

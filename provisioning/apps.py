@@ -1,6 +1,7 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,4 +14,7 @@ class ProvisioningConfig(AppConfig):
         """Register the checks of an installation."""
         from provisioning.deployment import checks  # noqa: F401  # importing registers them
 
-        import_module("provisioning.fulfillment.checks")  # by name: it stands above this module
+        for name in ("fulfillment", "monitoring"):  # by name: they stand above this module
+            import_module(f"provisioning.{name}.checks")
+        if settings.SENTRY_DSN:
+            import_module("provisioning.monitoring.error_reports").start(settings.SENTRY_DSN)

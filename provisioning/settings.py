@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import zoneinfo
+from email.utils import formataddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import to_language
 
-from provisioning.database import connection_pool
+from provisioning.database import clock, connection_pool
 from provisioning.env import Env
 from provisioning.local.database import cluster, postgres
 from subscriptions.rules.deadlines import MAX_DAYS
@@ -43,12 +44,7 @@ STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".state"))).resolve
 DEMO = env.bool("PROVISIONING_DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)
 
-PUBLIC_URL, _public = env.web_address(
-    "PUBLIC_URL", default="http://127.0.0.1:8000", example="https://setup.example.com, the one that people open"
-)
-if not PUBLIC_URL:
-    raise ImproperlyConfigured("PUBLIC_URL must be the address that people open, such as https://setup.example.com.")
-PUBLIC_URL = PUBLIC_URL.rstrip("/")
+PUBLIC_URL, _public = env.public_address("PUBLIC_URL", default="http://127.0.0.1:8000")
 _https = _public.scheme == "https"
 
 SECRET_KEY = env.str("SECRET_KEY", default="")
@@ -60,8 +56,11 @@ if not SECRET_KEY:
     except cluster.Problem as _problem:
         raise ImproperlyConfigured(str(_problem)) from _problem
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+if _https and any(len(_key) < 32 or len(set(_key)) < 8 for _key in (SECRET_KEY, *SECRET_KEY_FALLBACKS)):
+    raise ImproperlyConfigured("SECRET_KEY and SECRET_KEY_FALLBACKS must be random texts of 50 characters or more.")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_public.hostname, "localhost", "127.0.0.1", "[::1]"])
+_host = f"[{_public.hostname}]" if ":" in str(_public.hostname) else str(_public.hostname)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=[_host, "localhost", "127.0.0.1", "[::1]"], public=_host)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
@@ -103,6 +102,8 @@ MIDDLEWARE = [
 # The services that are sold, in the order in which they are shown: our own by name, others by their Django app.
 PACKS = env.list("PACKS", default=["meetings", "calling"])
 INSTALLED_APPS += [name for name in PACKS if name not in {"meetings", "calling"}]
+if not PACKS or len(set(PACKS)) < len(PACKS):
+    raise ImproperlyConfigured("PACKS must name each service that is sold once, such as PACKS=meetings,calling.")
 for _name in PACKS:
     if _name not in {"meetings", "calling"} and not importlib.util.find_spec(_name.partition(".")[0]):
         raise ImproperlyConfigured(f"PACKS names {_name}, which isn't installed: install it or correct PACKS.")
@@ -132,10 +133,9 @@ FORM_RENDERER = "provisioning.wizard.form_rendering.Renderer"
 # PostgreSQL: any, by DATABASE_URL; otherwise the embedded server of provisioning.local.database.postgres.
 DATABASES = {"default": env.postgresql("DATABASE_URL", default=postgres.url(STATE_DIR))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+clock.install()
 # The most connections of a process. It opens them as its threads need them, and closes idle ones.
-DATABASE_POOL = env.int("DATABASE_POOL", default=10)
-if DATABASE_POOL < 1:
-    raise ImproperlyConfigured("DATABASE_POOL must be 1 or more.")
+DATABASE_POOL = env.number("DATABASE_POOL", default=10, least=1)
 DATABASES["default"]["OPTIONS"] = connection_pool.CONNECTION_OPTIONS | DATABASES["default"].get("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["pool"] = connection_pool.options(max_size=DATABASE_POOL)
 # Server-side cursors need a connection that stays the same, which a pooler in transaction mode doesn't provide.
@@ -163,7 +163,8 @@ ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # the code that signs in is the proof
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 # How long a browser waits for a code, and its tries; provisioning.people.sign_in has the other limits and reasons.
-ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_LOGIN_TIMEOUT = 60 * 60
+# allauth measures by the hosts' clocks, which may differ: the code itself expires after an hour by the database's.
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_LOGIN_TIMEOUT = 60 * 60 * 3
 ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
 ACCOUNT_RATE_LIMITS = False  # by network address, which would lock out everybody who shares one with a mail scanner
 ACCOUNT_PREVENT_ENUMERATION = True
@@ -191,7 +192,7 @@ MAILERS = {"default": {"BACKEND": _email["EMAIL_BACKEND"], "OPTIONS": _email_opt
 
 # The vendor's own name on the product
 BRAND_NAME = env.str("BRAND_NAME", default="Northwind Cloud")
-BRAND_LOGO_URL = env.str("BRAND_LOGO_URL", default="")
+BRAND_LOGO_URL = env.link("BRAND_LOGO_URL", example="https://example.com/logo.svg, or /static/logo.svg", own=True)
 BRAND_ACCENT = env.str("BRAND_ACCENT", default="")
 BRAND_FONT = env.str("BRAND_FONT", default="")
 BRAND_RADIUS = env.str("BRAND_RADIUS", default="")
@@ -203,24 +204,28 @@ for _name, _value, _shape, _expected in (
 ):
     if _value and not re.fullmatch(_shape, _value):
         raise ImproperlyConfigured(f"{_name} must be {_expected}.")
-HELP_CONTACT = env.str("HELP_CONTACT", default=f"help@{_public.hostname if _https else 'example.com'}")
-PRIVACY_URL = env.str("PRIVACY_URL", default="")
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{BRAND_NAME} <{HELP_CONTACT}>")
+HELP_CONTACT = env.email_address("HELP_CONTACT", default=f"help@{_public.hostname if _https else 'example.com'}")
+PRIVACY_URL = env.link("PRIVACY_URL", example="https://example.com/privacy")
+DEFAULT_FROM_EMAIL = env.email_address(
+    "DEFAULT_FROM_EMAIL", default=formataddr((BRAND_NAME, HELP_CONTACT)), sender=True
+)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-MEETINGS_BASE_DOMAIN = env.str("MEETINGS_BASE_DOMAIN", default="meet.example.com")
-LINK_DAYS = env.int("LINK_DAYS", default=30)
+MEETINGS_BASE_DOMAIN = env.domain("MEETINGS_BASE_DOMAIN", default="meet.example.com")
+LINK_DAYS = env.number("LINK_DAYS", default=30, least=1, most=3650)
 # Days in which an organization's administrators can object before the order desk gives a right.
-DESK_WAIT_DAYS = env.int("DESK_WAIT_DAYS", default=7)
+DESK_WAIT_DAYS = env.number("DESK_WAIT_DAYS", default=7, least=0, most=365)
 # Finder pages answer after a multiple of this many milliseconds, so that the time reveals nothing. EVEN_ANSWERS_MS is
 # the older name of the variable.
-RESPONSE_PADDING_MS = env.int("RESPONSE_PADDING_MS", default=env.int("EVEN_ANSWERS_MS", default=50))
+RESPONSE_PADDING_MS = env.number(
+    "RESPONSE_PADDING_MS", default=env.number("EVEN_ANSWERS_MS", default=50, least=0), least=0, most=10_000
+)
 # Days until an order has to be set up; by product or service: "calling=7,Meetings Trial=14".
 SET_UP_DAYS = env.int("SET_UP_DAYS", default=30)
 SET_UP_DAYS_BY_PRODUCT = env.dict("SET_UP_DAYS_BY_PRODUCT", cast={"value": int}, default={})
 for _days in (SET_UP_DAYS, *SET_UP_DAYS_BY_PRODUCT.values()):
     if not 1 <= _days <= MAX_DAYS:
         raise ImproperlyConfigured(f"SET_UP_DAYS and SET_UP_DAYS_BY_PRODUCT must be between 1 and {MAX_DAYS} days.")
-ORDER_DESK_EMAIL = env.str("ORDER_DESK_EMAIL", default=HELP_CONTACT if "@" in HELP_CONTACT else "")
+ORDER_DESK_EMAIL = env.email_address("ORDER_DESK_EMAIL", default=HELP_CONTACT)
 
 # Webhooks: the receiver, and the secrets, the newest first; all of them sign.
 WEBHOOK_URL, _parts = env.web_address("WEBHOOK_URL", default="", example="https://erp.example.com/webhooks")
@@ -249,24 +254,21 @@ PROVISIONING = {
     if name.startswith("PROVISIONING_") and name.removeprefix("PROVISIONING_").lower() not in _PROVISIONING_OTHERS
 }
 # How long the vendor's system has for its report, and how long other sides may take where they say nothing.
-PROVISIONING_CALLBACK_HOURS = env.int("PROVISIONING_CALLBACK_HOURS", default=72)
-PROVISIONING_LONGEST_HOURS = env.int("PROVISIONING_LONGEST_HOURS", default=24)
+PROVISIONING_CALLBACK_HOURS = env.number("PROVISIONING_CALLBACK_HOURS", default=72, least=1)
+PROVISIONING_LONGEST_HOURS = env.number("PROVISIONING_LONGEST_HOURS", default=24, least=1)
 # In how many minutes a service is promised to be set up: people are told once where it takes longer.
-PROVISIONING_PROMISED_MINUTES = env.int("PROVISIONING_PROMISED_MINUTES", default=30)
+PROVISIONING_PROMISED_MINUTES = env.number("PROVISIONING_PROMISED_MINUTES", default=30, least=1)
 PROVISIONING_PROMISED_MINUTES_BY_SERVICE = env.dict(
     "PROVISIONING_PROMISED_MINUTES_BY_SERVICE", cast={"value": int}, default={}
 )
 # So many calls to one service's driver at the same time, over all machines.
-PROVISIONING_CALLS_AT_ONCE = env.int("PROVISIONING_CALLS_AT_ONCE", default=8)
+PROVISIONING_CALLS_AT_ONCE = env.number("PROVISIONING_CALLS_AT_ONCE", default=8, least=1)
 # After so many seconds another worker takes over from one that has died; longer than a driver's calls may take.
-PROVISIONING_LEASE_SECONDS = env.float("PROVISIONING_LEASE_SECONDS", default=60)
+PROVISIONING_LEASE_SECONDS = env.number("PROVISIONING_LEASE_SECONDS", default=60.0, least=0.01)
 # An operation in progress is asked for at least so often, unless the other side says otherwise.
-PROVISIONING_POLL_SECONDS = env.float("PROVISIONING_POLL_SECONDS", default=5)
+PROVISIONING_POLL_SECONDS = env.number("PROVISIONING_POLL_SECONDS", default=5.0, least=0.01)
 # What is unreachable is tried again at least so often.
-PROVISIONING_LONGEST_PAUSE_SECONDS = env.float("PROVISIONING_LONGEST_PAUSE_SECONDS", default=900)
-for _name in ("LEASE", "POLL", "LONGEST_PAUSE"):
-    if globals()[f"PROVISIONING_{_name}_SECONDS"] <= 0:
-        raise ImproperlyConfigured(f"PROVISIONING_{_name}_SECONDS must be greater than 0.")
+PROVISIONING_LONGEST_PAUSE_SECONDS = env.number("PROVISIONING_LONGEST_PAUSE_SECONDS", default=900.0, least=0.01)
 
 # Background work
 PROCRASTINATE_IMPORT_PATHS = ["provisioning.worker.tasks"]
@@ -335,8 +337,16 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_AGE = 60 * 60 * 24 * 365
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
+if _https:  # the prefix binds a cookie to this host and to https (RFC 6265bis)
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    LANGUAGE_COOKIE_NAME = "__Host-language"
+PERMISSIONS_POLICY = ", ".join(
+    f"{name}=()"
+    for name in "camera display-capture geolocation microphone midi payment serial usb xr-spatial-tracking".split()
+)
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_https)
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _https else 0)
+SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", default=31_536_000 if _https else 0, least=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
 if BEHIND_PROXY:
@@ -348,19 +358,43 @@ FILE_UPLOAD_HANDLERS: list[str] = []  # only one page takes a file, in memory: o
 
 # Monitoring: who sees the details of /readyz, and /metrics.
 MONITORING_NETWORKS = env.networks("MONITORING_NETWORKS", default=["127.0.0.1/32", "::1/128"])
+# Whoever has this token sees /metrics from everywhere: Authorization: Bearer …
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN must be a random text of 20 characters or more.")
+# Reports of errors to Sentry; none without it.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+if SENTRY_DSN and not re.fullmatch(r"https?://[^/@\s]+@[^/@\s]+/\S+", SENTRY_DSN):
+    raise ImproperlyConfigured("SENTRY_DSN must be an address such as https://key@sentry.example.com/1.")
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if DEMO else "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     raise ImproperlyConfigured(f"LOG_LEVEL must be one of {', '.join(logging.getLevelNamesMapping())}.")
+# line: for people; json: one object a line.
+LOG_FORMAT = env.str("LOG_FORMAT", default="line").lower()
+if LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured("LOG_FORMAT must be line or json, such as LOG_FORMAT=json.")
+# A line for each request.
+LOG_REQUESTS = env.bool("ACCESS_LOG", default=LOG_FORMAT == "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "provisioning.monitoring.scrubbing.ScrubbingFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        },
+        "json": {"()": "provisioning.monitoring.logs.JsonFormatter"},
+    },
     "filters": {"outages": {"()": "provisioning.database.errors.NoTracebacks"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["outages"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # They log every job and every start of a command.
     "loggers": {name: {"level": "WARNING"} for name in ("procrastinate", "weasyprint", "fontTools")}
     # It logs every attempt to connect; provisioning.database.unavailable_page logs each outage once.
     | {"psycopg.pool": {"level": "ERROR"}},
 }
+
+# The rest of what gunicorn reads is in provisioning.deployment.gunicorn.
+env.refuse_misspelt(("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"))

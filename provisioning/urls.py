@@ -11,7 +11,17 @@ from provisioning import api
 from provisioning.brand import brand_css
 from provisioning.desk.dashboard import page as dashboard
 from provisioning.desk.site import site as order_desk
-from provisioning.pages import delegation, documents, history, links, orders, progress, rights, same_partner
+from provisioning.pages import (
+    delegation,
+    documents,
+    history,
+    links,
+    orders,
+    progress,
+    rights,
+    same_partner,
+    well_known,
+)
 from provisioning.wizard.views import FinderWizard, SetUpWizard
 
 
@@ -33,6 +43,8 @@ register_converter(FormConverter, "form")
 handler500 = "provisioning.api.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("robots.txt", well_known.robots_txt, name="robots_txt"),
+    path(".well-known/security.txt", well_known.security_txt, name="security_txt"),
     path("brand.css", brand_css, name="brand_css"),
     path("language/", set_language, name="set_language"),
     path("l/<str:token>/", links.link, name="link"),

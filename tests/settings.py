@@ -1,8 +1,10 @@
 """Settings of the test run: the product's own, without the connection pool, and with a pack from elsewhere."""
 
+from provisioning.database import clock
 from provisioning.settings import *  # noqa: F403
 from provisioning.settings import DATABASES, INSTALLED_APPS, PACKS
 
+clock.use_host()  # tests travel in time; tests/provisioning/database/test_clock.py has processes that don't
 PACKS = [*PACKS, "tests.webcast"]
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.webcast"]
 DATABASES["default"]["OPTIONS"].pop("pool", None)

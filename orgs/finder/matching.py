@@ -8,9 +8,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from django.utils import timezone
+from prometheus_client import Histogram
 
 from orgs.finder import candidate_generation, disclosure, evidence_rules, feature_inputs, features, scoring
 from orgs.finder.candidate_generation import Query, RetrievedOrganization
@@ -65,6 +67,14 @@ class Match:
         return self.exact[0] if len(self.exact) == 1 else None
 
 
+SECONDS: Final = Histogram(
+    "provisioning_finder_seconds",
+    "Seconds of a question to the finder.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+
+
+@SECONDS.time()
 def find_candidates(
     *,
     email: str,

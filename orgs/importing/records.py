@@ -72,7 +72,13 @@ def upsert(
             for each in merge.report.refused:
                 refused.setdefault(each.line, []).append(each)
             rows = [row for row in rows if row.line not in refused]
-        results = [_result(line, record, refused.get(line), outcomes) for line, record in records]
+        stored = {row.line: row.external_id for row in rows}
+        results = [
+            Result(line, stored[line], outcomes[line])
+            if line in stored
+            else _refusal(line, record, refused.get(line, []))
+            for line, record in records
+        ]
         with connection.cursor() as cursor:  # what the merge set for its own statements
             cursor.execute("SET LOCAL lock_timeout TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT")
         within(results)
@@ -92,11 +98,9 @@ def _merged(rows: Sequence[Row]) -> tuple[Merge, dict[int, str]]:
     return merge, outcomes
 
 
-def _result(line: int, record: Mapping[str, Any], refused: list[RefusedRow] | None, outcomes: dict[int, str]) -> Result:
-    external_id = str(record.get("external_id", ""))[:64]
-    if refused is None:
-        return Result(line, external_id, outcomes[line])
-    return Result(line, external_id, REFUSED, tuple((f"/{each.field}".rstrip("/"), each.reason) for each in refused))
+def _refusal(line: int, record: Mapping[str, Any], refused: list[RefusedRow]) -> Result:
+    errors = tuple((f"/{each.field}".rstrip("/"), each.reason) for each in refused)
+    return Result(line, str(record.get("external_id", ""))[:64], REFUSED, errors)
 
 
 def _row_of(record: Mapping[str, Any]) -> dict[str, str | Parts]:

@@ -21,6 +21,8 @@ _NAMES: Final = frozenset({*OtherName.Kind.values, REMOVED})
 _ROLES: Final = frozenset({*Member.Role.values, REMOVED})
 _FIGURES: Final = {"users": "users", "active_users": "active_users", "subscriptions": "active_subscriptions"}
 _ORIGINS: Final = frozenset(Organization.Origin.values)
+# Nobody was active before; a time near the year 1 could be stored, and not be read again.
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 REQUIRED: Final = ("external_id", "name")
 COLUMNS: Final = (
     *REQUIRED,
@@ -136,7 +138,7 @@ def _use(refused: list[RefusedRow], line: int, row: Mapping[str, str | Parts]) -
     text = _text(row, "last_activity").strip()
     if text:
         moment = _moment(text)
-        if moment is None or moment > timezone.now() + usage_statistics.CLOCK_TOLERANCE:
+        if moment is None or not _EARLIEST <= moment <= timezone.now() + usage_statistics.CLOCK_TOLERANCE:
             reason = (
                 f"A last_activity is a past date such as 2026-01-31, or a time such as 2026-01-31T12:00Z: {text[:80]}"
             )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app
@@ -109,7 +109,9 @@ def _write(part: DirectoryBatchPart) -> None:
         with transaction.atomic():
             records.upsert(rows, lambda results: _store(part, results))
         return
-    except (DataError, IntegrityError, ValueError):
+    except OperationalError:
+        raise  # of the database's state, not of the rows: the part is tried again
+    except Exception:
         log.exception("Rows of a batch could not be stored together: %s", part)
     _store(part, [result for row in rows for result in _write_alone(row)])
 
@@ -118,7 +120,10 @@ def _write_alone(row: tuple[int, dict[str, Any]]) -> list[Result]:
     try:
         with transaction.atomic():
             return records.upsert([row])
-    except (DataError, IntegrityError, ValueError):
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("A row of a batch could not be stored: line %s", row[0])
         return [Result(row[0], str(row[1]["external_id"]), REFUSED, (("", _NOT_STORED),))]
 
 

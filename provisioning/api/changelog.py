@@ -22,7 +22,8 @@ class Change(NamedTuple):
 
 # The newest first.
 CHANGES: Final = (
-    Change("2026-11-27", "Batches of orders, as JSON, YAML or CSV.", "2a8cc522431f6d94"),
+    Change("2026-11-27", "Organizations: ETag, If-Match and If-None-Match.", "b2dddb23a139ce91"),
+    Change("2026-11-27", "Batches of orders, as JSON, YAML or CSV."),
     Change("2026-11-27", "Orders: place, read, list, correct, extend, cancel, hand to the desk; history, summary."),
     Change("2026-11-27", "A provisioning request and each webhook about one name the number of its line."),
     Change("2026-11-27", "The directory of organizations, the finder, events, and webhook endpoints."),

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 
 import psycopg
 from psycopg_pool import ConnectionPool
+
+from provisioning.database import clock
 
 # Seconds that a request waits for a connection: while all are in use; after the last attempt to connect failed.
 BUSY_TIMEOUT: Final = 5.0
@@ -26,9 +28,21 @@ CONNECTION_OPTIONS: Final = {"connect_timeout": 2, "tcp_user_timeout": 5000, "ke
 class PooledConnection(psycopg.Connection[Any]):
     """A connection with the time when it was made (``made_at``, of time.monotonic)."""
 
+    # Why the last attempt to connect failed, of any pool: a process has one database.
+    refused_because: ClassVar[str] = ""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.made_at = time.monotonic()
+
+    @classmethod
+    def connect(cls, *args: Any, **kwargs: Any) -> Self:
+        """Connect, and note why that failed: the pool only logs it."""
+        try:
+            return super().connect(*args, **kwargs)
+        except psycopg.Error as problem:
+            PooledConnection.refused_because = str(problem)
+            raise
 
 
 Pool = ConnectionPool[Any]
@@ -38,17 +52,28 @@ _drained_at = 0.0
 
 
 def check(connection: PooledConnection) -> None:
-    """Check a connection before it is used. Where it is broken, drop all others that are as old.
+    """Check a connection before it is used, and note the database's time. Where it is broken, drop all that are as old.
 
     They were most likely lost too, and checking them one by one would take a pause each.
     """
     pool: Pool = connection._pool  # type: ignore[assignment]
     try:
-        ConnectionPool.check_connection(connection)
+        _ask_for_time(connection)
     except Exception:
         drop_connections(pool, made_before=connection.made_at)
         raise
     pool.timeout = BUSY_TIMEOUT
+
+
+def _ask_for_time(connection: PooledConnection) -> None:
+    transactional = not connection.autocommit
+    try:
+        if transactional:
+            connection.autocommit = True
+        clock.note(connection)
+    finally:
+        if transactional and not connection.closed:
+            connection.autocommit = False
 
 
 def drop_connections(pool: Pool, *, made_before: float | None = None) -> None:
@@ -70,7 +95,7 @@ def connecting_failed(pool: Pool) -> None:
         waiting = list(pool._waiting)
         pool._waiting.clear()
     for client in waiting:
-        client.fail(psycopg.OperationalError("the database can't be reached"))
+        client.fail(psycopg.OperationalError(PooledConnection.refused_because or "the database can't be reached"))
 
 
 def options(*, max_size: int) -> dict[str, Any]:

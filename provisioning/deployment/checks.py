@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 from django.conf import settings
@@ -72,6 +73,25 @@ def installation_is_ready(**_kwargs: Any) -> list[checks.CheckMessage]:
     except readiness.NotReady as problem:
         found.append(checks.Error(str(problem), id="provisioning.E023"))
     return found
+
+
+@checks.register("environment", deploy=True)
+def variables_fit_together(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """Warn of variables that have no effect or that are not safe in public."""
+    found: list[tuple[str, str]] = []
+    host = str(urlsplit(settings.PUBLIC_URL).hostname)
+    if not settings.PUBLIC_URL.startswith("https://") and host not in {"localhost", "127.0.0.1", "::1"}:
+        found.append(("W030", "PUBLIC_URL begins with http://, so codes and answers can be read on the way."))
+    if settings.WEBHOOK_SECRETS and not settings.WEBHOOK_URL:
+        found.append(("W031", "WEBHOOK_SECRETS is set and WEBHOOK_URL isn't, so no webhooks are sent."))
+    if settings.SECRET_KEY in settings.SECRET_KEY_FALLBACKS:
+        found.append(("W032", "SECRET_KEY is one of SECRET_KEY_FALLBACKS: a new key has to be another one."))
+    if "*" in settings.ALLOWED_HOSTS:
+        found.append(("W033", "ALLOWED_HOSTS is *, so pages answer with any host that a visitor names."))
+    return [
+        checks.Warning(sentence, hint="provisioning/README.md describes the variable.", id=f"provisioning.{number}")
+        for number, sentence in found
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)

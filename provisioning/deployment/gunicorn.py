@@ -1,6 +1,6 @@
 """How gunicorn serves the product: `manage.py serve`, and `gunicorn -c provisioning/deployment/gunicorn.py` without it.
 
-Environment variables: PORT, WEB_CONCURRENCY (processes), FORWARDED_ALLOW_IPS, BEHIND_PROXY, ACCESS_LOG.
+Environment variables: PORT, WEB_CONCURRENCY (processes), FORWARDED_ALLOW_IPS, BEHIND_PROXY.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 
+from provisioning.deployment import metrics_folder
 from provisioning.env import Env
 
 _env = Env()
@@ -22,8 +23,8 @@ def _cores() -> int:
 
 
 try:
-    _port = _env.int("PORT", default=0)
-    workers = _env.int("WEB_CONCURRENCY", default=max(2, _cores()))
+    _port = _env.number("PORT", default=0, least=0, most=65535)
+    workers = _env.number("WEB_CONCURRENCY", default=max(2, _cores()), least=1)
 except ImproperlyConfigured as problem:
     sys.exit(f"gunicorn: {problem}")
 
@@ -48,7 +49,9 @@ max_requests_jitter = 2_000
 # The heartbeat file must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 control_socket_disable = True
-if "FORWARDED_ALLOW_IPS" not in os.environ:
-    forwarded_allow_ips = "*" if _env.bool("BEHIND_PROXY", default=False) else "127.0.0.1,::1"
-if _env.bool("ACCESS_LOG", default=False):
-    accesslog = "-"
+_proxies = "*" if _env.bool("BEHIND_PROXY", default=False) else "127.0.0.1,::1"
+forwarded_allow_ips = _env.str("FORWARDED_ALLOW_IPS", default=_proxies)
+# provisioning.monitoring.middleware logs requests: gunicorn's own lines would have the tokens of links in them.
+# The processes share their counters; `serve` has made the folder before.
+if __name__ == "__config__":  # read by gunicorn itself
+    metrics_folder.prepare()

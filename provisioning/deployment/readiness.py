@@ -22,6 +22,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.executor import MigrationExecutor
 
+from provisioning.database import clock
+
 MIGRATE: Final = "python3 manage.py migrate"
 COLLECT: Final = "python3 manage.py collectstatic --noinput"
 _ALIAS: Final = "readiness"
@@ -223,6 +225,7 @@ def _connection() -> Iterator[BaseDatabaseWrapper]:
     connection.settings_dict["OPTIONS"] = {"connect_timeout": _PATIENCE, **options}
     try:
         connection.ensure_connection()
+        clock.note(connection.connection)  # before anything in this process asks for the time
         yield connection
     except Error as error:
         problem = explain(error)

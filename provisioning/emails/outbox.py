@@ -6,7 +6,10 @@ together. ``provisioning.worker.mail_sending`` sends the row; ``provisioning.ema
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import transaction
+from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from provisioning.emails.events import EVENTS
@@ -31,8 +34,9 @@ def queue(*, order: Order, event: str, to: str, link: Link | None = None, **fact
 
 def try_again(mail: Mail) -> None:
     """Start the tries of an email that was not sent again from zero."""
+    now = timezone.now()
     with transaction.atomic():
-        if Mail.objects.filter(pk=mail.pk, sent_at=None).update(tries=0):
+        if Mail.objects.filter(pk=mail.pk, sent_at=None).update(tries=0, next_try_at=now - timedelta(minutes=1)):
             wake("send_mail", mail.pk)
 
 

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand
 
-from provisioning.deployment import readiness
+from provisioning.deployment import metrics_folder, readiness
 from provisioning.local import environment, private
 from provisioning.local.database import cluster, postgres
 
@@ -37,7 +37,17 @@ NEEDS: Final = {
     **dict.fromkeys(
         (
             *("collectstatic", "compilemessages", "diffsettings", "findstatic", "makemessages", "optimizemigration"),
-            *("sendtestemail", "startapp", "startproject", "chart_matching", "webhook_sink", "demo", "test"),
+            *(
+                "sendtestemail",
+                "startapp",
+                "startproject",
+                "chart_matching",
+                "webhook_sink",
+                "settings",
+                "sbom",
+                "demo",
+                "test",
+            ),
         ),
         Needs.NOTHING,
     ),
@@ -70,6 +80,8 @@ def run(argv: list[str]) -> int:
             from provisioning.local import suite
 
             return suite.main(argv[2:])
+        if command == "serve":
+            metrics_folder.prepare()
         _Utility(argv).execute()
     except (environment.Problem, cluster.Problem, ImproperlyConfigured) as problem:
         environment.refuse(str(problem))

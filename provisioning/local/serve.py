@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management import call_command
+from django.db import connection
 from django.urls import get_resolver
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.util import parse_address  # type: ignore[import-untyped]
@@ -78,6 +79,9 @@ def _prepare(migrate: bool) -> None:
     if migrate:
         readiness.wait_for_database(lambda sentence: commands.say(f"{sentence} Waiting for it."))
         call_command("migrate", interactive=False, verbosity=1)
+        connection.close()
+        # The threads of the pool would be missing in the forks, whose requests would wait for them.
+        connection.close_pool()  # type: ignore[attr-defined]
     else:
         with contextlib.suppress(readiness.Away):
             readiness.tables_are_there()  # refused before anything is written

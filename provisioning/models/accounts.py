@@ -69,10 +69,21 @@ class SignInCode(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     mails = models.PositiveSmallIntegerField(default=1)
     tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(default=timezone.now)
+    # Who sends it has it until then, by the database's clock; ``fence`` tells whose claim is the last.
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveBigIntegerField(default=0)
     problem = models.TextField(blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["email", "made_at"], name="sign_in_code_of_address")]
+        indexes = [
+            models.Index(fields=["email", "made_at"], name="sign_in_code_of_address"),
+            models.Index(
+                fields=["next_try_at"],
+                condition=models.Q(sent_at=None, used_at=None, user__isnull=False),
+                name="sign_in_code_due",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.email}: {self.public_id}"

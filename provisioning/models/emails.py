@@ -54,6 +54,10 @@ class Mail(models.Model):
     created_at = models.DateTimeField(_("asked for at"), default=timezone.now)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    next_try_at = models.DateTimeField(_("next try at"), default=timezone.now)
+    # Who sends it has it until then, by the database's clock; ``fence`` tells whose claim is the last.
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveBigIntegerField(default=0)
     problem = models.TextField(_("problem"), blank=True)
     bounced_at = models.DateTimeField(_("came back at"), null=True, blank=True)  # a server took it, and another didn't
 
@@ -61,7 +65,7 @@ class Mail(models.Model):
         verbose_name = _("email")
         verbose_name_plural = _("emails")
         indexes = [
-            models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="mail_to_send"),
+            models.Index(fields=["next_try_at"], condition=models.Q(sent_at=None), name="mail_due"),
             models.Index(fields=["order"], condition=models.Q(bounced_at__isnull=False), name="mail_that_came_back"),
         ]
 

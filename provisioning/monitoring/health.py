@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.mail import mailers
+from django.core.mail.backends.smtp import EmailBackend
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -105,6 +106,12 @@ def _one(sql: str, *values: str | float) -> Any:
         return cursor.fetchone()
 
 
+def worker_report_age() -> float | None:
+    """Return the seconds since a worker last reported; None where none ever has."""
+    [age] = _one("SELECT extract(epoch FROM now() - max(last_heartbeat)) FROM procrastinate_workers")
+    return None if age is None else max(0.0, float(age))
+
+
 def _worker() -> Line:
     age, count = _one(
         """SELECT extract(epoch FROM now() - max(last_heartbeat)),
@@ -121,10 +128,10 @@ def _worker() -> Line:
 # The age in seconds of what has been due longest, the number of what waits, and of what was given up.
 LAGS: Final = {
     "outbox": """
-        SELECT extract(epoch FROM now() - min(at)), count(*), 0 FROM (
-            SELECT created_at AS at FROM provisioning_mail WHERE sent_at IS NULL AND tries = 0
+        SELECT extract(epoch FROM now() - min(at) FILTER (WHERE at <= now())), count(*), 0 FROM (
+            SELECT next_try_at AS at FROM provisioning_mail WHERE sent_at IS NULL AND tries < 30
             UNION ALL
-            SELECT asked_at FROM provisioning_signincode WHERE sent_at IS NULL AND used_at IS NULL AND tries = 0
+            SELECT next_try_at FROM provisioning_signincode WHERE sent_at IS NULL AND used_at IS NULL AND tries < 30
                 AND user_id IS NOT NULL AND expires_at > now()
         ) AS waiting""",
     "webhooks": """
@@ -171,15 +178,22 @@ def _mail() -> Line:
     return Line("mail", not (failed and not sent), says)
 
 
-def _mail_server() -> Line:
-    """Open a session with the mail server, and close it. Nothing is sent."""
+def mail_server_problem() -> str:
+    """Open a session with the mail server and close it; return what is wrong, or "". Nothing is sent."""
     session = mailers["default"]
+    if not isinstance(session, EmailBackend):
+        return ""
     try:
         session.open()
         session.close()
     except OSError as problem:
-        return Line("mail", False, f"the mail server of EMAIL_URL: {type(problem).__name__}: {problem}"[:300])
-    return Line("mail", True, "the mail server of EMAIL_URL answers")
+        return f"The mail server of EMAIL_URL can't be used ({type(problem).__name__}: {problem})."[:500]
+    return ""
+
+
+def _mail_server() -> Line:
+    problem = mail_server_problem()
+    return Line("mail", not problem, problem or "the mail server of EMAIL_URL answers")
 
 
 def _disk() -> Line:

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 
 from provisioning.models import User
 from provisioning.pages.base import reads_or_posts
-from provisioning.people import links, sign_in
+from provisioning.people import links, sign_in, visitors
 from provisioning.wizard import pending_posts
 from provisioning.wizard.forms.fields import EmailField
 from subscriptions.summary import mask_email
@@ -82,6 +82,10 @@ def start_sign_in(request: HttpRequest) -> HttpResponse:
         return redirect(destination or "my_orders")
     form = EmailForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        try:
+            visitors.count_code(request)
+        except visitors.TooMany:
+            return _too_many(request)
         sign_in.start(request, form.cleaned_data["email"])
         confirm = reverse("account_confirm_login_code")
         return redirect(f"{confirm}?{urlencode({'next': destination})}" if destination else confirm)
@@ -132,6 +136,10 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
                     pending_posts.restore(request)
                     request.session.save()
             return response
+        try:
+            visitors.count_code(request)
+        except visitors.TooMany:
+            return _too_many(request)
         sign_in.send_again(request, self._process)
         destination = _safe_next(request)
         return redirect(request.path + (f"?{urlencode({'next': destination})}" if destination else ""))
@@ -185,6 +193,11 @@ def order_desk_sign_in(request: HttpRequest) -> HttpResponse:
     if not (isinstance(user, User) and user.is_active and user.is_staff):
         raise PermissionDenied
     return HttpResponseRedirect(destination)
+
+
+def _too_many(request: HttpRequest) -> HttpResponse:
+    """Say that this network asked too often; 429."""
+    return render(request, "links/too_many_requests.html", status=429)
 
 
 def _safe_next(request: HttpRequest) -> str:

@@ -29,6 +29,7 @@ from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import Login
 from allauth.account.stages import LoginByCodeStage, LoginStageController
 from allauth.core.internal.cryptokit import compare_user_code
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import F
@@ -103,9 +104,10 @@ def ask_for_code(email: str) -> SignInCode:
             row = newest
             if row.mails > len(PAUSES) or now - row.asked_at < PAUSES[row.mails - 1]:
                 return row
-            row.asked_at, row.sent_at, row.tries = now, None, 0
+            row.asked_at, row.sent_at, row.tries, row.next_try_at = now, None, 0, now
             row.mails += 1
-            row.save(update_fields=["asked_at", "sent_at", "tries", "mails"])
+            row.fence, row.lease_until = row.fence + 1, None  # a worker that sends the mail before notes nothing
+            row.save(update_fields=["asked_at", "sent_at", "tries", "next_try_at", "mails", "fence", "lease_until"])
         # Also without an account, where nothing is sent: the answer takes equally long.
         emails.wake("send_code", row.pk)
     return row
@@ -116,9 +118,10 @@ def _is_over(row: SignInCode, now: datetime) -> bool:
     return row.used_at is not None or row.wrong >= MAX_WRONG or row.fresh_until <= now
 
 
-def code_of(row: SignInCode) -> str:
-    """Return the letters of a code, as ABCD-EFGH."""
-    digest = salted_hmac("provisioning.sign_in", f"{row.email} {row.public_id}", algorithm="sha256").digest()
+def code_of(row: SignInCode, secret: str | None = None) -> str:
+    """Return the letters of a code, as ABCD-EFGH. ``secret``: an earlier SECRET_KEY."""
+    text = f"{row.email} {row.public_id}"
+    digest = salted_hmac("provisioning.sign_in", text, secret=secret, algorithm="sha256").digest()
     number = int.from_bytes(digest)
     letters = ""
     for _place in range(8):
@@ -136,13 +139,19 @@ def use_code(email: str, typed: str) -> bool:
         _lock(email)
         rows = list(SignInCode.objects.filter(email=email, used_at=None, expires_at__gt=now).order_by("-pk"))
         for row in rows:
-            if row.user_id and row.wrong < MAX_WRONG and compare_user_code(actual=typed, expected=code_of(row)):
+            if row.user_id and row.wrong < MAX_WRONG and _fits(row, typed):
                 row.used_at = now
                 row.save(update_fields=["used_at"])
                 record_sign_in(email=email)
                 return True
         SignInCode.objects.filter(pk__in=[row.pk for row in rows]).update(wrong=F("wrong") + 1)
     return False
+
+
+def _fits(row: SignInCode, typed: str) -> bool:
+    """Say whether this is the code of a row, also if it was mailed before a change of SECRET_KEY."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return any(compare_user_code(actual=typed, expected=code_of(row, key)) for key in keys)
 
 
 def last_asked_at(email: str) -> datetime | None:
@@ -181,8 +190,9 @@ def send_again(request: HttpRequest, process: LoginCodeVerificationProcess) -> N
 
 
 def forget_old_codes() -> None:
-    """Delete old codes and expired sessions."""
+    """Delete old codes, those of addresses without an account as soon as they are over, and expired sessions."""
     now = timezone.now()
+    SignInCode.objects.filter(user=None, made_at__lt=now - FRESH - LASTS_ON).delete()
     SignInCode.objects.filter(made_at__lt=now - KEPT, expires_at__lt=now).delete()
     Session.objects.filter(expire_date__lt=now).delete()
 

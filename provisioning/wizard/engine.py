@@ -64,8 +64,6 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
         with transaction.atomic() if writing else contextlib.nullcontext():
             self.access = access.access_to(request.user, kwargs["number"], lock=writing, steps=True)
             self.order = self.access.order
-            if writing and self.access.part.opened_at is None:
-                links.note_opened(order=self.order, user=self.access.user)
             if not self.access.may(self.capability):
                 if writing and self.order.is_stopped and self.access.would_may(self.capability):
                     self.keep_for_later(request, at)
@@ -75,6 +73,8 @@ class OrderWizard(LoginRequiredMixin, SessionWizardView):  # type: ignore[misc]
                         _("What you just sent was not saved: somebody else has the order now, or it is over."),
                     )
                 return redirect("order", number=self.order.number)
+            if writing and self.access.part.opened_at is None:
+                links.note_opened(order=self.order, user=self.access.user)
             try:
                 response = self.dispatch_step(request, *args, **kwargs)
             except Refused as refused:

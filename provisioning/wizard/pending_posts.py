@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from provisioning.actions.drafts import keepable
 from provisioning.people.access import May, access_to
+from provisioning.people.visitors import may_keep_answer
 from provisioning.wizard.draft_storage import DraftStorage
 
 KEY: Final = "unsent"
@@ -28,7 +29,7 @@ CAPABILITIES: Final = {"find": May.FIND, "set_up": May.SET_UP}
 def keep(request: HttpRequest, *, number: str, flow: str, step: str) -> None:
     """Save the POST of a person who isn't signed in (``flow`` is "find" or "set_up"), and add a message."""
     fields = keepable(request.POST)
-    if not fields or len(json.dumps(fields)) > LONGEST:
+    if not fields or len(json.dumps(fields)) > LONGEST or not may_keep_answer(request):
         return
     request.session[KEY] = {"number": number, "flow": flow, "step": step, "fields": fields}
     messages.info(request, _("You were signed out meanwhile. What you typed is kept: sign in, and go on from there."))

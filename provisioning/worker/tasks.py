@@ -1,7 +1,7 @@
 """Every background task, and its schedule. Tasks take ids and are safe to repeat.
 
-A job is a wake-up; the rows say what has been done. ``send_mail`` and ``send_code`` are the first try of one row;
-``sweep`` finds what failed and what a killed worker left. ``send_webhooks`` and ``provision`` work on every due row.
+A job is a wake-up; the rows say what has been done. ``send_mail``, ``send_code``, ``send_webhooks`` and
+``provision`` work on every due row; ``sweep`` finds what failed and what a killed worker left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from provisioning.actions import directory
 from provisioning.bulk import batches
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import deliveries, endpoints, webhooks
-from provisioning.people import order_people, sign_in
+from provisioning.people import order_people, sign_in, visitors
 from provisioning.worker import mail_sending
 from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
@@ -67,14 +67,14 @@ def _one_at_a_time[**P](sweep: Callable[P, None]) -> Callable[P, None]:
 
 @app.task(name="provisioning.tasks.send_mail")
 def send_mail(pk: int) -> None:
-    """Send one email, unless it was sent, another process is sending it, or its PDF is being made."""
-    mail_sending.send_mail(pk)
+    """Send the emails that are due; ``pk`` is the one that woke this job."""
+    mail_sending.send_mails()
 
 
 @app.task(name="provisioning.tasks.send_code", priority=10)
 def send_code(pk: int) -> None:
-    """Send one sign-in code, unless it was sent, used or has expired."""
-    mail_sending.send_code(pk)
+    """Send the sign-in codes that are due; ``pk`` is the one that woke this job."""
+    mail_sending.send_codes()
 
 
 @app.task(name="provisioning.tasks.send_webhooks")
@@ -229,6 +229,7 @@ def sweep(timestamp: int) -> None:
     if directory.is_batch_waiting():
         directory.wake()
     sign_in.forget_old_codes()
+    visitors.forget()
     actions.forget_old_answers()
 
 

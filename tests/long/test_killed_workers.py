@@ -129,8 +129,9 @@ def all_went_out() -> bool:
 
 
 def let_time_pass() -> None:
-    """Make what waits so old that it is due (a new worker looks for such three times a minute)."""
-    Mail.objects.filter(sent_at=None).update(created_at=models.F("created_at") - timedelta(hours=1))
+    """Make what waits due, and end the leases of killed workers (a new worker looks for such three times a minute)."""
+    earlier = models.F("next_try_at") - timedelta(hours=1)
+    Mail.objects.filter(sent_at=None).update(next_try_at=earlier, lease_until=None)
 
 
 POINTS = ["before anything is said", "before the server has it", "when the server has it"]

@@ -86,6 +86,7 @@ def state_dir() -> Iterator[Path]:
         first.wait_for("Serving on")
         assert "Collecting the static files." in first.told()
         eventually(lambda: status(port) == 200, "a page")
+        assert status(port, "/readyz") == 200  # also after --migrate, requests get connections
         assert first.end() == 0, first.told()
         assert processes(folder) == {}
         yield folder / "state"

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Prefetch, QuerySet
+from django.http import HttpResponse, HttpResponseBase, HttpResponseNotModified
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema, Status
 from pydantic import Field, StringConstraints, ValidationError
@@ -20,8 +22,9 @@ from orgs.text import normalize
 from provisioning.actions import directory
 from provisioning.actions.merging import CannotMerge, merge_organizations
 from provisioning.api.auth import Key, KeyedRequest
-from provisioning.api.documentation import example
+from provisioning.api.documentation import example, if_match
 from provisioning.api.errors import Problem
+from provisioning.api.etags import etag_of, is_unchanged, require_match
 from provisioning.api.fields import Count, Moment, Short, Strict, Text
 from provisioning.api.pagination import Paging, cursor_of, expanded, page_of, position_of
 from provisioning.api.parser import strict_object
@@ -318,8 +321,14 @@ def _find(which: str) -> Organization:
     return found
 
 
-def _shown(row: Organization) -> OrganizationOut:
+def _as_shown(row: Organization) -> OrganizationOut:
     return OrganizationOut.of(row, members=row.members.order_by("email")[:_MOST_MEMBERS])
+
+
+def _shown(row: Organization, response: HttpResponse) -> OrganizationOut:
+    shown = _as_shown(row)
+    response["ETag"] = etag_of(shown)
+    return shown
 
 
 @router.put(
@@ -335,24 +344,34 @@ def _shown(row: Organization) -> OrganizationOut:
        "members": [{"email": "ada@contoso.example", "role": "full"}, {"email": "bob@contoso.example"}],
        "users": 120}'""",
         max_body=MOST_RECORD,
+        parameters=[if_match()],
     ),
 )
-def put_organization(request: KeyedRequest, organization: Which, record: Record) -> Status[OrganizationOut]:
+def put_organization(
+    request: KeyedRequest, response: HttpResponse, organization: Which, record: Record
+) -> Status[OrganizationOut]:
     """Write an organization as your system has it: 201 where it is new, 200 where it was there.
 
     What is left out is kept. A list that is sent is complete: what your system sent before and the list doesn't have
     is removed; what people entered here is kept. The same again changes nothing. `members` that are removed keep a
-    right that a request of this product gave them.
+    right that a request of this product gave them. With `If-Match` it is refused (changed-meanwhile) where the
+    organization changed since it was read.
     """
     external_id = organization
     if organization.startswith("id:"):
         external_id = _find(organization).external_id or ""
         if not external_id:
             raise Problem("no-external-id")
-    [result] = records.upsert([(1, {"external_id": external_id, **record.model_dump(exclude_none=True)})])
+    with transaction.atomic():
+        if "If-Match" in request.headers:
+            row = Organization.objects.select_for_update(no_key=True).filter(external_id=external_id).first()
+            if row is None:
+                raise Problem("changed-meanwhile")
+            require_match(request, etag_of(_as_shown(row)))
+        [result] = records.upsert([(1, {"external_id": external_id, **record.model_dump(exclude_none=True)})])
     if result.outcome == REFUSED:
         raise _refused(result.errors)
-    return Status(201 if result.outcome == "created" else 200, _shown(_find(result.external_id)))
+    return Status(201 if result.outcome == "created" else 200, _shown(_find(result.external_id), response))
 
 
 @router.get(
@@ -401,11 +420,21 @@ def list_organizations(request: KeyedRequest, filters: Query[OrganizationFilter]
     response=OrganizationOut,
     operation_id="getOrganization",
     summary="Read an organization",
-    openapi_extra=example('curl "$API/directory/organizations/C-1001" -H "Authorization: Bearer $KEY"'),
+    openapi_extra=example(
+        'curl "$API/directory/organizations/C-1001" -H "Authorization: Bearer $KEY"', not_modified=True
+    ),
 )
-def get_organization(request: KeyedRequest, organization: Which) -> OrganizationOut:
-    """Return an organization by its external id, or by `id:` and our id, which webhooks and orders name."""
-    return _shown(_find(organization))
+def get_organization(
+    request: KeyedRequest, response: HttpResponse, organization: Which
+) -> OrganizationOut | HttpResponseBase:
+    """Return an organization by its external id, or by `id:` and our id, which webhooks and orders name.
+
+    With `If-None-Match` and the ETag of before, 304 where it has not changed.
+    """
+    shown = _shown(_find(organization), response)
+    if is_unchanged(request, response["ETag"]):
+        return HttpResponseNotModified(headers={"ETag": response["ETag"]})
+    return shown
 
 
 def _refused(errors: Sequence[Sequence[str]]) -> Problem:
@@ -426,7 +455,9 @@ def _refused(errors: Sequence[Sequence[str]]) -> Problem:
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{"external_id": "C-2002"}'"""
     ),
 )
-def link_organization(request: KeyedRequest, organization: Which, link: Link) -> OrganizationOut:
+def link_organization(
+    request: KeyedRequest, response: HttpResponse, organization: Which, link: Link
+) -> OrganizationOut:
     """Give an organization without an external id the one of your system. The same again changes nothing."""
     external_id = link.external_id.strip()
     if problem := external_id_problem(external_id):
@@ -435,7 +466,7 @@ def link_organization(request: KeyedRequest, organization: Which, link: Link) ->
         orgs.link_external_id(organization=_find(organization), external_id=external_id)
     except orgs.CannotChange as refused:
         raise Problem(refused.code) from None
-    return _shown(_find(external_id))
+    return _shown(_find(external_id), response)
 
 
 @router.post(
@@ -446,11 +477,11 @@ def link_organization(request: KeyedRequest, organization: Which, link: Link) ->
     summary="Close an organization",
     openapi_extra=example('curl -X POST "$API/directory/organizations/C-1001/close" -H "Authorization: Bearer $KEY"'),
 )
-def close_organization(request: KeyedRequest, organization: Which) -> OrganizationOut:
+def close_organization(request: KeyedRequest, response: HttpResponse, organization: Which) -> OrganizationOut:
     """Close an organization: nobody finds it any more, and its orders are kept. A second call changes nothing."""
     found = _find(organization)
     orgs.close_organization(organization=found)
-    return _shown(_find(f"id:{found.public_id}"))
+    return _shown(_find(f"id:{found.public_id}"), response)
 
 
 @router.post(
@@ -461,14 +492,14 @@ def close_organization(request: KeyedRequest, organization: Which) -> Organizati
     summary="Open a closed organization again",
     openapi_extra=example('curl -X POST "$API/directory/organizations/C-1001/reopen" -H "Authorization: Bearer $KEY"'),
 )
-def reopen_organization(request: KeyedRequest, organization: Which) -> OrganizationOut:
+def reopen_organization(request: KeyedRequest, response: HttpResponse, organization: Which) -> OrganizationOut:
     """Open an organization again, unless it was merged into another one."""
     found = _find(organization)
     try:
         orgs.reopen_organization(organization=found)
     except orgs.CannotChange as refused:
         raise Problem(refused.code) from None
-    return _shown(_find(f"id:{found.public_id}"))
+    return _shown(_find(f"id:{found.public_id}"), response)
 
 
 @router.post(
@@ -484,7 +515,9 @@ def reopen_organization(request: KeyedRequest, organization: Which) -> Organizat
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{"into": "C-1001"}'""",
     ),
 )
-def merge_organization(request: KeyedRequest, organization: Which, merge: MergeInto) -> OrganizationOut:
+def merge_organization(
+    request: KeyedRequest, response: HttpResponse, organization: Which, merge: MergeInto
+) -> OrganizationOut:
     """Move everything of an organization to the one that is kept, which is returned, and close it for good.
 
     Domains, names, members, orders and subscriptions move. Nobody gets an administrator's right by it.
@@ -498,7 +531,7 @@ def merge_organization(request: KeyedRequest, organization: Which, merge: MergeI
         merge_organizations(keep=keep, gone=gone, by=None, name=request.auth.name)
     except CannotMerge:
         raise Problem("cannot-merge") from None
-    return _shown(_find(f"id:{keep.public_id}"))
+    return _shown(_find(f"id:{keep.public_id}"), response)
 
 
 @router.get(

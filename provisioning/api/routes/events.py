@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
 from pydantic import Field, StringConstraints
 
@@ -83,7 +84,11 @@ def starting_point(text: str) -> int | UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Problem("not-found") from None
+        raise _no_such_event() from None
+
+
+def _no_such_event() -> Problem:
+    return Problem("not-valid", errors=[{"parameter": "after", "detail": str(_("There is no event with this id."))}])
 
 
 @router.get(
@@ -105,7 +110,7 @@ def list_events(request: KeyedRequest, filters: Query[Filter]) -> Events:
     try:
         found = webhooks.events(after=after, types=types_of(filters.types, parameter="types"), order=filters.order)
     except WebhookMessage.DoesNotExist:
-        raise Problem("not-found") from None
+        raise _no_such_event() from None
     rows = list(found[: filters.limit + 1])
     page = rows[: filters.limit]
     last = page[-1].position if page else webhooks.place_of(after)

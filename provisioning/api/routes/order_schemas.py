@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from ninja import Schema
 from pydantic import Field, StringConstraints
 
+from provisioning.api.etags import etag_of
 from provisioning.api.fields import DayOrMoment, EndOfDayOrMoment, Moment, OrderNumber, Short, Strict, Text
 from provisioning.api.pagination import Expand
 from provisioning.api.routes.provisioning import Request
@@ -204,8 +204,7 @@ class Order(Schema):
 
     def etag(self) -> str:
         """Return the ETag of the order, which is the same whatever is expanded."""
-        text = self.model_dump_json(exclude={"history", "provisioning", "summary"})
-        return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+        return etag_of(self, leave_out=("history", "provisioning", "summary"))
 
 
 def _organization(organization: Any) -> Organization | None:

@@ -20,6 +20,7 @@ from provisioning.actions.orders import differing_facts, lock
 from provisioning.api.auth import Key, KeyedRequest
 from provisioning.api.documentation import example, if_match
 from provisioning.api.errors import POINTERS, Problem, problem_of
+from provisioning.api.etags import is_unchanged, require_match
 from provisioning.api.fields import OrderNumber
 from provisioning.api.pagination import Paging, expanded, page_of
 from provisioning.api.routes import order_schemas as schemas
@@ -44,7 +45,6 @@ _READ: Final = Key("orders:read")
 _WRITE: Final = Key("orders:write")
 # Seconds to wait for a turn to make a document.
 _LONGEST_WAIT: Final = 2
-_SAME: Final = re.compile(r'(?:W/)?"[^"]*"')
 
 
 @router.post(
@@ -189,7 +189,7 @@ def read(
     names = expanded(parameters.expand, _EXPANDABLE)
     order = _find(number)
     shown = _shown(order, response)
-    if not names and response["ETag"] in _SAME.findall(request.headers.get("If-None-Match", "")):
+    if not names and is_unchanged(request, response["ETag"]):
         return HttpResponseNotModified(headers={"ETag": response["ETag"]})
     if "history" in names:
         shown.history = _history(order.events.order_by("-position")[:200])
@@ -430,7 +430,7 @@ def download_summary(request: KeyedRequest, number: OrderNumber, parameters: Que
         raise Problem("no-summary-yet")
     copy = documents.copy_for(order, reader=email_key(order.contact_email), language=language)
     etag = f'"{copy.key}"'
-    if etag in _SAME.findall(request.headers.get("If-None-Match", "")):
+    if is_unchanged(request, etag):
         return HttpResponseNotModified(headers={"ETag": etag})
     try:
         content = copy.wait(0) or copy.make(wait=_LONGEST_WAIT)
@@ -471,11 +471,8 @@ def _find(number: str) -> Order:
 def _matched(request: KeyedRequest, number: str) -> Order:
     """Lock the order and return it. Raises Problem where it isn't as the client read it (If-Match)."""
     order = lock(_find(number))
-    wanted = request.headers.get("If-Match")
-    if wanted is not None and wanted.strip() != "*":
-        now = schemas.Order.of(order).etag()
-        if now not in (tag for tag in _SAME.findall(wanted) if not tag.startswith("W/")):
-            raise Problem("changed-meanwhile")
+    if "If-Match" in request.headers:
+        require_match(request, schemas.Order.of(order).etag())
     return order
 
 

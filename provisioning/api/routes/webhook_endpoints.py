@@ -366,7 +366,7 @@ def redeliver(request: KeyedRequest, endpoint_id: UUID, chosen: Range) -> Status
     response={204: None},
     operation_id="deleteWebhookEndpoint",
     summary="Remove a webhook endpoint",
-    openapi_extra=example('curl -X DELETE "$API/webhook-endpoints/$ENDPOINT_ID" -H "Authorization: Bearer $KEY"'),
+    openapi_extra=example('curl -X DELETE "$API/webhook-endpoints/$OLD_ENDPOINT_ID" -H "Authorization: Bearer $KEY"'),
 )
 def delete_endpoint(request: KeyedRequest, endpoint_id: UUID) -> Status[None]:
     """Send nothing to it any more. Its secrets are deleted."""

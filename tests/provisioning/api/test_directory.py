@@ -79,6 +79,25 @@ def test_organization_is_created_read_updated_and_kept_by_its_external_id(crm: S
     )  # fmt: skip
 
 
+def test_change_of_what_changed_meanwhile_is_refused(crm: System) -> None:
+    crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
+    read = crm.call("GET", f"{AT}/C-1001")["ETag"]
+    assert crm.call("GET", f"{AT}/C-1001", **{"If-None-Match": read}).status_code == 304
+    assert crm.call("PUT", f"{AT}/C-1001", {"name": "Contoso AG"}, **{"If-Match": read}).status_code == 200
+    late = crm.problem("PUT", f"{AT}/C-1001", {"name": "Contoso SE"}, **{"If-Match": read})
+    assert late[:2] == (412, "changed-meanwhile")
+    assert crm.problem("PUT", f"{AT}/C-2", {"name": "New"}, **{"If-Match": "*"})[0] == 412
+    assert [each["name"] for each in crm.ok("GET", AT)["data"]] == ["Contoso AG"]
+    assert crm.call("GET", f"{AT}/C-1001", **{"If-None-Match": read}).status_code == 200
+
+
+def test_external_id_is_stored_without_what_nobody_sees(crm: System) -> None:
+    assert crm.ok("PUT", f"{AT}/%20C-7%09", {"name": "Contoso"}, status=201)["external_id"] == "C-7"
+    assert crm.ok("PUT", f"{AT}/C-7", {"name": "Contoso"})["external_id"] == "C-7"
+    status, _code, errors = crm.problem("PUT", f"{AT}/%20%20", {"name": "Contoso"})
+    assert (status, errors[0]["pointer"]) == (422, "/external_id")
+
+
 def test_what_people_entered_is_not_removed(crm: System) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     row = Organization.objects.get()
@@ -179,6 +198,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "x", "users": -1}, "/users", ""),
     ({"name": "x", "users": 10**400}, "/users", ""),
     ({"name": "x", "last_activity": "2999-01-01"}, "/last_activity", "past date"),
+    ({"name": "x", "last_activity": "0001-01-01T00:00:00+14:00"}, "/last_activity", "past date"),
     ({"name": "x", "domains": [{"name": "contoso.com"}, {"name": "no domain"}]}, "/domains/1", "like contoso.com"),
     ({"name": "x", "domains": [{"name": "x.com", "status": "owned"}]}, "/domains/0/status", ""),
     ({"name": "x", "members": [{"email": "nobody"}]}, "/members/0", "an email address"),

@@ -112,8 +112,8 @@ def test_wrong_parameters_of_events_are_named() -> None:
     for query, parameter in (
         ("after=x", "after"), ("after=-1", "after"), ("types=order.drawn", "types"), ("limit=0", "limit"),
         ("limit=1001", "limit"), ("order=%00", "order"), ("afer=5", "afer"),
+        ("after=0190b8a0-0000-7000-8000-000000000000", "after"), ("after=" + "-" * 36, "after"),
     ):  # fmt: skip
         status, code, errors = system.problem("GET", f"/events?{query}")
         assert (status, code, errors[0]["parameter"]) == (422, "not-valid", parameter), query
-    assert system.problem("GET", "/events?after=0190b8a0-0000-7000-8000-000000000000")[:2] == (404, "not-found")
     assert System("orders:read", name="x").problem("GET", "/events")[0] == 403

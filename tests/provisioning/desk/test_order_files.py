@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 FILES = "/admin/provisioning/orderbatch/"
 TABLE = """number,sold_to,contact_email,customer_name,meetings
 D-1,Northwind,kim@northwind.example,Contoso,100
-D-2,Northwind,kim@northwind.example,Fabrikam,many
+D-2,Northwind,kim@northwind.example,Contoso GmbH,many
 D-3,Northwind,kim@northwind.example,<b>Contoso</b>,70
 """
 

@@ -186,7 +186,10 @@ def test_desk_makes_an_endpoint_tries_it_changes_its_secret_and_removes_it(
     assert not Webhook.objects.filter(Webhook.OPEN).exists()
     assert "CRM" in desk.get("/admin/provisioning/webhook/").text  # what it got can still be seen
     settings.WEBHOOK_URL = sink.url
-    assert "change it there" in act(desk, "remove", endpoints.of_environment())
+    of_environment = endpoints.of_environment()
+    assert "change it there" in act(desk, "remove", of_environment)
+    seen = desk.get(f"{LIST}{of_environment.pk}/change/")  # can be looked at, not changed
+    assert (seen.status_code, 'name="url"' in seen.text) == (200, False)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_each_part_has_its_line_for_the_monitoring_and_one_word_for_strangers(
 def test_what_is_late_or_gone_is_told_and_ends_status_with_1(client: Client, settings: Settings) -> None:
     beat(90)
     confirmed(a_mapped_order(meetings=100))
-    Mail.objects.update(created_at=timezone.now() - timedelta(minutes=10))
+    Mail.objects.update(next_try_at=timezone.now() - timedelta(minutes=10))
     ProvisioningRequest.objects.update(next_try_at=timezone.now() - timedelta(minutes=20))
     found = lines(client)
     assert found["worker"].startswith("not ok (0 workers, the last report 9")

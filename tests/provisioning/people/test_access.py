@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from http.cookies import SimpleCookie
 from typing import Any
@@ -16,7 +18,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.urls import URLPattern, resolve, reverse
 from django.urls.exceptions import Resolver404
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from orgs.actions import add_member
 from provisioning import actions
@@ -97,6 +99,7 @@ taken_over      order   order       order       order order    order     order  
 postponed       order   order       order       order order    order     page     order      page   order   order
 cancelled       order   order       order       order order    order     order    order      order  order   page
 closed          order   order       order       order order    order     order    order      order  order   order
+on_hold         order   order       order       order order    order     order    order      order  order   order
 progress        order   order       order       order order    order     order    order      order  order   order
 stop_set_up     order   order       order       order order    order     order    order      order  order   order
 summary         order   order       order       order order    order     order    order      order  page    order
@@ -127,6 +130,7 @@ taken_over      order    order    order    no       no       no
 postponed       order    order    order    no       no       no
 cancelled       order    order    order    no       no       no
 closed          order    order    order    no       no       no
+on_hold         order    order    order    no       no       no
 progress        page     page     page     no       no       no
 stop_set_up     page     order    order    order    order    order
 summary         order    order    order    no       no       no
@@ -157,6 +161,7 @@ taken_over      no      no     no       no    no       no      no       no    no
 postponed       no      no     no       no    no       no      no       no    no     no     no
 cancelled       no      no     no       no    no       no      no       no    no     no     no
 closed          no      no     no       no    no       no      no       no    no     no     no
+on_hold         no      no     no       no    no       no      no       no    no     no     no
 progress        no      no     no       no    no       no      no       no    no     no     no
 stop_set_up     order   order  order    order order    order   order    order order  order  order
 summary         no      no     no       no    no       no      no       no    no     no     no
@@ -185,6 +190,7 @@ account_request_login_code page        my_orders   my_orders   page        my_or
 account_inactive           page        my_orders   my_orders   page        my_orders   my_orders
 home                       my_orders   my_orders   my_orders   no          no          no
 my_orders                  sign-in     page        page        sign-in     no          no
+same_partner               sign-in     page        page        sign-in     page        page
 verify                     page        page        page        no          no          no
 organizations              sign-in     page        page        sign-in     no          no
 admin:index                admin:login admin:login page        admin:login admin:login page
@@ -230,16 +236,30 @@ def _wait_for_fonts() -> None:
             thread.join()
 
 
+@pytest.fixture(scope="module")
+def made_scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
+    """The scene of all tests of this file, made once. What a test writes is undone after it."""
+    with django_db_blocker.unblock(), rolled_back():
+        yield make_scene()
+
+
 @pytest.fixture
-def scene(settings: Settings) -> Scene:
+def scene(made_scene: Scene, settings: Settings) -> Scene:
+    settings.PROVISIONING = {"meetings": scripted.PATH}
+    return deepcopy(made_scene)
+
+
+def make_scene() -> Scene:
     _wait_for_fonts()
     handed = an_order(contact=SAM)
     actions.hand_over(order=handed, by=links.user_for(SAM), email=ALEX)
+    links.note_opened(order=handed, user=links.user_for(ALEX))
     corrected = an_order(contact=WRONG)
     actions.correct_order(order=corrected, contact_email="right@partner.example")
     adventure = an_organization("Adventure", administrators=[BOSS], members=[LEE])
     held = an_own_order(contact=LEE, sold_to="Adventure")
     lee = links.user_for(LEE)
+    links.note_opened(order=held, user=lee)
     asked = actions.ask_administrators(order=held, by=lee, organization=adventure.public_id, right="full")
     delegated = a_delegated_order(contact=SAM, customer="Fabrikam", customer_email=DANA)
     assert delegated.partner
@@ -259,20 +279,20 @@ def scene(settings: Settings) -> Scene:
     actions.set_up(order=set_up, by=links.user_for(KIM), plans={"meetings": [site]})
     ended = an_own_order(contact=KIM)
     actions.cancel_order(order=ended, by=None)
-    settings.PROVISIONING = {"meetings": scripted.PATH}
-    running = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
-    actions.set_up(order=running, by=links.user_for(KIM), plans={"meetings": [replace(site, name="contoso-two")]})
-    refused = actions.map_order(
-        order=an_order(contact=SAM, customer="Fabrikam", customer_email=DANA, meetings=10),
-        by=links.user_for(SAM),
-        audience="customer",
-        partner=actions.Existing(delegated.partner.public_id),
-        customer=actions.Existing(delegated.customer.public_id),
-        delegate_to=DANA,
-    )
-    actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
-    scripted.script("meetings", Running(), Rejected("/sites/0/name", "The name is taken."))
-    scripted.work()
+    with override_settings(PROVISIONING={"meetings": scripted.PATH}):
+        running = a_mapped_order(contact=KIM, customer=mapped.customer, meetings=10)
+        actions.set_up(order=running, by=links.user_for(KIM), plans={"meetings": [replace(site, name="contoso-two")]})
+        refused = actions.map_order(
+            order=an_order(contact=SAM, customer="Fabrikam", customer_email=DANA, meetings=10),
+            by=links.user_for(SAM),
+            audience="customer",
+            partner=actions.Existing(delegated.partner.public_id),
+            customer=actions.Existing(delegated.customer.public_id),
+            delegate_to=DANA,
+        )
+        actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
+        scripted.script("meetings", Running(), Rejected("/sites/0/name", "The name is taken."))
+        scripted.work()
     orders = {
         "running": running, "refused": refused, "watching": refused,
         "contact": handed, "former": handed, "replaced": corrected, "held": held, "approver": held,
@@ -444,7 +464,7 @@ def test_order_desk_is_for_operators_only(scene: Scene) -> None:
     order = scene.orders["contact"]
     pages = [
         "admin:subscriptions_order_changelist", "admin:subscriptions_order_add", "admin:provisioning_mail_changelist",
-        "admin:provisioning_webhook_changelist", "admin:provisioning_webhookreceiver_changelist",
+        "admin:provisioning_webhook_changelist", "admin:provisioning_webhookendpoint_changelist",
         "admin:provisioning_accessrequest_changelist", "admin:orgs_organization_changelist",
         "admin:orgs_likelyduplicate_changelist", "admin:subscriptions_provisioningrequest_changelist",
         "admin:subscriptions_provisioningrequest_retry", "admin:subscriptions_provisioningrequest_done",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import datetime, timedelta
 from io import StringIO
 from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, connections, transaction
+from django.db.models.base import ModelState
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -620,8 +623,13 @@ def test_more_time_is_the_desk_s_to_give() -> None:
 
 
 def test_sweep_reads_what_is_due_by_its_index() -> None:
-    an_order()
+    order = an_order()
+    others = [copy(order) for _number in range(2_000)]
+    for number, other in enumerate(others):
+        other.pk, other.number, other.public_id, other._state = None, f"I-{number}", uuid4(), ModelState()
+    Order.objects.bulk_create(others)
     with connection.cursor() as cursor:
+        cursor.execute("ANALYZE subscriptions_order")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(
             "EXPLAIN SELECT id FROM subscriptions_order"
