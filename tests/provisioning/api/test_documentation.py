@@ -62,6 +62,8 @@ def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_pat
     api, receiver = Api(key), "http://127.0.0.1:9/webhooks"
     api.post("/webhook-endpoints", {"url": receiver})
     endpoint = api.json["id"]
+    api.post("/webhook-endpoints", {"url": receiver})
+    removed = api.json["id"]
     api.post("/orders/batches?dry_run=true", [an_order_body("CRM-1")])
     orders = api.json["id"]
     api.post("/directory/batches", b'{"external_id": "C-9", "name": "Initech"}', content_type="application/x-ndjson")
@@ -70,6 +72,7 @@ def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_pat
         "KEY": key,
         "BATCH_ID": api.json["id"],
         "ENDPOINT_ID": endpoint,
+        "OLD_ENDPOINT_ID": removed,
         "RECEIVER": receiver,
         "ORGANIZATION_ID": str(Organization.objects.get(name="Contoso").public_id),
         "ORDER": order.number,
