@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 from pytest_django import Settings
 
-from provisioning.fulfillment import loop
 from provisioning.fulfillment.outcomes import Done, Job, Outcome, Rejected
 from provisioning.models import User
-from subscriptions.models import AbandonedInstance, Order, ProvisioningRequest
+from subscriptions.models import Order
 from tests.driver import Wizard
 from tests.factories import signed_in
 
@@ -79,15 +77,6 @@ def forget() -> None:
 def script(service: str, *outcomes: Outcome) -> None:
     """Say what the system outside answers next for a service."""
     SCRIPT[service].extend(outcomes)
-
-
-def work(*, turns: int = 1) -> None:
-    """Let a worker do what is due, so many times; what waits for a pause is due at once."""
-    for _turn in range(turns):
-        requests = ProvisioningRequest.objects.filter(next_try_at__isnull=False).update(next_try_at=Now())
-        instances = AbandonedInstance.objects.filter(next_try_at__isnull=False, deleted_at=None)
-        for _row in range(requests + instances.update(next_try_at=Now())):
-            loop.run_next()
 
 
 def an_operator(email: str = "desk@vendor.example") -> User:

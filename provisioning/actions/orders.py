@@ -209,7 +209,7 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
     """
     before = lock(order)
     if before.state == Order.State.SETTING_UP:
-        transitions.cancel_all(before)
+        transitions.cancel_all(before, by)
     order = subscriptions.cancel_order(order=before)
     if before.state == Order.State.CANCELLED:
         return order

@@ -35,7 +35,7 @@ class DateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the two choices."""
-        return [("soon", _("Closing soon")), ("closed", _("Closed"))]
+        return [("soon", _("Closing soon")), ("closed", _("Closed")), ("overdue", _("Past its date, not set up yet"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         """Return those orders, or all."""
@@ -43,12 +43,15 @@ class DateFilter(admin.SimpleListFilter):
 
 
 def of_date(orders: QuerySet[Order], which: str) -> QuerySet[Order]:
-    """Return the orders that close soon ("soon") or have closed ("closed"); all for another word."""
+    """Return the orders that close soon ("soon"), have closed ("closed") or are being set up past their date
+    ("overdue"); all for another word.
+    """
     now, soon = timezone.now(), timezone.now() + timedelta(days=max(REMINDERS))
     waiting = orders.filter(state__in=UNFINISHED, on_hold_at=None)
     return {
         "soon": waiting.filter(closes_at__gt=now, closes_at__lte=soon),
         "closed": waiting.filter(closes_at__lte=now),
+        "overdue": orders.filter(state=Order.State.SETTING_UP, closes_at__lte=now),
     }.get(which, orders)
 
 

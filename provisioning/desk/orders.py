@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -132,7 +133,9 @@ class OrderAdmin(Table, AdminOfOrder):
             return _("Closed on %(day)s") % {"day": day(order.closes_at)}
         if order.is_on_hold:
             return _("Stands still")
-        return day(order.closes_at) if order.is_open else "–"
+        if order.state == Order.State.SETTING_UP and order.closes_at <= timezone.now():
+            return _("Past its date since %(day)s") % {"day": day(order.closes_at)}
+        return day(order.closes_at) if order.is_open or order.state == Order.State.SETTING_UP else "–"
 
     @admin.action(description=gettext_lazy("Give more time"), permissions=["change"])
     def give_more_time(self, request: HttpRequest, chosen: QuerySet[Order]) -> HttpResponse:

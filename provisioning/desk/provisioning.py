@@ -46,9 +46,14 @@ AWAY_FOR: Final = timedelta(minutes=10)
 
 
 def to_see_to() -> Q:
-    """Return what the desk has to see to: what failed, and what could not be reached for ten minutes."""
-    away = Q(state__in=[State.WAITING, State.IN_PROGRESS], unreachable_since__lte=timezone.now() - AWAY_FOR)
-    return Q(superseded_at=None, order__state=Order.State.SETTING_UP) & (Q(state=State.FAILED) | away)
+    """Return what the desk has to see to: what failed, what could not be reached for ten minutes, and what nobody has
+    changed or confirmed again by the order's set-up-by date.
+    """
+    now = timezone.now()
+    away = Q(state__in=[State.WAITING, State.IN_PROGRESS], unreachable_since__lte=now - AWAY_FOR)
+    left = Q(state__in=ProvisioningRequest.TO_ANSWER, order__closes_at__lte=now)
+    current = Q(superseded_at=None, line__removed_at=None, order__state=Order.State.SETTING_UP)
+    return current & (Q(state=State.FAILED) | away | left)
 
 
 class QueueFilter(admin.SimpleListFilter):
@@ -69,7 +74,7 @@ class QueueFilter(admin.SimpleListFilter):
     def choices(self, changelist: Any) -> Any:
         """The queue instead of Django's "All" as what is shown without a choice."""
         found = list(super().choices(changelist))
-        found[0] = {**found[0], "display": _("Failed, or out of reach")}
+        found[0] = {**found[0], "display": _("Failed, out of reach, or past the date")}
         yield from found
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ProvisioningRequest]) -> QuerySet[ProvisioningRequest]:
@@ -295,7 +300,7 @@ ACTS: Final = {
         gettext_lazy("Cancel the order"),
         (gettext_lazy("%(count)s order is cancelled."), gettext_lazy("%(count)s orders are cancelled.")),
         lambda request, by, _reason: actions.cancel_order(order=request.order, by=by),
-        frozenset({State.FAILED, State.WAITING, State.IN_PROGRESS, State.REFUSED}),
+        frozenset({State.FAILED, State.WAITING, State.IN_PROGRESS, State.REFUSED, State.CANCELLED}),
         of_order=True,
     ),
 }

@@ -92,6 +92,7 @@ class Table(AdminOfRows):
         """Add what the page shows above the list."""
         query = _filter_of(request.GET)
         context = {
+            "title": capfirst(str(self.opts.verbose_name_plural)),
             "presets": _counted(self.presets(), query),
             "own_filters": [
                 {"pk": each.pk, "name": each.name, "query": each.query, "is_current": each.query == query}

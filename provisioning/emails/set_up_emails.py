@@ -6,10 +6,13 @@ emails of before named the service, or services.
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from provisioning.emails.message import Message, email, order_facts
 from provisioning.models import Mail
@@ -75,6 +78,41 @@ def set_up_late(mail: Mail, url: str) -> Message:
     )
 
 
+@email
+def set_up_failed(mail: Mail, url: str) -> Message:
+    """To the order desk: everything that failed since the email before, and that only the desk can mend.
+
+    ``facts``: told, the moment that is noted with the requests.
+    """
+    why = _("You get this email because your address is the one of the order desk.")
+    told = ProvisioningRequest.objects.filter(told_desk_at=mail.facts.get("told"), state=State.FAILED)
+    rows = told.filter(superseded_at=None).select_related("line", "order").order_by("state_since", "pk")
+    failed = list(rows) if "told" in mail.facts else []
+    if not failed:
+        return _over(mail, why)
+    words = {"count": len(failed), "shown": _MOST_SHOWN}
+    paragraphs = [_("Only the order desk can mend this. The people who wait read that the order desk sees to it.")]
+    if len(failed) > _MOST_SHOWN:
+        paragraphs.append(_("The first %(shown)s of %(count)s are below.") % words)
+    title = ngettext("%(count)s set-up has failed", "%(count)s set-ups have failed", len(failed)) % words
+    return Message(
+        subject=title,
+        title=title,
+        paragraphs=tuple(paragraphs),
+        facts=tuple(
+            (each.order.number, f"{packs.line_label(each.line, several=True)}: {each.problem} ({each.problem_code})")
+            for each in failed[:_MOST_SHOWN]
+        ),
+        button=_("Open the queue at the order desk"),
+        url=f"{settings.PUBLIC_URL}{reverse('admin:subscriptions_provisioningrequest_changelist')}",
+        after=(_("Retry, mark as done, or cancel the order. If you do nothing, they stay as they are."),),
+        why=why,
+    )
+
+
+_MOST_SHOWN: Final = 20
+
+
 def _requests(mail: Mail) -> QuerySet[ProvisioningRequest]:
     """The requests that count of the lines that the email is about."""
     current = ProvisioningRequest.objects.filter(order=mail.order, superseded_at=None, line__removed_at=None)
@@ -85,7 +123,7 @@ def _requests(mail: Mail) -> QuerySet[ProvisioningRequest]:
     return current.filter(line__service__in=services.split(",")).select_related("line")
 
 
-def _over(mail: Mail) -> Message:
+def _over(mail: Mail, why: str = "") -> Message:
     words = {"number": mail.order.number}
     return Message(
         subject=_("Order %(number)s needs nothing more from you") % words,
@@ -95,5 +133,5 @@ def _over(mail: Mail) -> Message:
             _("There is nothing that you need to do."),
         ),
         facts=order_facts(mail.order),
-        why=_("You get this email because you have a part in order %(number)s.") % words,
+        why=why or _("You get this email because you have a part in order %(number)s.") % words,
     )

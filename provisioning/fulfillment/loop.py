@@ -12,7 +12,7 @@ the order, then its requests, then what is abandoned. So no two transactions eve
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -45,8 +45,9 @@ def run_next() -> bool:
     if row is None:
         return False
     request = row if isinstance(row, ProvisioningRequest) else row.request
-    outcome = _call(row, request)
-    _note_health(request.line.service, outcome)
+    outcome, called = _call(row, request)
+    if called:
+        _note_health(request.line.service, outcome)
     if isinstance(row, ProvisioningRequest):
         transitions.record(row, outcome)
     else:
@@ -153,27 +154,25 @@ def _lease(due: QuerySet[Any]) -> Any:
     return rows.select_related("request__line", "request__order__customer").get()
 
 
-def _call(row: Row, request: ProvisioningRequest) -> Outcome:
-    """Call the driver. What a driver raises is its own fault, and is shown to the order desk.
+def _call(row: Row, request: ProvisioningRequest) -> tuple[Outcome, bool]:
+    """Call the driver; return its answer, and whether it was called. What it raises is its own fault, for the desk.
 
     :raises Error: our own database is away; the call is repeated when the lease is over.
     """
     try:
         driver = driver_of(request.line.service)
         if driver.name != request.driver:
-            return Unreachable(
-                f"The request was made for the driver {request.driver}, and the setting names {driver.name}.",
-                is_outage=False,
-            )
+            sentence = f"The request was made for the driver {request.driver}, and the setting names {driver.name}."
+            return Unreachable(sentence, is_outage=False), False
         if isinstance(row, AbandonedInstance):
-            return driver.undo(transitions.job_of(request, row), deleting=row.is_deleting)
+            return driver.undo(transitions.job_of(request, row), deleting=row.is_deleting), True
         job = transitions.job_of(row)
-        return driver.start(job) if row.state == State.WAITING else driver.poll(job)
+        return (driver.start(job) if row.state == State.WAITING else driver.poll(job)), True
     except Error:
         raise
     except Exception as problem:
         log.exception("The driver of %s failed for order %s.", request.line.service, request.order)
-        return Failed("driver", f"{type(problem).__name__}: {problem}"[:500], abandon=True)
+        return Failed("driver", f"{type(problem).__name__}: {problem}"[:500], abandon=True), True
 
 
 def _note_health(service: str, outcome: Outcome) -> None:
@@ -195,4 +194,15 @@ def _note_health(service: str, outcome: Outcome) -> None:
                 longest = min(LONGEST_OPEN, timedelta(seconds=settings.PROVISIONING_LONGEST_PAUSE_SECONDS))
                 pause = min(FIRST_OPEN * 2 ** min(health.failures - FAILURES, 10), longest)
                 health.open_until = now + pause
+                _note_unreachable(service, outcome.sentence, now)
         health.save()
+
+
+def _note_unreachable(service: str, sentence: str, now: datetime) -> None:
+    """Note of every request of a service that is due, and isn't called while the breaker is open, that it waits.
+
+    People and the order desk then read it of all of them, and the days for which they are tried begin.
+    """
+    rows = due_requests().filter(line__service=service, unreachable_since=None)
+    waiting = rows.select_for_update(skip_locked=True, of=("self",), no_key=True).values_list("pk", flat=True)
+    ProvisioningRequest.objects.filter(pk__in=list(waiting)).update(unreachable_since=now, problem=sentence)

@@ -37,6 +37,9 @@ FIRST_PAUSE: Final = timedelta(seconds=2)
 # An operation in progress is first asked for after this, then less and less often, where the other side says nothing.
 FIRST_POLL: Final = timedelta(milliseconds=100)
 LONGEST_POLL: Final = timedelta(hours=1)
+# What fails within this time is told to the order desk in one email, and the next email comes so much later.
+TELL_DESK_AFTER: Final = timedelta(minutes=1)
+TELL_DESK_EVERY: Final = timedelta(minutes=15)
 # After so many leases no call that was under way makes an instance any more.
 SETTLE: Final = 3
 
@@ -57,7 +60,7 @@ def job_of(request: ProvisioningRequest, instance: AbandonedInstance | None = No
         organization_id=str(customer.public_id) if customer else "",
         organization_name=customer.name if customer else "",
         parameters=request.parameters,
-        requested_by="" if instance else str(request.requester or ""),
+        requested_by=str((instance.requester if instance else request.requester) or ""),
         operation=instance.operation if instance else request.operation,
         external=instance.external if instance else request.external,
         repeated=request.fence > 1,
@@ -196,6 +199,35 @@ def note_late() -> int:
     return found
 
 
+def tell_desk() -> int:
+    """Tell the order desk what failed that only it can mend, in one email for all of it; return how many that are.
+
+    It waits until the first of them has failed for ``TELL_DESK_AFTER``, so that what fails together is told together,
+    and for ``TELL_DESK_EVERY`` since the email before.
+    """
+    if not settings.ORDER_DESK_EMAIL:
+        return 0
+    with transaction.atomic():
+        untold = _failed().filter(told_desk_at=None)
+        now = database_now()
+        if not untold.filter(state_since__lte=now - TELL_DESK_AFTER).exists():
+            return 0
+        if _failed().filter(told_desk_at__gt=now - TELL_DESK_EVERY).exists():
+            return 0
+        found = list(untold.select_for_update(of=("self",), skip_locked=True, no_key=True).select_related("order"))
+        if not found:
+            return 0  # another worker tells it
+        ProvisioningRequest.objects.filter(pk__in=[each.pk for each in found]).update(told_desk_at=now)
+        emails.queue(order=found[0].order, event="set_up_failed", to=settings.ORDER_DESK_EMAIL, told=now.isoformat())
+    return len(found)
+
+
+def _failed() -> QuerySet[ProvisioningRequest]:
+    """The requests that wait for the order desk, the one that has waited longest first."""
+    failed = ProvisioningRequest.objects.filter(state=State.FAILED, superseded_at=None)
+    return failed.filter(order__state=Order.State.SETTING_UP).order_by("state_since", "pk")
+
+
 def _late() -> QuerySet[ProvisioningRequest]:
     """The requests of which people were promised more by now: open, or waiting for the order desk."""
     now = database_now()
@@ -222,7 +254,7 @@ def take_requests_back(*, order: Order, by: User) -> Order:
         if not taken:
             raise Refused(Problem.NOT_BEING_SET_UP)
         for request in taken:
-            _cancel(request)
+            _cancel(request, by)
             history.record(order=order, kind=Event.Kind.SET_UP_TAKEN_BACK, by=by, facts=_facts(request))
         if not current(order).exclude(state=State.CANCELLED).exists():
             subscriptions.back_to_mapped(order)
@@ -231,11 +263,11 @@ def take_requests_back(*, order: Order, by: User) -> Order:
         return order
 
 
-def cancel_all(order: Order) -> None:
+def cancel_all(order: Order, by: User | None) -> None:
     """Cancel the requests of an order that is being cancelled (locked by the caller), and undo what was made."""
     subscriptions.end_subscriptions(order)
     for request in _locked_current_ones(order):
-        _cancel(request)
+        _cancel(request, by)
     wake()
 
 
@@ -246,10 +278,12 @@ def abandon(
     reason: str,
     external: Mapping[str, Any],
     after: datetime | None = None,
+    requester: int | None = None,
 ) -> None:
     """Have an instance deleted that may exist and that nobody wants; noting it again begins anew.
 
     :param after: when to begin, if not now.
+    :param requester: the account of who cancelled it; None: it follows from no person's action.
     """
     if request.driver == "local":
         return
@@ -259,6 +293,7 @@ def abandon(
         defaults={
             "request": request,
             "reason": reason,
+            "requester": requester,
             "external": dict(external),
             "next_try_at": after or now,
             "abandoned_at": now,
@@ -269,6 +304,7 @@ def abandon(
         row.fence += 1
         row.lease_until = row.deleted_at = None
         row.is_deleting, row.operation, row.attempts = False, "", 0
+        row.requester = requester or row.requester
         row.external = row.external or dict(external)
         row.save()
     wake()
@@ -437,7 +473,7 @@ def _succeeded(
     history.record(order=order, kind=Event.Kind.PROVISIONED, by=by, facts=facts)
 
 
-def _cancel(request: ProvisioningRequest) -> None:
+def _cancel(request: ProvisioningRequest, by: User | None) -> None:
     """Cancel a request of a locked order. While its start is being called, the deletion waits for the call's end."""
     began = request.started_at is not None or request.state == State.SUCCEEDED
     starting = request.lease_until if request.state == State.WAITING else None
@@ -448,7 +484,8 @@ def _cancel(request: ProvisioningRequest) -> None:
     request.save()
     if began:
         after = starting if starting and starting > now else None
-        abandon(request, request.instance_id, reason="cancelled", external=request.external, after=after)
+        who = by.pk if by else request.requester
+        abandon(request, request.instance_id, reason="cancelled", external=request.external, after=after, requester=who)
 
 
 def _locked_current(request: ProvisioningRequest, states: Iterable[str]) -> tuple[Order, ProvisioningRequest]:
@@ -527,5 +564,6 @@ __all__ = [
     "request_lines",
     "retry",
     "take_requests_back",
+    "tell_desk",
     "wake",
 ]

@@ -97,6 +97,7 @@ EMAIL_NAMES: dict[str, str | Promise] = {
     "set_up_confirmation": _("Services set up"),
     "set_up_refused": _("Something to change before the set-up"),
     "set_up_late": _("Set-up takes longer"),
+    "set_up_failed": _("Set-up failed"),
     "access_requested": _("Request for rights"),
     "access_approved": _("Request approved"),
     "access_declined": _("Request declined"),

@@ -111,18 +111,22 @@ def _parts(access: Access) -> Iterator[Part]:
     }
     yield Part("what-to-do", render_to_string("parts/set_up/what_to_do.html", context))
     for state in states:
-        rows, tables = _asked_for(lines[state.number], seen)
+        rows, tables = _asked_for(lines[state.number], seen, state.label)
         html = render_to_string("parts/set_up/progress.html", {"entry": state, "rows": rows, "tables": tables})
         spoken = _("%(service)s: %(state)s") % {"service": state.label, "state": state.status}
         yield Part(state.key, html, state.state, spoken)
     yield Part("what-else", render_to_string("parts/set_up/what_else.html", context))
 
 
-def _asked_for(line: BoughtLine, seen: OrderSummary) -> tuple[list[Row], list[Table]]:
-    """Return what was bought and asked for, as rows, and tables of many things."""
+def _asked_for(line: BoughtLine, seen: OrderSummary, label: str) -> tuple[list[Row], list[Table]]:
+    """Return what was bought and asked for, as rows, and tables of many things, named after the line."""
     rows = [Row(_("Product"), line.product), Row(_("Licenses"), number(line.licenses), "number")]
     made = line.made or line.asked
     if made is None:
         return rows, []
-    tables = [section.table for section in made.sections(seen.as_of) if section.table]
+    tables = [
+        replace(section.table, caption=f"{label}: {section.table.caption}")
+        for section in made.sections(seen.as_of)
+        if section.table
+    ]
     return [*rows, *made.rows(seen.as_of)], tables

@@ -224,6 +224,7 @@ def sweep(timestamp: int) -> None:
     pdf_cache.warm_up()
     actions.look_after_dates()
     transitions.note_late()
+    transitions.tell_desk()
     mail_sending.send_waiting()
     batches.wake_if_any()
     if directory.is_batch_waiting():

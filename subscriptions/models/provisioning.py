@@ -67,6 +67,7 @@ class ProvisioningRequest(Leased):
     problem_field = models.CharField(max_length=200, blank=True)  # a JSON pointer into ``parameters``, or ""
     problem = models.TextField(blank=True)  # the other side's sentence
     answer = models.TextField(blank=True)  # what was received last, for the order desk
+    told_desk_at = models.DateTimeField(null=True, blank=True)  # the order desk was told that it failed
     told_late_at = models.DateTimeField(null=True, blank=True)  # people were told that it takes longer than promised
     marked_done_reason = models.TextField(blank=True)  # the order desk says that it is done, and why
     superseded_at = models.DateTimeField(null=True, blank=True)
@@ -119,6 +120,8 @@ class AbandonedInstance(Leased):
     request = models.ForeignKey(ProvisioningRequest, on_delete=models.PROTECT, related_name="abandoned")
     instance_id = models.UUIDField(unique=True)
     reason = models.CharField(max_length=40)
+    # The account of who cancelled it, or else of who had asked for it; null: it follows from no person's action.
+    requester = models.BigIntegerField(null=True, blank=True)
     external = models.JSONField(default=dict, blank=True)
     operation = models.TextField(blank=True)
     is_deleting = models.BooleanField(default=False)  # the other side said that it is at it

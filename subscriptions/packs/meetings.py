@@ -67,7 +67,7 @@ class MeetingsFacts(SetUpFacts):
 
     def share(self) -> Iterator[Row]:
         """How many licenses each site gets."""
-        yield Row(_("Licenses by site"), "\n".join(f"{site.url}: {number(site.licenses)}" for site in self.sites))
+        yield Row(_("Licenses by site"), "\n".join(f"{_host(site)}: {number(site.licenses)}" for site in self.sites))
 
     def sections(self, as_of: datetime) -> Iterator[Section]:
         """All of them, in one table that adds up."""
@@ -268,6 +268,10 @@ def _names_asked_for(order: Order) -> set[str]:
     asked = ProvisioningRequest.objects.filter(order=order, line__service=PACK.service, superseded_at=None)
     rows = asked.exclude(state__in=ProvisioningRequest.TO_ANSWER).values_list("parameters", flat=True)
     return {site["name"] for parameters in rows for site in parameters.get("sites", ())}
+
+
+def _host(site: SiteFacts) -> str:
+    return site.url.removeprefix("https://")
 
 
 def site_url(name: str) -> str:

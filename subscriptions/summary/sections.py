@@ -119,8 +119,12 @@ def _line(summary: OrderFacts, line: BoughtLine, lines: Sequence[BoughtLine]) ->
     if line.ends_at:
         rows.append(Row(_("Runs until"), day(line.ends_at, summary.time_zone), "time"))
     if shown := line.made or line.asked:
-        rows += shown.rows(summary.as_of)
-        rows += shown.share() if several else ()
+        before = lines[: lines.index(line)]
+        if alike := next((each for each in before if (each.made or each.asked) == shown), None):
+            rows.append(Row(_("Set-up"), _("As for line %(number)s") % {"number": alike.number}))
+        else:
+            rows += shown.rows(summary.as_of)
+            rows += shown.share() if several else ()
     key = f"{line.service}-{line.number}" if several else line.service
     return Section(key, packs.line_label(line, several=several), tuple(rows))
 

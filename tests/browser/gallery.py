@@ -35,6 +35,7 @@ from tests.factories import (
     an_own_order,
     signed_in,
 )
+from tests.scripted_broker import work
 from tests.turns import all_turns_taken
 
 SAM = "sam@partnernet.com"
@@ -605,11 +606,11 @@ def _being_set_up() -> Scene:
     yield Sight("stop", stop, CUSTOMER)
     scripted.script("meetings", Running(description="3/5"), Rejected("/sites/0/name", TAKEN))
     scripted.script("calling", *[Unreachable("HTTP 503")] * 3)
-    scripted.work()
+    work()
     yield Sight("running", path, CUSTOMER)
     yield Sight("stop-begun", stop, CUSTOMER)
     yield Sight("my-orders-running", "/orders/", CUSTOMER)
-    scripted.work()
+    work()
     yield Sight("refused", path, CUSTOMER, dark=True)
     yield Sight("refused-watching", path, SAM)
     yield Sight("my-orders-refused", "/orders/", CUSTOMER)
@@ -625,7 +626,7 @@ def _being_set_up() -> Scene:
     transitions.note_late()
     scripted.script("meetings", Running())
     scripted.script("calling", Failed("quota", "HTTP 507"))
-    scripted.work()
+    work()
     yield Sight("failed-and-late", path, CUSTOMER, dark=True)
     yield Sight("my-orders-failed", "/orders/", SAM)
     actions.stop_set_up(order=order, by=links.user_for(CUSTOMER))
@@ -658,7 +659,7 @@ def several_lines() -> Scene:
         yield Sight("review", _at(wizard), KIM)
         wizard.fill("review")
         scripted.script("meetings", Done(), Rejected("/sites/1/name", TAKEN))
-        scripted.work()
+        work()
         yield Sight("progress", f"/orders/{order.number}/progress/", KIM)
         yield Sight("my-orders", "/orders/", KIM)
         wizard.open()
@@ -666,7 +667,7 @@ def several_lines() -> Scene:
         wizard.fill("licenses", **{"site_contoso": "1010", "site_contoso-asia": "40"})
         yield Sight("refused-review", _at(wizard), KIM)
         wizard.fill("review")
-        scripted.work()
+        work()
         yield Sight("summary", f"/orders/{order.number}/summary/", KIM)
         yield Sight("history", f"/orders/{order.number}/history/", KIM)
     scripted.SCRIPT.clear()
@@ -748,13 +749,15 @@ def my_orders() -> Scene:
 
 
 def demo() -> Scene:
-    """The demo's tour and mailbox."""
+    """The demo's tour, mailbox and outside world, and the documentation of the API."""
     an_order(contact=SAM)
     mailbox.deliver()
     yield Sight("tour", "/", dark=True, demo=True)
     yield Sight("mailbox", "/mailbox/", demo=True)
     yield Sight("mail", "/mailbox/", act=_open_mail, dark=True, demo=True)
     yield Sight("order", "/orders/", SAM, demo=True)
+    yield Sight("outside-world", "/outside-world/", demo=True)
+    yield Sight("api", "/api/docs/")
 
 
 def _open_mail(page: Page) -> None:

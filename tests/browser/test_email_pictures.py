@@ -22,7 +22,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from provisioning import actions, emails
 from provisioning.emails.events import EVENTS
-from provisioning.fulfillment.outcomes import Rejected, Running
+from provisioning.fulfillment.outcomes import Failed, Outcome, Rejected, Running
 from provisioning.models import Mail, Part, SignInCode
 from provisioning.people import links
 from subscriptions.models import Order, Subscription
@@ -30,6 +30,7 @@ from subscriptions.packs.meetings import SitePlan
 from tests import scripted
 from tests.browser.test_pages import STICKS_OUT
 from tests.factories import a_mapped_order, an_order, an_organization
+from tests.scripted_broker import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,13 +60,12 @@ def _an_order_set_up() -> Order:
     return actions.set_up(order=order, by=links.user_for(KIM), plans={"meetings": [site]})
 
 
-def _an_order_being_set_up(*, refused: bool) -> Order:
+def _an_order_being_set_up(*, said: Outcome) -> Order:
     with override_settings(PROVISIONING={"meetings": scripted.PATH}):
         order = _an_order_set_up()
         assert order.state == Order.State.SETTING_UP
-        said = Rejected("/sites/0/name", "The name contoso is taken. Choose another one.")
-        scripted.script("meetings", said if refused else Running())
-        scripted.work()
+        scripted.script("meetings", said)
+        work()
     return order
 
 
@@ -75,9 +75,14 @@ def _message(event: str) -> EmailMultiAlternatives:
         row = SignInCode(email=SAM, expires_at=NOW + timedelta(minutes=30))
         return emails.compose_code(row, "BCDF-GHJK")
     if event in {"set_up_refused", "set_up_late"}:
-        order = _an_order_being_set_up(refused=event == "set_up_refused")
+        taken = Rejected("/sites/0/name", "The name contoso is taken. Choose another one.")
+        order = _an_order_being_set_up(said=taken if event == "set_up_refused" else Running())
         facts = {"service": "meetings", "services": "meetings"}
         return _composed(Mail(order=order, event=event, to=KIM, facts=facts))
+    if event == "set_up_failed":
+        order = _an_order_being_set_up(said=Failed("quota", "There is no capacity left in this region."))
+        order.provisioning_requests.update(told_desk_at=NOW)
+        return _composed(Mail(order=order, event=event, to="desk@vendor.example", facts={"told": NOW.isoformat()}))
     if event == "set_up_confirmation":
         order = _an_order_set_up()
         # The database's clock wrote these down; the picture shows the test's.

@@ -12,7 +12,8 @@ from subscriptions.models import Order, Site
 from tests import mailbox
 from tests.browser.person import Person
 from tests.factories import a_delegated_order, a_mapped_order
-from tests.scripted import an_operator, outside, script, work  # noqa: F401 - a fixture
+from tests.scripted import an_operator, outside, script  # noqa: F401 - a fixture
+from tests.scripted_broker import work
 
 KIM, SAM, DANA = "kim@contoso.com", "sam@partnernet.com", "dana@fabrikam.com"
 TAKEN = "This name is taken. Choose another one."

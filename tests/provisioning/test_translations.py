@@ -21,7 +21,8 @@ from tests.driver import Wizard
 from tests.factories import a_mapped_order, an_order, an_own_order, signed_in
 from tests.german import assert_german, in_german, left_in_english, shown
 from tests.mailbox import deliver, newest
-from tests.scripted import an_operator, confirmed, outside, script, work  # noqa: F401 - a fixture
+from tests.scripted import an_operator, confirmed, outside, script  # noqa: F401 - a fixture
+from tests.scripted_broker import work
 
 pytestmark = pytest.mark.django_db
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db.models import F
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
 
+from provisioning import actions
 from provisioning.fulfillment import transitions
 from provisioning.fulfillment.outcomes import Failed, Rejected, Running, Unreachable
 from provisioning.models import Event
+from provisioning.people import links
 from subscriptions.models import Order, ProvisioningRequest, Site
-from tests.factories import a_mapped_order, an_organization, signed_in
-from tests.scripted import CALLS, an_operator, confirmed, outside, script, work  # noqa: F401 - a fixture
+from tests.factories import a_mapped_order, an_organization, line_rows, signed_in
+from tests.mailbox import deliver
+from tests.scripted import CALLS, an_operator, confirmed, outside, script  # noqa: F401 - a fixture
+from tests.scripted_broker import work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("outside")]
 
@@ -84,6 +91,66 @@ def test_queue_has_what_is_out_of_reach_for_ten_minutes_and_nothing_else(desk: C
     refused = desk.get(reverse(QUEUE), {"queue": "refused"}).text
     assert other.number in refused
     assert order.number not in refused
+
+
+def test_order_that_nobody_brings_further_is_seen_by_its_date(desk: Client) -> None:
+    order = a_mapped_order(meetings=10)
+    confirmed(order)
+    script("meetings", Rejected("/sites/0/name", "Taken."))
+    work()
+    orders = reverse("admin:subscriptions_order_changelist")
+    assert order.number not in desk.get(reverse(QUEUE)).text
+    assert order.number not in desk.get(orders, {"date": "overdue"}).text
+    ahead = timezone.now() + timedelta(days=400)
+    with time_machine.travel(ahead, tick=True):
+        desk = signed_in(an_operator().email)
+        assert order.number in desk.get(reverse(QUEUE)).text
+        page = desk.get(orders, {"date": "overdue"}).text
+        assert order.number in page
+        assert "Past its date since" in page
+        assert "1 order is cancelled." in desk.post(choose(desk, "cancel_order", [order]), follow=True).text
+
+
+def test_desk_gets_one_email_for_what_fails_together(settings: Settings) -> None:
+    settings.ORDER_DESK_EMAIL = "desk@vendor.example"
+    orders = failed_orders(3)
+    assert transitions.tell_desk() == 0  # more may fail in the same moment
+    ProvisioningRequest.objects.update(state_since=F("state_since") - timedelta(minutes=2))
+    assert transitions.tell_desk() == 3
+    assert transitions.tell_desk() == 0
+    transitions.retry(request=transitions.current(orders[0]).get(), by=an_operator())
+    [told] = [each for each in deliver() if each.to == ["desk@vendor.example"]]
+    assert told.subject == "2 set-ups have failed"
+    assert "Meetings, line 1: The cluster is full. (quota)" in told.body
+    assert orders[0].number not in told.body
+    assert [order.number in told.body for order in orders[1:]] == [True, True]
+    assert reverse(QUEUE) in told.body
+    # What fails again is told again, but not before some time has passed.
+    script("meetings", FAILED)
+    work()
+    ProvisioningRequest.objects.update(state_since=F("state_since") - timedelta(minutes=2))
+    assert transitions.tell_desk() == 0
+    ProvisioningRequest.objects.update(told_desk_at=F("told_desk_at") - timedelta(minutes=16))
+    assert transitions.tell_desk() == 1
+
+
+def test_desk_takes_a_line_out_that_was_taken_back(desk: Client) -> None:
+    order = a_mapped_order(meetings=10, calling=5)
+    confirmed(order)
+    script("meetings", Running())
+    script("calling", Running())
+    work()
+    actions.stop_set_up(order=order, by=links.user_for(KIM))
+    address = reverse("admin:subscriptions_order_change", args=[order.pk])
+    kept = {"sold_to": order.sold_to, "contact_email": order.contact_email, "number": order.number}
+    lines = (
+        {"number": 1, "service": "meetings", "product": "Meetings", "licenses": 10, "DELETE": "on"},
+        {"number": 2, "service": "calling", "product": "Calling", "licenses": 5},
+    )
+    assert desk.post(address, kept | line_rows(*lines, initial=2)).status_code == 302
+    assert [line.service for line in order.lines.all()] == ["calling"]
+    work()
+    assert [job.service for call, job in CALLS if call == "undo"] == ["meetings", "calling"]
 
 
 def test_several_are_retried_at_once_and_those_that_went_on_are_said(desk: Client) -> None:

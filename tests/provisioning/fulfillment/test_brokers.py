@@ -18,12 +18,13 @@ from provisioning.fulfillment.drivers import driver_of
 from provisioning.local.demo.broker import EVERY_ORDER, Broker, Store
 from provisioning.people import links
 from subscriptions import packs
-from subscriptions.models import AbandonedInstance, DriverHealth, Order, ProvisioningRequest
+from subscriptions.models import AbandonedInstance, Order, ProvisioningRequest
 from subscriptions.packs.calling import LocationPlan
 from subscriptions.packs.meetings import SitePlan
 from tests.counting_broker import CountingBroker
 from tests.driver import Wizard
 from tests.factories import a_mapped_order, signed_in
+from tests.scripted_broker import work
 
 pytestmark = pytest.mark.django_db
 
@@ -86,17 +87,6 @@ def confirm(order: Order, name: str = "contoso-main") -> ProvisioningRequest:
     return ProvisioningRequest.objects.get(order=order, superseded_at=None)
 
 
-def work(rounds: int = 30) -> None:
-    """Do what workers do, each call as soon as its time has come."""
-    for _round in range(rounds):
-        now = transitions.database_now()
-        for rows in (ProvisioningRequest.objects, AbandonedInstance.objects.filter(deleted_at=None)):
-            rows.filter(next_try_at__gt=now).update(next_try_at=now)
-        DriverHealth.objects.filter(open_until__gt=now).update(open_until=now)
-        if not loop.run_next():
-            return
-
-
 def state_of(order: Order) -> tuple[str, str]:
     order.refresh_from_db()
     return order.state, ProvisioningRequest.objects.get(order=order, superseded_at=None).state
@@ -106,7 +96,7 @@ def test_order_is_set_up(broker: Running) -> None:
     order = a_mapped_order(meetings=250)
     request = confirm(order)
     assert state_of(order) == ("setting_up", "waiting")
-    work()
+    work(calls=30)
     assert state_of(order) == ("set_up", "succeeded")
     assert broker.everything() == [str(request.instance_id)]
 
@@ -116,7 +106,7 @@ def test_call_that_is_repeated_makes_nothing_twice(broker: Running) -> None:
     request = confirm(order)
     for _again in range(3):  # workers that are killed after the effect, before the note
         driver_of("meetings").start(transitions.job_of(request))
-    work()
+    work(calls=30)
     assert state_of(order) == ("set_up", "succeeded")
     assert broker.everything() == [str(request.instance_id)]
     driver_of("meetings").start(transitions.job_of(request))
@@ -127,14 +117,14 @@ def test_failure_leaves_nothing_behind_and_a_retry_makes_one(broker: Running) ->
     order = a_mapped_order(meetings=250)
     broker.switch(order.number, "fails")
     request = confirm(order)
-    work()
+    work(calls=30)
     assert state_of(order) == ("setting_up", "failed")
     request.refresh_from_db()
     assert request.problem == "There is no capacity left in this region."
     assert broker.everything() == []
     broker.switch(order.number, "")
     transitions.retry(request=request, by=links.user_for("desk@northwind.example"))
-    work()
+    work(calls=30)
     assert state_of(order) == ("set_up", "succeeded")
     assert len(broker.everything()) == 1
 
@@ -147,7 +137,7 @@ def test_refusal_is_mended_at_the_step(broker: Running) -> None:
     wizard.fill("subscription", choice="now")
     wizard.fill("meetings", site_name="contoso-main", time_zone="Europe/Berlin", early_release="no")
     wizard.fill("review")
-    work()
+    work(calls=30)
     assert state_of(order) == ("setting_up", "refused")
     assert broker.everything() == []
     wizard.open()
@@ -155,7 +145,7 @@ def test_refusal_is_mended_at_the_step(broker: Running) -> None:
     assert "The name contoso-main is taken" in wizard.html
     wizard.fill("meetings", site_name="contoso-other")
     wizard.fill("review")
-    work()
+    work(calls=30)
     assert state_of(order) == ("set_up", "succeeded")
     assert len(broker.everything()) == 1
 
@@ -164,7 +154,7 @@ def test_broker_that_breaks_twice_is_asked_again(broker: Running) -> None:
     order = a_mapped_order(meetings=250)
     broker.switch(order.number, "fails_twice")
     confirm(order)
-    work()
+    work(calls=30)
     assert state_of(order) == ("set_up", "succeeded")
     assert len(broker.everything()) == 1
     assert AbandonedInstance.objects.filter(deleted_at=None).count() == 0
@@ -176,7 +166,7 @@ def test_set_up_that_is_taken_back_is_deleted(broker: Running) -> None:
     loop.run_next()
     assert len(broker.everything()) == 1
     transitions.take_requests_back(order=order, by=links.user_for(KIM))
-    work()
+    work(calls=30)
     assert state_of(order) == ("mapped", "cancelled")
     assert broker.everything() == []
 
@@ -185,11 +175,11 @@ def test_broker_that_is_away_and_comes_back(broker: Running, settings: Settings,
     order = a_mapped_order(meetings=250)
     broker.close()
     request = confirm(order)
-    work(3)
+    work(calls=3)
     assert state_of(order) == ("setting_up", "waiting")
     back = DemoBroker(tmp_path / "back")
     let(settings, back)
-    work()
+    work(calls=30)
     back.close()
     assert state_of(order) == ("set_up", "succeeded")
     assert back.everything() == [str(request.instance_id)]
@@ -223,7 +213,7 @@ def test_demo_broker_keeps_its_instances_over_a_restart(tmp_path: Path, settings
     port = first.server_address[1]
     first.close()
     second = DemoBroker(tmp_path, port)
-    work()
+    work(calls=30)
     second.close()
     assert state_of(order) == ("set_up", "succeeded")
     assert second.everything() == [str(request.instance_id)]
@@ -253,14 +243,14 @@ def test_demo_broker_refuses_what_a_location_was_given(fault: str, step: str, se
     }
     wizard.fill("address", **where, **said)
     wizard.fill("review")
-    work()
+    work(calls=30)
     assert state_of(order) == ("setting_up", "refused")
     wizard.open()
     assert wizard.at == step
     assert sentence in wizard.html
     wizard.fill("address", street_address="Unter den Linden 2", main_number="030 12345679")
     wizard.fill("review")
-    work()
+    work(calls=30)
     assert state_of(order) == ("set_up", "succeeded")
 
 
@@ -272,10 +262,10 @@ def test_demo_broker_that_is_switched_off_is_asked_until_it_is_on(demo: DemoBrok
         announcement_language="de", main_number="",
     )  # fmt: skip
     actions.set_up(order=order, by=links.user_for(KIM), plans={"calling": plan})
-    work(4)
+    work(calls=4)
     assert state_of(order) == ("setting_up", "waiting")
     demo.switch(EVERY_ORDER, "")
-    work()
+    work(calls=30)
     assert state_of(order) == ("set_up", "succeeded")
 
 
@@ -283,7 +273,7 @@ def test_demo_broker_that_is_slow_says_how_far_it_is(demo: DemoBroker) -> None:
     order = a_mapped_order(meetings=250)
     demo.switch(order.number, "slow")
     request = confirm(order)
-    work(3)
+    work(calls=3)
     request.refresh_from_db()
     assert (request.state, request.description) == ("in_progress", "Step 1 of 4")
 

@@ -464,6 +464,8 @@ def test_breaker_opens_after_five_outages_probes_with_one_call_and_closes(broker
     assert health.open_until
     assert health.open_until > transitions.database_now()
     assert loop.how_many_are_due(10) == 0
+    # Also what was not called by now says that nobody can be reached.
+    assert not ProvisioningRequest.objects.filter(unreachable_since=None).exists()
     back = Broker(broker.server_address[1], seconds=0)
     back.start()
     try:
@@ -479,6 +481,14 @@ def test_breaker_opens_after_five_outages_probes_with_one_call_and_closes(broker
     finally:
         back.shutdown()
         back.server_close()
+
+
+def test_request_that_nobody_is_called_for_does_not_close_the_breaker(broker: Broker, settings: Settings) -> None:
+    a_request()
+    DriverHealth.objects.create(service="meetings", failures=loop.FAILURES)
+    settings.PROVISIONING = settings.PROVISIONING | {"meetings": "callback"}
+    assert loop.run_next()
+    assert DriverHealth.objects.get().failures == loop.FAILURES
 
 
 def test_unreachable_for_three_days_fails_and_says_so(broker: Broker) -> None:

@@ -25,10 +25,10 @@ from provisioning.fulfillment import loop, transitions
 from provisioning.fulfillment.drivers import osb
 from provisioning.integration.http_client import Limits
 from provisioning.people import links
-from subscriptions.models import AbandonedInstance, DriverHealth, Order, ProvisioningRequest, Subscription
+from subscriptions.models import AbandonedInstance, Order, ProvisioningRequest, Subscription
 from subscriptions.packs.meetings import SitePlan
-from tests.factories import a_mapped_order
-from tests.scripted_broker import PASSWORD, USER, Reply, ScriptedBroker, catalog
+from tests.factories import a_mapped_order, an_organization
+from tests.scripted_broker import PASSWORD, USER, Reply, ScriptedBroker, catalog, work
 
 pytestmark = pytest.mark.django_db
 
@@ -58,28 +58,12 @@ def broker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Brok
         each.close()
 
 
-def confirm(order: Order | None = None) -> ProvisioningRequest:
+def confirm(order: Order | None = None, site: str = "contoso-main") -> ProvisioningRequest:
     """Confirm the set-up of an order with 250 licenses of Meetings."""
     order = order or a_mapped_order(meetings=250)
-    plans = {"meetings": [SitePlan("contoso-main", "Europe/Berlin", True, 250)]}
+    plans = {"meetings": [SitePlan(site, "Europe/Berlin", True, 250)]}
     actions.set_up(order=order, by=links.user_for(KIM), plans=plans)
     return ProvisioningRequest.objects.get(order=order)
-
-
-def run(rounds: int = 6) -> None:
-    """Make the calls of so many rounds, each as soon as its time has come."""
-    for _round in range(rounds):
-        let_time_pass()
-        if not loop.run_next():
-            return
-
-
-def let_time_pass() -> None:
-    """Let every pause be over."""
-    now = transitions.database_now()
-    for rows in (ProvisioningRequest.objects, AbandonedInstance.objects.filter(deleted_at=None)):
-        rows.filter(next_try_at__gt=now).update(next_try_at=now)
-    DriverHealth.objects.filter(open_until__gt=now).update(open_until=now)
 
 
 @dataclass(frozen=True)
@@ -208,7 +192,7 @@ def test_answer_to_provision(row: Row, broker: Broker) -> None:
         assert request.next_try_at
         wait = (request.next_try_at - transitions.database_now()).total_seconds()
         assert row.after - 5 < wait <= row.after + 190
-    run()
+    work(calls=6)
     assert ", ".join(there.calls) == row.calls
     request.refresh_from_db()
     assert (request.state, request.problem_code, request.problem_field) == (row.state, row.code, row.field)
@@ -278,12 +262,12 @@ def test_answer_to_last_operation(row: Row, broker: Broker) -> None:
     assert row.poll
     there = broker(PUT=[Reply(202, {"operation": "task 1"})], POLL=[row.poll, Reply(200, {"state": "succeeded"})])
     request = confirm()
-    run(2)
+    work(calls=2)
     request.refresh_from_db()
     if row.after:
         assert request.next_try_at
         assert (request.next_try_at - transitions.database_now()).total_seconds() > row.after - 5
-    run()
+    work(calls=6)
     assert ", ".join(there.calls) == row.calls
     request.refresh_from_db()
     assert (request.state, request.problem_code, request.problem_field) == (row.state, row.code, row.field)
@@ -330,15 +314,15 @@ def test_answer_to_deprovision(row: Row, broker: Broker) -> None:
         POLL=[row.poll or Reply(410), Reply(410)],
     )
     request = confirm()
-    run(1)
+    work(calls=1)
     transitions.take_requests_back(order=request.order, by=links.user_for(KIM))
-    run(1)
+    work(calls=1)
     instance = AbandonedInstance.objects.get()
     assert (instance.deleted_at is None) == (row.calls != GONE), "it is remembered until it is gone"
     if row.after:
         assert instance.next_try_at
         assert (instance.next_try_at - transitions.database_now()).total_seconds() > row.after - 5
-    run()
+    work(calls=6)
     assert ", ".join(there.calls[1:]) == row.calls
     instance.refresh_from_db()
     assert instance.deleted_at
@@ -367,18 +351,18 @@ CATALOG = [
 def test_nothing_is_made_while_the_catalog_can_not_be_read(name: str, reply: Reply, state: str, broker: Broker) -> None:
     there = broker(CATALOG=[reply, catalog()])
     request = confirm()
-    run(1)
+    work(calls=1)
     request.refresh_from_db()
     assert (request.state, there.calls) == (state, [])
     assert not AbandonedInstance.objects.exists(), "nothing was asked for, so nothing has to be deleted"
-    run()
+    work(calls=6)
     assert there.calls == (["PUT 1"] if state == "waiting" else [])
 
 
 def test_request_is_what_the_specification_says(broker: Broker) -> None:
     there = broker(PUT=[Reply(202, {"operation": "a/b c&d=é%"})])
     request = confirm()
-    run()
+    work(calls=6)
     put = there.of("PUT")[0]
     assert put.query == {"accepts_incomplete": "true"}
     order = request.order
@@ -426,7 +410,7 @@ def test_request_is_what_the_specification_says(broker: Broker) -> None:
 def test_calls_name_the_person_whose_action_they_follow_from(broker: Broker) -> None:
     there = broker(PUT=[Reply(202)], POLL=[Reply(200, {"state": "in progress"})])
     request = confirm()
-    run(2)
+    work(calls=2)
     for asked in (*there.of("PUT"), *there.of("POLL")):
         platform, value = asked.headers["x-broker-api-originating-identity"].split(" ")
         assert platform == there.of("PUT")[0].body["context"]["platform"]
@@ -435,10 +419,23 @@ def test_calls_name_the_person_whose_action_they_follow_from(broker: Broker) -> 
     assert request.requester == links.user_for(KIM).pk
 
 
+def test_cancellation_names_who_cancelled_or_else_who_had_confirmed(broker: Broker) -> None:
+    there = broker(PUT=[Reply(202)], POLL=[Reply(200, {"state": "in progress"})])
+    desk, contoso = links.user_for("desk@vendor.example"), an_organization("Contoso", administrators=[KIM])
+    for by, named in ((desk, desk), (None, links.user_for(KIM))):
+        order = a_mapped_order(customer=contoso, meetings=250)
+        confirm(order, f"contoso-{named.pk}")
+        work(calls=1)
+        actions.cancel_order(order=order, by=by)
+        work(calls=1)
+        _platform, value = there.of("DELETE")[-1].headers["x-broker-api-originating-identity"].split(" ")
+        assert json.loads(base64.b64decode(value)) == {"user_id": str(named.pk)}
+
+
 def test_orphan_mitigation_names_no_person(broker: Broker) -> None:
     there = broker(PUT=[Reply(500), Reply(201)])
     confirm()
-    run()
+    work(calls=6)
     assert "x-broker-api-originating-identity" not in there.of("DELETE")[0].headers
 
 
@@ -446,13 +443,13 @@ def test_connection_that_is_refused_has_made_nothing(broker: Broker, settings: S
     there = broker()
     there.close()
     confirm()
-    run(2)
+    work(calls=2)
     assert not AbandonedInstance.objects.exists()
     waiting = ProvisioningRequest.objects.get()
     assert (waiting.state, waiting.attempts) == ("waiting", 2)
     assert "refused" in waiting.problem
     back = broker()
-    run()
+    work(calls=6)
     assert back.calls == ["PUT 1"]
     assert back.of("PUT")[0].instance == str(waiting.instance_id)
 
@@ -463,7 +460,7 @@ def test_conflict_after_a_lost_answer_asks_how_the_instance_is(broker: Broker) -
     request = confirm()
     assert loop.claim()
     ProvisioningRequest.objects.update(lease_until=transitions.database_now() - timedelta(seconds=1))
-    run()
+    work(calls=6)
     assert there.calls == ["PUT 1", "POLL 1", "POLL 1"]
     request.refresh_from_db()
     assert request.state == "succeeded"
@@ -478,7 +475,7 @@ def test_conflict_stays_one_where_the_instance_is_no_success(poll: Reply, broker
     request = confirm()
     loop.claim()
     ProvisioningRequest.objects.update(lease_until=transitions.database_now() - timedelta(seconds=1))
-    run()
+    work(calls=6)
     request.refresh_from_db()
     assert (request.state, request.problem_code) == ("failed", "conflict")
 
@@ -493,13 +490,13 @@ def test_maximum_polling_duration(theirs: Any, hours: float, broker: Broker) -> 
         POLL=[Reply(200, {"state": "in progress"})],
     )
     request = confirm()
-    run(2)
+    work(calls=2)
     request.refresh_from_db()
     assert request.deadline_at
     left = request.deadline_at - transitions.database_now()
     assert timedelta(0) < timedelta(hours=hours) - left < timedelta(seconds=20)
     ProvisioningRequest.objects.update(deadline_at=F("deadline_at") - timedelta(hours=hours))
-    run()
+    work(calls=6)
     request.refresh_from_db()
     assert (request.state, request.problem_code) == ("failed", "too_late")
     assert there.calls[-1] == "DELETE 1", "the instance may yet be made, so it is deleted"
@@ -508,9 +505,9 @@ def test_maximum_polling_duration(theirs: Any, hours: float, broker: Broker) -> 
 def test_operation_that_succeeds_at_its_deadline_counts(broker: Broker) -> None:
     broker(PUT=[Reply(202)], POLL=[Reply(200, {"state": "in progress"}), Reply(200, {"state": "succeeded"})])
     request = confirm()
-    run(2)
+    work(calls=2)
     ProvisioningRequest.objects.update(deadline_at=transitions.database_now())
-    run()
+    work(calls=6)
     request.refresh_from_db()
     assert request.state == "succeeded"
 
@@ -521,7 +518,7 @@ def test_maintenance_info_is_sent_and_read_anew_after_a_conflict(broker: Broker)
         PUT=[Reply(422, error("MaintenanceInfoConflict")), Reply(201)],
     )
     confirm()
-    run()
+    work(calls=6)
     assert [asked.body["maintenance_info"] for asked in there.of("PUT")] == [{"version": "1.0.0"}, {"version": "2.0.0"}]
     assert len({asked.instance for asked in there.of("PUT")}) == 1
 
@@ -529,11 +526,11 @@ def test_maintenance_info_is_sent_and_read_anew_after_a_conflict(broker: Broker)
 def test_catalog_is_not_asked_for_with_every_line(broker: Broker) -> None:
     there = broker()
     confirm()
-    run()
+    work(calls=6)
     other = a_mapped_order(meetings=250, contact="ida@fabrikam.example.org")
     plans = {"meetings": [SitePlan("fabrikam-main", "Europe/Berlin", True, 250)]}
     actions.set_up(order=other, by=links.user_for("ida@fabrikam.example.org"), plans=plans)
-    run()
+    work(calls=6)
     assert (len(there.of("CATALOG")), len(there.of("PUT"))) == (1, 2)
 
 
@@ -553,7 +550,7 @@ def test_plan_is_the_one_named_like_the_product_or_the_only_one(
     plans = [{"id": f"id of {name}", "name": name} for name in names]
     there = broker(CATALOG=[Reply(200, {"services": [{"id": "m", "name": "meetings", "plans": plans}]})])
     request = confirm()
-    run()
+    work(calls=6)
     request.refresh_from_db()
     assert [asked.body["plan_id"] for asked in there.of("PUT")] == ([f"id of {chosen}"] if chosen else [])
     assert request.problem_code == ("" if chosen else "no_plan")
@@ -573,7 +570,7 @@ SCHEMAS: list[tuple[str, Any, str | None]] = [
 def test_schema_of_the_plan_is_asked_first(name: str, schema: Any, field: str | None, broker: Broker) -> None:
     there = broker(CATALOG=[catalog(schema=schema)])
     request = confirm()
-    run()
+    work(calls=6)
     request.refresh_from_db()
     assert (request.state, request.problem_field) == (("succeeded", "") if field is None else ("refused", field))
     assert len(there.of("PUT")) == (1 if field is None else 0)
@@ -583,7 +580,7 @@ def test_schema_with_an_outside_reference_fetches_nothing(broker: Broker) -> Non
     there = broker()
     other = broker(CATALOG=[catalog(schema={"$ref": f"http://127.0.0.1:{there.server_address[1]}/v2/catalog"})])
     request = confirm()
-    run()
+    work(calls=6)
     request.refresh_from_db()
     assert (request.state, there.asked, len(other.of("PUT"))) == ("succeeded", [], 1)
 
@@ -592,7 +589,7 @@ def test_late_success_of_an_abandoned_instance_changes_nothing(broker: Broker) -
     """The broker changes its mind: it reported a failure, and then a success, which nobody asks for any more."""
     there = broker(PUT=[Reply(202)], POLL=[Reply(200, {"state": "failed"}), Reply(200, {"state": "succeeded"})])
     request = confirm()
-    run()
+    work(calls=6)
     request.refresh_from_db()
     assert (request.state, there.calls) == ("failed", ["PUT 1", "POLL 1", "DELETE 1"])
 
@@ -606,5 +603,5 @@ def test_slow_broker_holds_nothing_up_beyond_the_limits(broker: Broker) -> None:
     broker(PUT=[Reply(201, act="drip")])
     confirm()
     begun = time.monotonic()
-    run(1)
+    work(calls=1)
     assert time.monotonic() - begun < 5

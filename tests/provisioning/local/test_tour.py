@@ -27,7 +27,8 @@ from provisioning.worker import tasks
 from subscriptions.models import Order
 from tests.databases import rolled_back
 from tests.driver import Wizard
-from tests.scripted import outside, script, work  # noqa: F401 - a fixture
+from tests.scripted import outside, script  # noqa: F401 - a fixture
+from tests.scripted_broker import work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.demo_urls")]
 

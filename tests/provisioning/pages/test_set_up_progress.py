@@ -28,7 +28,8 @@ from tests.driver import Wizard
 from tests.factories import a_delegated_order, a_mapped_order, signed_in
 from tests.mailbox import deliver
 from tests.provisioning.pages.test_query_counts import asked
-from tests.scripted import CALLS, an_operator, confirmed, outside, script, work  # noqa: F401 - a fixture
+from tests.scripted import CALLS, an_operator, confirmed, outside, script  # noqa: F401 - a fixture
+from tests.scripted_broker import work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("outside")]
 

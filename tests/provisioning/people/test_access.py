@@ -34,6 +34,7 @@ from tests.databases import rolled_back
 from tests.driver import Wizard, form_fields
 from tests.factories import a_delegated_order, a_mapped_order, an_order, an_organization, an_own_order, signed_in
 from tests.mailbox import deliver, link_in, newest, newest_code
+from tests.scripted_broker import work
 
 pytestmark = pytest.mark.django_db
 
@@ -292,7 +293,7 @@ def make_scene() -> Scene:
         )
         actions.set_up(order=refused, by=links.user_for(DANA), plans={"meetings": [replace(site, name="fabrikam")]})
         scripted.script("meetings", Running(), Rejected("/sites/0/name", "The name is taken."))
-        scripted.work()
+        work()
     orders = {
         "running": running, "refused": refused, "watching": refused,
         "contact": handed, "former": handed, "replaced": corrected, "held": held, "approver": held,

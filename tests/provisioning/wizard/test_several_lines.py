@@ -29,8 +29,8 @@ from subscriptions.summary import build_summary
 from tests.driver import Wizard
 from tests.factories import a_mapped_order, signed_in
 from tests.mailbox import deliver
-from tests.scripted import CALLS, confirmed, outside, script, work  # noqa: F401 - a fixture
-from tests.scripted_broker import Reply, ScriptedBroker
+from tests.scripted import CALLS, confirmed, outside, script  # noqa: F401 - a fixture
+from tests.scripted_broker import Reply, ScriptedBroker, work
 
 pytestmark = pytest.mark.django_db
 
@@ -74,10 +74,10 @@ def test_one_set_of_steps_distributes_what_the_lines_bought_together(settings: S
     assert "Calling, line 40 Product Calling Attendant Licenses 5 Term 12 months" in bought
     wizard = answered(order)
     review = plain(wizard.html)
-    assert re.search(r"Line 10 Meetings EMEA 100 licenses 24 months .* https://contoso.meet.example.com: 100", review)
+    assert re.search(r"Line 10 Meetings EMEA 100 licenses 24 months .* contoso.meet.example.com: 100", review)
     assert re.search(
-        r"Line 20 Meetings APAC 50 licenses 12 months .* https://contoso.meet.example.com: 10 "
-        r"https://contoso-lab.meet.example.com: 40",
+        r"Line 20 Meetings APAC 50 licenses 12 months .* contoso.meet.example.com: 10 "
+        r"contoso-lab.meet.example.com: 40",
         review,
     )
     assert "Licenses together 150" in review
@@ -97,15 +97,16 @@ def test_one_set_of_steps_distributes_what_the_lines_bought_together(settings: S
         (10, "Meetings EMEA"), (20, "Meetings APAC"), (30, "Calling"), (40, "Calling Attendant"),
     ]  # fmt: skip
     assert [[site["licenses"] for site in line["made"]["sites"]] for line in facts["lines"][:2]] == [[100], [10, 40]]
-    share = "Licenses by site https://contoso.meet.example.com: 10 https://contoso-lab.meet.example.com: 40"
+    share = "Licenses by site contoso.meet.example.com: 10 contoso-lab.meet.example.com: 40"
     assert share in summary
+    assert "Set-up As for line 30" in summary
     pdf = signed_in(KIM).get(reverse("summary_pdf", args=[order.number]))
     text = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(b"".join(pdf))).pages)
     assert "Meetings, line 20" in text
     assert "Calling, line 40" in text
     [confirmation] = [each for each in deliver() if "set up" in each.subject.lower() and each.to == [KIM]][-1:]
     assert "meetings, line 10" in confirmation.body.lower()
-    assert "https://contoso-lab.meet.example.com: 40" in confirmation.body
+    assert "contoso-lab.meet.example.com: 40" in confirmation.body
 
     # Systems and the history tell the lines apart.
     told = [
