@@ -4,10 +4,12 @@ from provisioning.desk import (
     access_requests,
     api_keys,
     deliveries,
+    operators,
     order_files,
     orders,
     organizations,
     other_systems,
+    people,
     provisioning,
 )
 from provisioning.desk.site import site
@@ -16,10 +18,12 @@ __all__ = [
     "access_requests",
     "api_keys",
     "deliveries",
+    "operators",
     "order_files",
     "orders",
     "organizations",
     "other_systems",
+    "people",
     "provisioning",
     "site",
 ]

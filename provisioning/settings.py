@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "formtools",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "procrastinate.contrib.django",
     "django_countries",
 ]
@@ -171,6 +172,13 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
+# Operators prove a second factor (people/second_factor.py); the demo has no secrets to guard.
+SECOND_FACTOR_REQUIRED = not DEMO
+MFA_ADAPTER = "provisioning.people.second_factor.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_TOTP_TOLERANCE = 1
 
 # Email: smtp://user:password@host:port, smtp+tls://…, filemail:///folder, consolemail://
 _email = env.mail("EMAIL_URL", default=f"filemail://{STATE_DIR / 'mail'}")
@@ -189,6 +197,12 @@ elif _email["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
         "timeout": 20,
     }
 MAILERS = {"default": {"BACKEND": _email["EMAIL_BACKEND"], "OPTIONS": _email_options}}
+
+# What comes back: a mailbox (imaps://user:password@host/folder), and the secrets that sign a mail service's events.
+MAILBOX_URL = env.str("MAILBOX_URL", default="")
+if MAILBOX_URL and (urlsplit(MAILBOX_URL).scheme not in {"imap", "imaps"} or not urlsplit(MAILBOX_URL).hostname):
+    raise ImproperlyConfigured("MAILBOX_URL must be a mailbox such as imaps://user:password@mail.example.com/INBOX.")
+MAIL_EVENTS_SECRETS = env.list("MAIL_EVENTS_SECRETS", default=[])
 
 # The vendor's own name on the product
 BRAND_NAME = env.str("BRAND_NAME", default="Northwind Cloud")
@@ -227,18 +241,30 @@ for _days in (SET_UP_DAYS, *SET_UP_DAYS_BY_PRODUCT.values()):
         raise ImproperlyConfigured(f"SET_UP_DAYS and SET_UP_DAYS_BY_PRODUCT must be between 1 and {MAX_DAYS} days.")
 ORDER_DESK_EMAIL = env.email_address("ORDER_DESK_EMAIL", default=HELP_CONTACT)
 
+# For how many days data is kept (provisioning/privacy/retention.py); 0 keeps it for good: "drafts=30,orders=3650".
+RETENTION_DAYS = {"drafts": 30, "logs": 365, "codes": 2, "documents": 90, "orders": 0}
+for _name, _days in env.dict("RETENTION_DAYS", cast={"value": int}, default={}).items():
+    if _name not in RETENTION_DAYS or not 0 <= _days <= 36_500:
+        raise ImproperlyConfigured(
+            f"RETENTION_DAYS must be days for {', '.join(RETENTION_DAYS)}, such as drafts=30,orders=3650."
+        )
+    RETENTION_DAYS[_name] = _days
+
 # Webhooks: the receiver, and the secrets, the newest first; all of them sign.
 WEBHOOK_URL, _parts = env.web_address("WEBHOOK_URL", default="", example="https://erp.example.com/webhooks")
 WEBHOOK_SECRETS = env.list("WEBHOOK_SECRETS", default=[])
 if WEBHOOK_URL and not WEBHOOK_SECRETS:
     raise ImproperlyConfigured("WEBHOOK_SECRETS must be set where WEBHOOK_URL is: whsec_ and 24 to 64 bytes in Base64.")
-for _secret in WEBHOOK_SECRETS:
+for _name, _secret in (
+    *(("WEBHOOK_SECRETS", secret) for secret in WEBHOOK_SECRETS),
+    *(("MAIL_EVENTS_SECRETS", secret) for secret in MAIL_EVENTS_SECRETS),
+):
     try:
         _good = 24 <= len(base64.b64decode(_secret.removeprefix("whsec_") + "==", validate=False)) <= 64
     except ValueError:
         _good = False
     if not _good:
-        raise ImproperlyConfigured("Each of WEBHOOK_SECRETS must be whsec_ and 24 to 64 random bytes in Base64.")
+        raise ImproperlyConfigured(f"Each of {_name} must be whsec_ and 24 to 64 random bytes in Base64.")
 # Networks that outgoing calls may go to although they aren't public; WEBHOOK_ALLOW_PRIVATE is its older name.
 OUTGOING_ALLOW_PRIVATE = env.networks("OUTGOING_ALLOW_PRIVATE") + env.networks("WEBHOOK_ALLOW_PRIVATE")
 

@@ -63,6 +63,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE provisioning_event DISABLE TRIGGER event_is_not_emptied")
         cursor.execute("ALTER TABLE provisioning_historyhead DISABLE TRIGGER head_is_not_emptied")
+        cursor.execute("ALTER TABLE provisioning_operatorevent DISABLE TRIGGER operator_event_is_not_emptied")
+        cursor.execute("ALTER TABLE provisioning_operatorsloghead DISABLE TRIGGER operators_head_is_not_emptied")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,4 +15,5 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True  # a test client needs no list of all static files
 SECURE_SSL_REDIRECT = False
 DATABASES["default"]["OPTIONS"]["options"] = "-c synchronous_commit=off"  # test data need not survive a power cut
+SECOND_FACTOR_REQUIRED = False  # tests/provisioning/people/test_second_factor.py and others turn it on
 RESPONSE_PADDING_MS = 0  # tests/bench measures it

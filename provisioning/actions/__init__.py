@@ -21,10 +21,11 @@ from provisioning.actions.access_requests import (
     release_held_order,
 )
 from provisioning.actions.api_keys import KeyRefused, forget_old_answers, make_key, revoke_key
-from provisioning.actions.deadlines import extend_order, look_after_dates
+from provisioning.actions.deadlines import extend_order, look_after_dates, stop_reminders
 from provisioning.actions.delegating import TooManyQuestions, ask_about, close_question, hand_back
 from provisioning.actions.desk_access_cases import (
     DeskMayNot,
+    NoSupervisor,
     SamePerson,
     TooEarly,
     ask_desk,
@@ -47,6 +48,7 @@ from provisioning.actions.planning import (
     plan_set_up,
 )
 from provisioning.actions.resending import note_bounce, send_again
+from provisioning.actions.returned_mail import note_returned
 from provisioning.actions.setting_up import postpone, reserve, set_up, stop_set_up, take_over
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "MappingRefused",
     "New",
     "NoLongerAnAdministrator",
+    "NoSupervisor",
     "NotAnAdministrator",
     "OrganizationGone",
     "OwnRight",
@@ -92,6 +95,7 @@ __all__ = [
     "map_order",
     "merge_organizations",
     "note_bounce",
+    "note_returned",
     "place_order",
     "plan_mapping",
     "plan_set_up",
@@ -105,6 +109,7 @@ __all__ = [
     "send_again",
     "set_desk_owner",
     "set_up",
+    "stop_reminders",
     "stop_set_up",
     "take_order_back",
     "take_over",

@@ -68,13 +68,19 @@ def _look_after(pk: int) -> bool:
 
 
 def _remind(order: Order, days: int) -> None:
-    acting, watching = who_must_act(order)
+    acting, watching = ([part for part in parts if not part.reminders_stopped_at] for parts in who_must_act(order))
     for part in acting:
         _tell(order, "setup_reminder", part, role="decide" if part.access_request_id else "act")
     for part in watching:
         _tell(order, "setup_reminder", part, role="watch")
     told = [part.user.email for part in (*acting, *watching)]
     history.record(order=order, kind=Event.Kind.REMINDED, facts={"days": days, "to": told})
+
+
+def stop_reminders(*, part: Part, stopped: bool) -> None:
+    """Stop the reminders of a person's part in an order, or start them again; twice is once."""
+    at = timezone.now() if stopped else None
+    Part.objects.filter(pk=part.pk, reminders_stopped_at__isnull=stopped).update(reminders_stopped_at=at)
 
 
 def _tell_closed(order: Order) -> None:

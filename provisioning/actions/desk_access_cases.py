@@ -42,6 +42,10 @@ class SamePerson(Exception):
     """The operator began this, or asks for the right: another one has to give it."""
 
 
+class NoSupervisor(Exception):
+    """Neither of the two operators is a supervisor."""
+
+
 class TooEarly(Exception):
     """The administrators can still object: the waiting time isn't over."""
 
@@ -110,7 +114,8 @@ def begin_desk_case(*, request: AccessRequest, by: User, evidence: str) -> DeskC
 def confirm_desk_case(*, case: DeskCase, by: User) -> DeskCase:
     """Give the right, as another operator than who began it, once the waiting time is over; twice is once.
 
-    Raises SamePerson, TooEarly, DeskMayNot where an administrator has decided meanwhile, Refused for a closed order.
+    One of the two has to be a supervisor. Raises SamePerson, NoSupervisor, TooEarly, DeskMayNot where an administrator
+    has decided meanwhile, Refused for a closed order.
     """
     order, request = locked_request(case.request)
     case = DeskCase.objects.select_for_update(of=("self",)).select_related("begun_by").get(pk=case.pk)
@@ -122,6 +127,8 @@ def confirm_desk_case(*, case: DeskCase, by: User) -> DeskCase:
         raise DeskMayNot
     if by.pk in {case.begun_by_id, request.requester_id}:
         raise SamePerson
+    if not (by.is_supervisor or (case.begun_by and case.begun_by.is_supervisor)):
+        raise NoSupervisor
     now = timezone.now()
     if now < case.waits_until:
         raise TooEarly

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from orgs import policies
 from provisioning import actions
-from provisioning.desk.site import operator, site
+from provisioning.desk.site import operator, recent_factor, site
 from provisioning.desk.tables import Table
 from provisioning.models import AccessRequest
 from provisioning.rules import refusals
@@ -126,6 +126,8 @@ class AccessRequestAdmin(Table, AdminOfRequest):
         if request.method == "POST":
             if not may_change:
                 raise PermissionDenied
+            if (again := recent_factor(request)) is not None:
+                return again
             if not begins or form.is_valid():
                 evidence = form.cleaned_data["evidence"] if begins else None
                 begin_or_confirm(request, asked, evidence)
@@ -181,6 +183,8 @@ def begin_or_confirm(request: HttpRequest, asked: AccessRequest, evidence: str |
             messages.success(request, _("The right is given. Who asked, and the administrators, were emailed."))
     except actions.SamePerson:
         messages.error(request, _("Another operator has to do this: nobody gives a right alone, or to themselves."))
+    except actions.NoSupervisor:
+        messages.error(request, _("One of the two operators has to be a supervisor: let a supervisor confirm it."))
     except actions.TooEarly:
         messages.error(request, _("The waiting time isn’t over: the administrators can still object."))
     except (actions.DeskMayNot, actions.ReasonMissing):

@@ -62,7 +62,7 @@ class MailAdmin(ReadOnly, Table, AdminOfMail):
         """Return what the email is called."""
         return mail.event_words
 
-    @admin.action(description=gettext_lazy("Try to send again"))
+    @admin.action(description=gettext_lazy("Try to send again"), permissions=["change"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[Mail]) -> None:
         """Start the tries of those that were not sent again."""
         waiting = list(chosen.filter(sent_at=None))
@@ -70,7 +70,7 @@ class MailAdmin(ReadOnly, Table, AdminOfMail):
             emails.try_again(mail)
         messages.success(request, _("Emails that are sent again in a moment: %(count)s.") % {"count": len(waiting)})
 
-    @admin.action(description=gettext_lazy("Emails to these addresses come back"))
+    @admin.action(description=gettext_lazy("Emails to these addresses come back"), permissions=["change"])
     def came_back(self, request: HttpRequest, chosen: QuerySet[Mail]) -> None:
         """Note the bounce on every recent email to these addresses and in the orders' histories."""
         addresses = sorted(set(chosen.values_list("to", flat=True)))
@@ -132,13 +132,13 @@ class WebhookAdmin(ReadOnly, Table, AdminOfWebhook):
         """Return what the message is about, in words."""
         return type_words(webhook.message.type)
 
-    @admin.action(description=gettext_lazy("Send again"))
+    @admin.action(description=gettext_lazy("Send again"), permissions=["change"])
     def send_again(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Send them again, accepted ones too."""
         count = deliveries.send_again(chosen)
         messages.success(request, _("Webhooks that are sent again in a moment: %(count)s.") % {"count": count})
 
-    @admin.action(description=gettext_lazy("Skip, and go on with the later ones of the order"))
+    @admin.action(description=gettext_lazy("Skip, and go on with the later ones of the order"), permissions=["change"])
     def skip(self, request: HttpRequest, chosen: QuerySet[Webhook]) -> None:
         """Skip those that are open, so that the later ones of their orders are sent."""
         count = deliveries.skip(chosen)

@@ -130,6 +130,9 @@ class OrderForm(ModelFormOfOrder):
             prefix="lines",
             initial=[{name: getattr(line, name) for name in names} for line in packs.in_order(kept)],
         )
+        if "number" not in self.fields:  # to be read only
+            self._close_rows()
+            return
         if not self.instance.pk:
             self.fields["number"].required = False
             self.fields["number"].help_text = _("Leave empty for the next one of ours.")
@@ -140,12 +143,16 @@ class OrderForm(ModelFormOfOrder):
             closed |= {"contact_email", "customer_name", "customer_email"}
         if self.instance.state in {*FINISHED, Order.State.SETTING_UP} or self.instance.is_closed:
             closed = set(self.fields)
-            self.rows.extra = 0
-            for row in self.rows.forms:
-                for field in row.fields.values():
-                    field.disabled = True
+            self._close_rows()
         for name in closed:
             self.fields[name].disabled = True
+
+    def _close_rows(self) -> None:
+        """Show the lines, to be read only."""
+        self.rows.extra = 0
+        for row in self.rows.forms:
+            for field in row.fields.values():
+                field.disabled = True
 
     def clean(self) -> dict[str, Any]:
         """Add the sentence of each rule that would refuse the order to its field."""

@@ -25,7 +25,7 @@ from provisioning.desk.lists import order_acts, order_filters
 from provisioning.desk.lists.order_filters import undelivered_mails
 from provisioning.desk.order_form import FINISHED, OrderForm
 from provisioning.desk.provisioning import ACTS, acts_for, state_words
-from provisioning.desk.site import operator, site
+from provisioning.desk.site import operator, recent_factor, site
 from provisioning.desk.tables import Preset, Table
 from provisioning.history import event_sentences
 from provisioning.models import Event
@@ -137,6 +137,11 @@ class OrderAdmin(Table, AdminOfOrder):
             return _("Past its date since %(day)s") % {"day": day(order.closes_at)}
         return day(order.closes_at) if order.is_open or order.state == Order.State.SETTING_UP else "–"
 
+    @admin.display(description=gettext_lazy("What was ordered"))
+    def lines_ordered(self, order: Order) -> str:
+        """Return the lines, for operators who only read."""
+        return ", ".join(map(str, order.lines.all()))
+
     @admin.action(description=gettext_lazy("Give more time"), permissions=["change"])
     def give_more_time(self, request: HttpRequest, chosen: QuerySet[Order]) -> HttpResponse:
         """Lead to the page that asks for the date and the reason."""
@@ -154,6 +159,8 @@ class OrderAdmin(Table, AdminOfOrder):
         """Show the page of an act on one order or several; POST does it."""
         if not self.has_change_permission(request):
             raise PermissionDenied
+        if what == "cancel" and request.method == "POST" and (asked := recent_factor(request)) is not None:
+            return asked
         return order_acts.page(request, what, site=self.admin_site, opts=self.opts)
 
     def extend(self, request: HttpRequest) -> HttpResponse:
@@ -167,6 +174,9 @@ class OrderAdmin(Table, AdminOfOrder):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None:
             return fieldsets
+        if not self.has_change_permission(request, obj):
+            names = ("number", "sold_to", "contact_email", "customer_name", "customer_email", "lines_ordered")
+            return [(None, {"fields": names})]
         return [
             (title, {**options, "fields": [name for name in options["fields"] if name != "set_up_by"]})
             for title, options in fieldsets
@@ -242,6 +252,8 @@ class OrderAdmin(Table, AdminOfOrder):
                 "opts": self.opts,
             }
             return TemplateResponse(request, "admin/subscriptions/order/confirm.html", context)
+        if name == "cancel" and (asked := recent_factor(request)) is not None:
+            return asked
         try:
             button.action(order=order, by=operator(request))
         except Refused as refused:

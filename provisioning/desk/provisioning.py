@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from provisioning import actions
-from provisioning.desk.site import site
+from provisioning.desk.site import recent_factor, site
 from provisioning.desk.tables import Table
 from provisioning.fulfillment import transitions
 from provisioning.models import User
@@ -173,6 +173,8 @@ class ProvisioningAdmin(Table, AdminOfProvisioning):
         if not self.has_change_permission(request):
             raise PermissionDenied
         act = ACTS[what]
+        if act.dangerous and request.method == "POST" and (asked := recent_factor(request)) is not None:
+            return asked
         wanted = [int(pk) for pk in request.GET.getlist("request")[:MOST_AT_ONCE] if re.fullmatch("[0-9]{1,18}", pk)]
         rows = self.get_queryset(request).filter(pk__in=wanted).select_related("order", "line").order_by("pk")
         found = list({each.order_id if act.of_order else each.pk: each for each in rows}.values())
@@ -266,6 +268,7 @@ class Act(NamedTuple):
     states: frozenset[str]
     needs_reason: bool = False
     of_order: bool = False  # it is done once for an order
+    dangerous: bool = False  # it needs a recent second factor
 
 
 ACTS: Final = {
@@ -290,6 +293,7 @@ ACTS: Final = {
         lambda request, by, reason: transitions.mark_done(request=request, by=by, reason=reason),
         frozenset({State.FAILED, State.WAITING, State.IN_PROGRESS}),
         needs_reason=True,
+        dangerous=True,
     ),
     "cancel": Act(
         gettext_lazy("Cancel the order?"),
@@ -302,6 +306,7 @@ ACTS: Final = {
         lambda request, by, _reason: actions.cancel_order(order=request.order, by=by),
         frozenset({State.FAILED, State.WAITING, State.IN_PROGRESS, State.REFUSED, State.CANCELLED}),
         of_order=True,
+        dangerous=True,
     ),
 }
 

@@ -26,6 +26,10 @@ def compose(mail: Mail, url: str) -> EmailMultiAlternatives:
         email = _lay_out(EVENTS[mail.event](mail, url), to=mail.to, message_id=str(mail.public_id))
     # A copy of the hash outside of the database: see provisioning.history.verification.
     email.extra_headers["X-Order-History"] = history.head(mail.order)
+    if mail.event == "setup_reminder" and url:
+        # RFC 8058: mail programs show a button that posts to this address.
+        email.extra_headers["List-Unsubscribe"] = f"<{url}reminders/>"
+        email.extra_headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return email
 
 

@@ -129,6 +129,11 @@ SENTENCES: dict[str, Sentence] = {
         Seen.BY_CONTACTS,
         desk=gettext_lazy("%(who)s merged the organization %(from)s into %(to)s."),
     ),
+    Kind.REPLIED: Sentence(gettext_lazy("%(to)s answered the email “%(mail)s”: %(text)s")),
+    Kind.PERSON_ERASED: Sentence(
+        gettext_lazy("The data of a person was erased; a text that begins with “person-” stands for the address."),
+        Seen.BY_CONTACTS,
+    ),
     Kind.DELEGATED: Sentence(gettext_lazy("%(who)s asked %(to)s to set up the services."), Seen.BY_PEOPLE),
     Kind.TAKEN_OVER: Sentence(gettext_lazy("%(who)s took the set-up over from %(from)s."), Seen.BY_PEOPLE),
     Kind.POSTPONED: Sentence(gettext_lazy("%(who)s chose to set up the services later."), Seen.BY_PEOPLE),

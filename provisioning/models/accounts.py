@@ -13,6 +13,21 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
+class OperatorRole(models.TextChoices):
+    """What an operator of the order desk may do."""
+
+    VIEWER = "viewer", _("Viewer: sees everything, changes nothing")
+    DESK = "desk", _("Desk: does the daily work")
+    SUPERVISOR = "supervisor", _("Supervisor: also confirms rights, manages operators and people's data")
+
+
+# The beginnings of the permissions that a role gives; a supervisor has all of them by Django's flag.
+_VERBS: dict[str, tuple[str, ...]] = {
+    OperatorRole.VIEWER: ("view_",),
+    OperatorRole.DESK: ("view_", "add_", "change_"),
+}
+
+
 class UserManager(BaseUserManager["User"]):
     """Makes accounts by email address; nobody but an operator ever has a password."""
 
@@ -35,6 +50,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("order desk"), default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
+    # The role of an operator (is_staff) who is no supervisor (is_superuser): VIEWER or DESK. Ask ``operator_role``.
+    desk_role = models.CharField(max_length=10, blank=True, db_default="", default="", choices=OperatorRole.choices)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -48,6 +65,29 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def operator_role(self) -> OperatorRole | None:
+        """Return this person's role at the order desk; None for everybody else, and for an account that is closed."""
+        if not (self.is_staff and self.is_active):
+            return None
+        if self.is_superuser:
+            return OperatorRole.SUPERVISOR
+        return OperatorRole(self.desk_role) if self.desk_role else None
+
+    @property
+    def is_supervisor(self) -> bool:
+        """Say whether this person is a supervisor of the order desk."""
+        return self.operator_role is OperatorRole.SUPERVISOR
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Say whether a role gives this permission (``app.view_model``), or Django's own rows do."""
+        verbs = _VERBS.get(self.operator_role or "", ())
+        return perm.partition(".")[2].startswith(verbs) or super().has_perm(perm, obj)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Say whether this person sees anything of an app at the order desk."""
+        return self.operator_role is not None or super().has_module_perms(app_label)
 
 
 class SignInCode(models.Model):

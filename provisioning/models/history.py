@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -10,8 +12,18 @@ from provisioning.models.accounts import User
 from subscriptions.models import Order
 
 
+class Scheme(models.IntegerChoices):
+    """What the hash of an event is over."""
+
+    PLAIN = 1  # its content, with the addresses; written before the release that has COMMITTED
+    COMMITTED = 2  # its content with a token instead of each address (history.commitments)
+    VOUCHED = 3  # was PLAIN; an address was erased, and a later event has the hash of the content without it
+
+
 class Event(models.Model):
     """One event of an order. Rows are only added (``history.record``), which the database enforces.
+
+    The only change that the database accepts is an address that becomes its token, which leaves the hash as it is.
 
     A trigger gives each row its position in the order's history, the address of who did it, the hash of the row
     before and its own (migration ``a_history_that_is_chained``); another refuses to change, delete or empty them.
@@ -60,6 +72,8 @@ class Event(models.Model):
         HANDED_BACK = "handed_back", _("Set-up handed back to the customer")
         QUESTION = "question", _("Question about the set-up")
         ANSWERED = "answered", _("Question answered")
+        REPLIED = "mail_replied", _("Email answered")
+        PERSON_ERASED = "person_erased", _("A person's data erased")
         ON_HOLD = "put_on_hold", _("Put on hold by the order desk")
         HOLD_RELEASED = "hold_released", _("Hold released by the order desk")
         NOTED = "noted", _("Note of the order desk")
@@ -76,6 +90,7 @@ class Event(models.Model):
     who = models.CharField(max_length=254, db_default="", editable=False)
     previous = models.CharField(max_length=64, db_default="", editable=False)
     hash = models.CharField(max_length=64, db_default="", editable=False)
+    scheme = models.PositiveSmallIntegerField(db_default=Scheme.PLAIN, editable=False)
 
     class Meta:
         ordering = ["order_id", "position"]
@@ -104,3 +119,23 @@ class HistoryHead(models.Model):
     def __str__(self) -> str:
         """As it is written down elsewhere: 7:3fb2…"""
         return f"{self.events}:{self.hash}"
+
+
+class PersonKey(models.Model):
+    """The key of the token that stands for an address in the hashes of a chain. Deleting it erases the person there.
+
+    ``chain`` is the primary key of an order, or 0 for the operators' log. Written by the triggers that chain events.
+    """
+
+    OPERATORS: ClassVar[int] = 0
+
+    chain = models.BigIntegerField()
+    address = models.TextField()  # ASCII letters in lower case
+    key = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["chain", "address"], name="person_key_once_in_a_chain")]
+        indexes = [models.Index(fields=["address"], name="person_key_address")]
+
+    def __str__(self) -> str:
+        return f"{self.chain}: {self.address}"

@@ -36,6 +36,8 @@ class Part(models.Model):
         AccessRequest, on_delete=models.PROTECT, null=True, blank=True, related_name="approvers"
     )
 
+    reminders_stopped_at = models.DateTimeField(null=True, blank=True)  # by this person: List-Unsubscribe
+
     class Meta:
         constraints = [
             models.UniqueConstraint(

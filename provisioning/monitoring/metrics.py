@@ -2,7 +2,7 @@
 
 Processes of a host share counters and histograms through files (``provisioning.deployment.metrics_folder``).
 The finder's and the PDF's are defined where they are measured: ``orgs.finder.matching``, ``orgs.rate_limits``,
-``subscriptions.summary.pdf``.
+``subscriptions.summary.pdf_cache``.
 """
 
 from __future__ import annotations

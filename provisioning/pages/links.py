@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 
 from provisioning.models import User
 from provisioning.pages.base import reads_or_posts
-from provisioning.people import links, sign_in, visitors
+from provisioning.people import links, second_factor, sign_in, visitors
 from provisioning.wizard import pending_posts
 from provisioning.wizard.forms.fields import EmailField
 from subscriptions.summary import mask_email
@@ -77,7 +77,7 @@ class EmailForm(forms.Form):
 @reads_or_posts
 def start_sign_in(request: HttpRequest) -> HttpResponse:
     """Ask for an address and send a code to it; the same answer whether it has an account or not."""
-    destination = _safe_next(request)
+    destination = safe_next(request)
     if request.user.is_authenticated:
         return redirect(destination or "my_orders")
     form = EmailForm(request.POST or None)
@@ -132,7 +132,8 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
         if request.POST.get("action") != "resend":
             with transaction.atomic():  # a code that is used up and a session that isn't signed in would be a dead end
                 response = cast(HttpResponse, super().post(request, *args, **kwargs))
-                if request.user.is_authenticated:
+                if isinstance(request.user, User):
+                    second_factor.note_mailbox_proven(request.user)
                     pending_posts.restore(request)
                     request.session.save()
             return response
@@ -141,7 +142,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
         except visitors.TooMany:
             return _too_many(request)
         sign_in.send_again(request, self._process)
-        destination = _safe_next(request)
+        destination = safe_next(request)
         return redirect(request.path + (f"?{urlencode({'next': destination})}" if destination else ""))
 
     def get_form_kwargs(self) -> dict[str, Any]:
@@ -168,7 +169,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
         context["sent_at"] = sign_in.last_asked_at(email)
         context["tries_left"] = self._process.max_attempts - self._process.state["failed_attempts"]
         context["number"] = self.request.session.get(sign_in.ORDER_IN_SESSION, "")
-        context["next"] = _safe_next(self.request)
+        context["next"] = safe_next(self.request)
         return context
 
     def _shown_email(self) -> str:
@@ -186,7 +187,7 @@ sign_out = LogoutView.as_view()  # by POST; GET asks
 @never_cache
 def order_desk_sign_in(request: HttpRequest) -> HttpResponse:
     """The order desk's door: the same sign-in as everybody's, and only for operators."""
-    destination = _safe_next(request) or reverse("admin:index")
+    destination = safe_next(request) or reverse("admin:index")
     if not request.user.is_authenticated:
         return HttpResponseRedirect(f"{reverse('account_login')}?{urlencode({'next': destination})}")
     user = request.user
@@ -200,7 +201,7 @@ def _too_many(request: HttpRequest) -> HttpResponse:
     return render(request, "links/too_many_requests.html", status=429)
 
 
-def _safe_next(request: HttpRequest) -> str:
+def safe_next(request: HttpRequest) -> str:
     """Where to go afterwards, if it is a page of this site."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     hosts = {request.get_host()}

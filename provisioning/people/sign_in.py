@@ -65,6 +65,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Return False: nobody signs up."""
         return False
 
+    def get_login_stages(self) -> list[str]:
+        """Return allauth's stages without its second factor: the order desk asks for one, and nothing else does."""
+        return [stage for stage in super().get_login_stages() if not stage.startswith("allauth.mfa.")]
+
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """Add no message: the product's pages have their own."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.utils.formats import number_format
@@ -61,3 +62,13 @@ def sentence(refused: Refused) -> str:
         words = {"site": refused.name, "licenses": number_format(refused.licenses, force_grouping=True)}
         return _site_is_asked_for % words
     return str(SENTENCES.get(refused.problem, NOT_NOW))
+
+
+def erasure_sentence(reason: str, numbers: Sequence[str]) -> str:
+    """The sentence for a person who can't be erased now: "operator", "administrator" or "orders" (with numbers)."""
+    if reason == "operator":
+        return str(_("This person is an operator: take the role first."))
+    if reason == "administrator":
+        return str(_("This person is the last full administrator of an organization: name another one there first."))
+    said = _("This person still has a part in these orders: %(numbers)s. Hand them over, finish or cancel them first.")
+    return str(said) % {"numbers": ", ".join(numbers[:20])}

@@ -21,13 +21,13 @@ from procrastinate.manager import JobManager
 
 from orgs import search_index
 from orgs.actions import recount_all, renew_duplicates
-from provisioning import actions, emails
+from provisioning import actions, emails, privacy
 from provisioning.actions import directory
 from provisioning.bulk import batches
 from provisioning.fulfillment import loop, transitions
 from provisioning.integration import deliveries, endpoints, webhooks
 from provisioning.people import order_people, sign_in, visitors
-from provisioning.worker import mail_sending
+from provisioning.worker import mail_sending, mailbox
 from provisioning.worker.mail_sending import WITH_PDF
 from subscriptions.actions import note_ended_subscriptions
 from subscriptions.models import Document
@@ -244,6 +244,22 @@ def recount_use(timestamp: int) -> None:
     search_index.recount()
     endpoints.look_after_secrets()
     directory.forget_old_batches()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="provisioning.tasks.read_mailbox", pass_context=False)
+@_one_at_a_time
+def read_mailbox(timestamp: int) -> None:
+    """Note the bounces and replies that came to the mailbox."""
+    mailbox.read()
+
+
+@app.periodic(cron="7 4 * * *")
+@app.task(name="provisioning.tasks.look_after_retention", pass_context=False)
+@_one_at_a_time
+def look_after_retention(timestamp: int) -> None:
+    """Delete what is older than RETENTION_DAYS says."""
+    privacy.look_after_retention()
 
 
 @app.periodic(cron="47 3 * * *")

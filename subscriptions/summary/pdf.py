@@ -21,7 +21,6 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
-from prometheus_client import Histogram
 from weasyprint import CSS, HTML, Attachment
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
@@ -30,7 +29,6 @@ from subscriptions.presentation import Section
 from subscriptions.summary import pdf_standards
 from subscriptions.summary.order_summary import OrderSummary
 
-PDF_SECONDS = Histogram("provisioning_pdf_seconds", "Seconds to make a PDF.", buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10))
 _ACCENT = "#0b5d6e"  # the light accent of static/css/app.css
 _MARK = "favicon.svg"
 _QR = "qr:"  # and an address: a picture of it
@@ -79,7 +77,7 @@ def render(summary: OrderSummary, language: str | None = None, *, code: str = ""
         style = stylesheet(summary)
         written = summary.as_of.astimezone(UTC)
         facts = json.dumps(summary.as_dict(), ensure_ascii=False, indent=1, sort_keys=True)
-        with one_at_a_time, PDF_SECONDS.time():
+        with one_at_a_time:
             content: bytes = HTML(string=html, base_url="static:", url_fetcher=own_files).write_pdf(
                 font_config=fonts,
                 finisher=lambda _document, pdf: pdf_standards.finish(pdf),

@@ -22,11 +22,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from prometheus_client import Histogram
 
 from orgs.text.normalize import email_key
 from subscriptions.models import Document, KeptPdf
 from subscriptions.summary.order_summary import OrderSummary
 from subscriptions.summary.verification_codes import hash_of, verify_url
+
+SECONDS: Final = Histogram("provisioning_pdf_seconds", "Seconds to make a PDF.", buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10))
 
 RENDERS: Final = 2
 SLOTS = 0x504446  # the first of the two numbers of our advisory locks
@@ -89,7 +92,7 @@ class PrintableCopy(DocumentCopy):
         """
         from subscriptions.summary import pdf  # WeasyPrint takes half a second to load, which a start need not wait for
 
-        with _turn(wait):
+        with _turn(wait), SECONDS.time():
             return pdf.render(self.summary, self.language, code=self.code, url=verify_url(self.code))
 
     def make_and_store(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Check the chained histories of orders."""
+"""Check the chained histories of orders, and the operators' log."""
 
 from __future__ import annotations
 
@@ -47,6 +47,12 @@ class Command(BaseCommand):
                 self.stdout.write(f"{result.number}: {result.problem}.")
             elif number:
                 self.stdout.write(f"{result.number}: whole. It ends with {result.head}")
+        if not number:
+            log = verification.check_operators_log()
+            if log.problem:
+                raise CommandError(f"The operators' log is broken: {log.problem}.")
+            if log.head:
+                self.stdout.write(f"The operators' log is whole. It ends with {log.head}")
         if broken:
             raise CommandError(f"Of {checked} histories, {broken} are broken.")
         if not number:

@@ -153,6 +153,20 @@ def test_administrator_approves_meanwhile_and_the_desk_has_nothing_to_do() -> No
     assert not AccessRequest.objects.get().by_desk
 
 
+def test_one_of_the_two_operators_is_a_supervisor() -> None:
+    contoso(BOSS)
+    nobody_answers()
+    begins()
+    for email in (OLGA, OMAR):
+        operator(email)
+    User.objects.filter(email__in=[OLGA, OMAR]).update(is_superuser=False, desk_role="desk")
+    with later(8):
+        assert "One of the two operators has to be a supervisor" in signed_in(OMAR).post(page(), {}, follow=True).text
+        assert not AccessRequest.objects.get().by_desk
+        User.objects.filter(email=OLGA).update(is_superuser=True)  # who began it
+        assert "The right is given" in signed_in(OMAR).post(page(), {}, follow=True).text
+
+
 def test_nobody_overrules_an_administrator_who_declined() -> None:
     contoso(BOSS)
     wizard = asks(right="provisioning")
