@@ -22,7 +22,7 @@ class Change(NamedTuple):
 
 # The newest first.
 CHANGES: Final = (
-    Change("2026-11-27", "Organizations: ETag, If-Match and If-None-Match.", "d192d223aee59589"),
+    Change("2026-11-27", "Organizations: ETag, If-Match and If-None-Match.", "b2dddb23a139ce91"),
     Change("2026-11-27", "Batches of orders, as JSON, YAML or CSV."),
     Change("2026-11-27", "Orders: place, read, list, correct, extend, cancel, hand to the desk; history, summary."),
     Change("2026-11-27", "A provisioning request and each webhook about one name the number of its line."),

@@ -18,7 +18,7 @@ Document = dict[str, Any]
 SAMPLES: Final = "x-codeSamples"
 _SCOPES: Final = "x-scopes"
 # The statuses of problems that any operation may answer with, and those that only some have.
-_ALWAYS: Final = (400, 401, 403, 413, 422, 429, 503)
+_ALWAYS: Final = (400, 401, 403, 404, 413, 422, 429, 503)
 _PROBLEM: Final = {
     "type": "object",
     "description": "RFC 9457. `errors` names the faults: `pointer` into the body, or `parameter` of the address.",
@@ -133,9 +133,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     for response in operation["responses"].values():
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
     statuses = set(_ALWAYS)
-    if "{" in path:
-        statuses.add(404)
-    if method != "get":
+    if method != "get" or "{" in path:
         statuses.add(409)
     if any(parameter["name"] == "If-Match" for parameter in operation["parameters"]):
         statuses.add(412)

@@ -291,7 +291,7 @@ def test_version_of_the_client_is_known_or_refused() -> None:
 def test_a_problem_is_said_in_the_language_that_was_asked_for() -> None:
     api = Api(a_key())
     api.post("/orders", an_order_body(sold_to=""), accept_language="de")
-    assert api.faults["/sold_to"].startswith("Geben Sie den Namen der Firma")
+    assert api.faults["/sold_to"].startswith("Geben Sie den Namen des Unternehmens")
 
 
 @pytest.mark.django_db

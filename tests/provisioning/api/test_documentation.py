@@ -19,7 +19,7 @@ from provisioning.api.changelog import CHANGES, VERSIONS
 from provisioning.api.routers import openapi_document
 from provisioning.models import SCOPES
 from subscriptions.models import ProvisioningRequest
-from tests.provisioning.api.client import Api, a_key
+from tests.provisioning.api.client import Api, a_key, an_order_body
 from tests.provisioning.api.openapi_file import FILE, text_of_document
 from tests.provisioning.api.test_orders import confirm
 
@@ -64,6 +64,8 @@ def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_pat
     endpoint = api.json["id"]
     api.post("/webhook-endpoints", {"url": receiver})
     removed = api.json["id"]
+    api.post("/orders/batches?dry_run=true", [an_order_body("CRM-1")])
+    orders = api.json["id"]
     api.post("/directory/batches", b'{"external_id": "C-9", "name": "Initech"}', content_type="application/x-ndjson")
     variables = {
         "API": f"{live_server.url}/api/v1",
@@ -79,14 +81,16 @@ def test_every_example_runs(live_server: LiveServer, settings: Settings, tmp_pat
         "NO_PROXY": "*",
     }
     run = []
-    for methods in openapi_document()["paths"].values():
-        for operation in methods.values():
-            for sample in operation["x-codeSamples"]:
-                script = f'curl() {{ command curl -sS --fail-with-body "$@"; }}\n{sample["source"]}'
-                done = subprocess.run(
-                    ["bash", "-c", script], env=variables, cwd=tmp_path, capture_output=True, text=True
-                )
-                assert done.returncode == 0, (sample["source"], done.stdout, done.stderr)
-                run.append(operation["operationId"])
+    methods = [pair for each in openapi_document()["paths"].values() for pair in each.items()]
+    # What deletes comes last.
+    for _method, operation in sorted(methods, key=lambda pair: pair[0] == "delete"):
+        for sample in operation["x-codeSamples"]:
+            own = {"BATCH_ID": orders} if "/orders/batches/" in sample["source"] else {}
+            script = f'curl() {{ command curl -sS --fail-with-body "$@"; }}\n{sample["source"]}'
+            done = subprocess.run(
+                ["bash", "-c", script], env=variables | own, cwd=tmp_path, capture_output=True, text=True
+            )
+            assert done.returncode == 0, (sample["source"], done.stdout, done.stderr)
+            run.append(operation["operationId"])
     assert {"placeOrder", "cancelOrder", "reportProvisioning"} <= set(run)
     assert (tmp_path / "summary.pdf").read_bytes().startswith(b"%PDF")

@@ -23,7 +23,7 @@ def test_operator_makes_a_key_that_is_shown_once_and_revokes_it() -> None:
     assert reverse(ADD) in desk.get(reverse(LIST)).text
     wrong = {"name": "", "scopes": [], "days": "0", "networks": "here"}
     page = desk.post(reverse(ADD), wrong).text
-    assert page.count('class="errorlist"') == 3
+    assert page.count("has-problem") == 3
     typed = {"name": "CRM", "scopes": ["orders:read"], "days": "30", "networks": "here"}
     assert "Enter up to 20 networks" in desk.post(reverse(ADD), typed).text
     assert not ApiKey.objects.exists()
