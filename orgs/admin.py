@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -25,30 +24,11 @@ MOST_FOUND = 1000
 if TYPE_CHECKING:  # the classes are generic only in the stubs
     AdminOfOrganization = admin.ModelAdmin[Organization]
     AdminOfDuplicate = admin.ModelAdmin[LikelyDuplicate]
-    InlineOfDomain = admin.TabularInline[Domain, Organization]
-    InlineOfOtherName = admin.TabularInline[OtherName, Organization]
+    InlineOfDomain = admin.StackedInline[Domain, Organization]
+    InlineOfOtherName = admin.StackedInline[OtherName, Organization]
 else:
     AdminOfOrganization = AdminOfDuplicate = admin.ModelAdmin
-    InlineOfDomain = InlineOfOtherName = admin.TabularInline
-
-
-class LabelledRow(ModelForm):
-    """A row of an inline table: each field has its name for screen readers, as the table has it in its head."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs["aria-label"] = str(field.label or "")
-
-
-class LabelledRows(BaseInlineFormSet):
-    """The rows of an inline table, whose boxes to delete one have a name too."""
-
-    def add_fields(self, form: Any, index: int | None) -> None:
-        """Name the box that deletes the row."""
-        super().add_fields(form, index)
-        if "DELETE" in form.fields:
-            form.fields["DELETE"].widget.attrs["aria-label"] = _("Delete %(row)s") % {"row": form.instance}
+    InlineOfDomain = InlineOfOtherName = admin.StackedInline
 
 
 class DomainInline(InlineOfDomain):
@@ -56,7 +36,6 @@ class DomainInline(InlineOfDomain):
 
     model = Domain
     extra = 0
-    form, formset = LabelledRow, LabelledRows
 
 
 class OtherNameInline(InlineOfOtherName):
@@ -64,7 +43,6 @@ class OtherNameInline(InlineOfOtherName):
 
     model = OtherName
     extra = 0
-    form, formset = LabelledRow, LabelledRows
 
 
 class OrganizationAdmin(AdminOfOrganization):
