@@ -144,6 +144,8 @@ def refer_to(organization_ids: list[int]) -> list[int]:
     Whoever stores a reference to an organization calls it before the last check that the organization is open. Several
     transactions can hold this lock at a time.
     """
+    if not organization_ids:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, closed_at FROM orgs_organization WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",

@@ -60,8 +60,8 @@ def map_order(
     customer_origin = "partner_order" if audience == "customer" else "direct_order"
     order.customer = _organization(plan, "customer", origin=customer_origin)
     order.provisioning_administrator = bool(plan.holder_of(Right.PROVISIONING))
-    links.note_opened(order=order, user=by)
-    order.refresh_from_db(fields=["opened_at"])
+    if links.note_opened(order=order, user=by):
+        order.refresh_from_db(fields=["opened_at"])
     order.state = Order.State.MAPPED
     order.mapped_at = timezone.now()
     order.delegated_to = plan.holder_of(Right.DELEGATE)

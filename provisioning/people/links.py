@@ -106,12 +106,17 @@ def state(link: Link) -> State:
     return State.OPEN
 
 
-def note_opened(*, order: Order, user: User) -> None:
-    """Record when this person first came to the order, on their part and on the order; later visits change nothing."""
+def note_opened(*, order: Order, user: User) -> bool:
+    """Record when this person first came to the order, on their part and on the order; later visits change nothing.
+
+    Returns whether something was recorded; ``order`` itself is not changed.
+    """
     parts = Part.objects.filter(order=order, user=user, opened_at=None, ended_at=None, access_request=None)
     now = timezone.now()
-    if parts.update(opened_at=now):
-        Order.objects.filter(pk=order.pk, opened_at=None).update(opened_at=now)
+    if not parts.update(opened_at=now):
+        return False
+    Order.objects.filter(pk=order.pk, opened_at=None).update(opened_at=now)
+    return True
 
 
 def current(*, part: Part) -> Link:
