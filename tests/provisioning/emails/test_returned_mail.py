@@ -101,6 +101,24 @@ def test_bounces_and_replies_are_read_from_the_mailbox(settings: Settings) -> No
     assert reader.read() == 0  # logged, and tried again
 
 
+def test_a_reply_that_no_database_keeps_blocks_no_mailbox_and_replies_are_bounded(settings: Settings) -> None:
+    order = an_order(contact=SAM)
+    about = sent(order)
+    odd = [reply(about).replace(b"Alex", b"Al\0ex"), dsn(about).replace(b"no such user", b"no \0 such \xff user")]
+    with mailbox() as box:
+        settings.MAILBOX_URL = box.url
+        box.messages += [*odd, *(reply(about).replace(b"Alex", f"Alex {number}".encode()) for number in range(30))]
+        assert reader.read() == 32
+        assert reader.read() == 0
+    replies = order.events.filter(kind="mail_replied").order_by("position")
+    assert replies[0].facts["text"] == "Al\ufffdex does this now."
+    assert replies.count() == 20
+    assert order.events.filter(kind="mail_bounced").count() == 1
+    settings.MAIL_EVENTS_SECRETS = [SECRET]
+    half = {"type": "bounce", "address": "sam\0\ud800@partner.example", "said": "\0\ud800"}
+    assert post(json.dumps({"events": [half]}).encode()).status_code == 200
+
+
 def post(body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> HttpResponse:
     at = at or datetime.now(UTC)
     headers: dict[str, Any] = {
