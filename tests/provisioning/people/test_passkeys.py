@@ -97,6 +97,8 @@ def test_a_passkey_of_another_site_person_or_kind_is_refused() -> None:
     client = by_code(KIM)
     assert not added(client, Passkey("https://evil.example"))
     assert not added(client, Passkey(verifies=False))
+    odd = client.post("/account/passkey/", {FIELD: Passkey().make(options(client, "add")), "name": "a\0b"}, follow=True)
+    assert "was not added" in odd.text
     key = Passkey()
     assert added(client, key)
     stolen = Passkey()
