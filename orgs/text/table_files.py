@@ -615,4 +615,5 @@ def _shape(line: str, separator: str) -> str:
 
 
 def _in_one_line(text: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", text) if "\n" in text else text
+    # Each run of spaces is read once, however long it is.
+    return re.sub(r"\s+", lambda run: " " if "\n" in run[0] else run[0], text) if "\n" in text else text
