@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from orgs.text.normalize import email_key
@@ -28,7 +28,7 @@ class _ShortHeaders(email.policy.EmailPolicy):
         return super().header_fetch_parse(name, value[:_LONGEST_HEADER])
 
 
-_POLICY: Final = _ShortHeaders()
+_POLICY: Final = cast("email.policy.EmailPolicy[EmailMessage]", _ShortHeaders())
 
 
 @dataclass(frozen=True)
