@@ -76,7 +76,7 @@ def _answer(
     request: HttpRequest, operation: Operation, call: Callable[[], HttpResponseBase], headers: dict[str, str]
 ) -> HttpResponseBase:
     """Answer a call; what is known of its rate limit goes into ``headers``. Raises Problem."""
-    _read_body(request, (operation.openapi_extra or {}).get(MAX_BODY_OF, MAX_BODY))
+    _refuse_long_body(request, (operation.openapi_extra or {}).get(MAX_BODY_OF, MAX_BODY))
     if request.headers.get("Api-Version", VERSIONS[-1]) not in VERSIONS:
         raise Problem("version-unknown")
     key = find_key(request)
@@ -84,6 +84,7 @@ def _answer(
     if key is None:
         return call()  # is answered 401
     _spend(f"api:{key.pk}", headers)
+    _read_long_body(request)
     _refuse_unknown_parameters(request, operation)
     with acting_with_key(key.name):
         if request.method == "POST" and "Idempotency-Key" in request.headers:
@@ -91,12 +92,16 @@ def _answer(
         return call()
 
 
-def _read_body(request: HttpRequest, longest: int) -> None:
-    """Read the body, unless it is too long: Django's own limit is for forms."""
+def _refuse_long_body(request: HttpRequest, longest: int) -> None:
+    """Raise Problem where the body is too long. Nothing is read: whoever has no key fills no memory."""
     length = request.headers.get("Content-Length") or "0"
-    if not length.isdecimal() or int(length[:20]) > longest:
+    if not length.isdecimal() or len(length) > 20 or int(length) > longest:
         raise Problem("too-large")
-    if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+
+
+def _read_long_body(request: HttpRequest) -> None:
+    """Read a body that is longer than Django's own limit, which is for forms."""
+    if int(request.headers.get("Content-Length") or "0") > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         request._body = request.read()  # what ``request.body`` returns
 
 
