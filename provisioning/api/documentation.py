@@ -17,8 +17,11 @@ Document = dict[str, Any]
 
 SAMPLES: Final = "x-codeSamples"
 _SCOPES: Final = "x-scopes"
-# The statuses of problems that any operation may answer with, and those that only some have.
+# The statuses of problems that any operation may answer with, those that only some have, and those that may come where
+# no key was counted.
 _ALWAYS: Final = (400, 401, 403, 404, 413, 422, 429, 503)
+_SOMETIMES: Final = (409, 412)
+_UNCOUNTED: Final = (401, 403, 503)
 _PROBLEM: Final = {
     "type": "object",
     "description": "RFC 9457. `errors` names the faults: `pointer` into the body, or `parameter` of the address.",
@@ -48,6 +51,7 @@ _HEADERS: Final = {
     "RateLimit-Remaining": ("integer", "Calls that are left in this minute."),
     "RateLimit-Reset": ("integer", "Seconds until the next minute begins."),
 }
+_LIMITS: Final = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
 
 
 def example(
@@ -101,8 +105,10 @@ def document_of(api: NinjaAPI) -> Document:
     components = document["components"]
     components["schemas"]["Problem"] = _PROBLEM
     components["headers"] = {
-        name: {"schema": {"type": kind}, "description": text} for name, (kind, text) in _HEADERS.items()
+        name: {"required": True, "schema": {"type": kind}, "description": text}
+        for name, (kind, text) in _HEADERS.items()
     }
+    components["responses"] = {str(status): _problem_response(status) for status in (*_ALWAYS, *_SOMETIMES)}
     components["securitySchemes"]["Key"] |= {"description": "A key made at the order desk or by make_api_key."}
     document["servers"] = [{"url": "/", "description": "PUBLIC_URL"}]
     return document
@@ -130,18 +136,23 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
                 "description": "The same request with the same key gets the same answer for 48 hours.",
             }
         )
-    for response in operation["responses"].values():
-        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
     statuses = set(_ALWAYS)
     if method != "get" or "{" in path:
         statuses.add(409)
     if any(parameter["name"] == "If-Match" for parameter in operation["parameters"]):
         statuses.add(412)
-    for status in sorted(statuses):
-        operation["responses"][status] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+    for response in operation["responses"].values():
+        response["headers"] = _LIMITS
+    operation["responses"] |= {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+
+
+def _problem_response(status: int) -> dict[str, Any]:
+    """Return the answer with a problem of this status, the same for all operations."""
+    response: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    return response if status in _UNCOUNTED else response | {"headers": _LIMITS}
 
 
 def _scopes_of(api: NinjaAPI) -> dict[str, tuple[str, ...]]:
@@ -158,7 +169,7 @@ def _scopes_of(api: NinjaAPI) -> dict[str, tuple[str, ...]]:
 
 def sections(document: Document) -> list[dict[str, Any]]:
     """Return the operations for the page, by subject: what each does, needs, takes and answers."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {"Orders": []}  # first, although batches of them are matched before
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             shown = {
@@ -171,7 +182,8 @@ def sections(document: Document) -> list[dict[str, Any]]:
                 "samples": [sample["source"] for sample in operation.get(SAMPLES, ())],
                 "parameters": [_parameter(each) for each in operation["parameters"] if each["in"] == "query"],
                 "fields": _fields(document, operation),
-                "statuses": [(status, _meaning(response)) for status, response in operation["responses"].items()],
+                "answer": _answer_fields(document, operation),
+                "statuses": [(status, HTTPStatus(int(status)).phrase) for status in operation["responses"]],
             }
             found.setdefault(operation["tags"][0], []).append(shown)
     return [{"title": title, "operations": operations} for title, operations in found.items()]
@@ -179,10 +191,6 @@ def sections(document: Document) -> list[dict[str, Any]]:
 
 def _paragraphs(text: str) -> list[str]:
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip() and ":raises" not in part]
-
-
-def _meaning(response: dict[str, Any]) -> str:
-    return str(response["description"])
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
@@ -195,6 +203,15 @@ def _fields(document: Document, operation: dict[str, Any]) -> list[dict[str, Any
     return _fields_of(document, content["schema"], "") if content else []
 
 
+def _answer_fields(document: Document, operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of the JSON that an operation answers with where it does what was asked."""
+    for status, response in operation["responses"].items():
+        content = response.get("content", {}).get("application/json")
+        if content and int(status) < 300:
+            return _fields_of(document, content["schema"], "")
+    return []
+
+
 def _fields_of(document: Document, schema: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
     schema = _resolved(document, schema)
     found: list[dict[str, Any]] = []
@@ -204,6 +221,7 @@ def _fields_of(document: Document, schema: dict[str, Any], prefix: str) -> list[
             {
                 "name": prefix + name,
                 "text": field.get("description") or inner.get("description", ""),
+                "kind": inner.get("format") or inner.get("type", ""),
                 "required": name in schema.get("required", ()),
             }
         )
