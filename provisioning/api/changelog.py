@@ -27,6 +27,9 @@ class Change(NamedTuple):
 
 # The newest first.
 CHANGES: Final = (
+    Change(
+        "2026-11-27", "Lists of orders name only what every order has, not what expand adds to one.", "0b1a3542e773bab6"
+    ),
     Change("2026-11-27", "RateLimit headers on every answer to a valid key, errors too.", "c8d5e4437eb11f3f"),
     Change("2026-11-27", "Any operation may answer 404.", "b2dddb23a139ce91"),
     Change("2026-11-27", "Organizations: ETag, If-Match and If-None-Match.", "d192d223aee59589"),
