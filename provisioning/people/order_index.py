@@ -139,7 +139,7 @@ def _statement() -> tuple[str, tuple[Any, ...]]:
 def _read(user: User, now: datetime) -> Iterator[dict[str, Any]]:
     """Yield the rows of a person's parts."""
     sql, params = _statement()
-    said = {_ANYBODY.pk: user.pk, _ANYBODY.email: user.email}
+    said: dict[Any, Any] = {_ANYBODY.pk: user.pk, _ANYBODY.email: user.email}
     with connection.cursor() as cursor:
         cursor.execute(sql, [now if isinstance(param, datetime) else said.get(param, param) for param in params])
         for row in cursor.fetchall():
