@@ -6,6 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.utils.html import format_html, format_html_join
 from ninja import NinjaAPI
 
 from provisioning.api.auth import Key
@@ -190,11 +191,22 @@ def sections(document: Document) -> list[dict[str, Any]]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip() and ":raises" not in part]
+    parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip() and ":raises" not in part]
+    return [_with_code(part) for part in parts]
+
+
+def _with_code(text: str) -> str:
+    """Return a text as HTML, with what is between grave accents as code."""
+    parts = ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in enumerate(text.split("`")))
+    return format_html_join("", "{}", parts)
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    return {"name": parameter["name"], "text": parameter.get("description", ""), "required": parameter["required"]}
+    return {
+        "name": parameter["name"],
+        "text": _with_code(parameter.get("description", "")),
+        "required": parameter["required"],
+    }
 
 
 def _fields(document: Document, operation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -220,7 +232,7 @@ def _fields_of(document: Document, schema: dict[str, Any], prefix: str) -> list[
         found.append(
             {
                 "name": prefix + name,
-                "text": field.get("description") or inner.get("description", ""),
+                "text": _with_code(field.get("description") or inner.get("description", "")),
                 "kind": inner.get("format") or inner.get("type", ""),
                 "required": name in schema.get("required", ()),
             }

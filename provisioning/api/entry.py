@@ -37,6 +37,7 @@ WINDOW: Final = timedelta(minutes=1)
 MAX_BODY_OF: Final = "x-max-body-bytes"
 DEPRECATED_SINCE: Final = "x-deprecated-since"
 SUNSET: Final = "x-sunset"
+TOO_LARGE: Final = _("The body is too long: it may have up to %(bytes)d bytes.")
 UNKNOWN_PARAMETER: Final = _("There is no such parameter.")
 
 
@@ -113,7 +114,7 @@ def _read_body(request: HttpRequest, longest: int) -> None:
     """Read the body, unless it is too long: Django's own limit is for forms."""
     length = request.headers.get("Content-Length") or "0"
     if not length.isdecimal() or int(length[:20]) > longest:
-        raise Problem("too-large")
+        raise Problem("too-large", detail=str(TOO_LARGE) % {"bytes": longest})
     if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         request._body = request.read()  # what ``request.body`` returns
 

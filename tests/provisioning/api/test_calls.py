@@ -312,6 +312,8 @@ def test_hostile_requests_are_refused_with_a_problem() -> None:
         assert (api.problem, list(api.faults)) == ("not-valid", [parameter]), query
     api.post("/orders", an_order_body(color="red"))
     assert api.faults == {"/color": "There is no such field."}
+    api.post("/orders", b" " * 65_537)
+    assert api.json["detail"] == "The body is too long: it may have up to 65536 bytes."
     assert not Order.objects.exists()
 
 

@@ -60,6 +60,7 @@ def test_every_operation_is_documented_with_an_example_and_its_scope() -> None:
     for change in CHANGES:
         assert change.text in html
     assert "Fields of the answer" in html
+    assert "With <code>If-None-Match</code> and the ETag" in html
     assert html.index('id="placeOrder"') < html.index('id="startOrderBatch"')
     for short in ("/api/", "/api/docs"):
         assert Client().get(short)["Location"] == "/api/docs/"
