@@ -33,6 +33,11 @@ def keys_of(chain: int) -> Keys:
     return dict(PersonKey.objects.filter(chain=chain).values_list("address", "key"))
 
 
+def people_of(chain: int) -> dict[str, dict[str, str]]:
+    """Return the address and the key of each token of a chain, for whoever checks an export."""
+    return {token(address, key): {"address": address, "key": key} for address, key in keys_of(chain).items()}
+
+
 def owner_of(address: str) -> str:
     """Return the address under which the key is kept: ASCII letters in lower case."""
     return address.translate(_LOWER)

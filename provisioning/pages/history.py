@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from orgs.text.csv_out import csv_lines
 from provisioning import actions, history
 from provisioning.finder_gateway import response_padding
-from provisioning.history import event_sentences, verification
+from provisioning.history import commitments, event_sentences, verification
 from provisioning.history.event_sentences import Reader
 from provisioning.pages.base import page, page_with_form, show
 from provisioning.people.access import May, access_to
@@ -63,7 +63,8 @@ def send_again(request: HttpRequest, number: str) -> HttpResponse:
 def exported(order: Order, reader: Reader, form: str) -> HttpResponse:
     """Return an order's history as a file: what this reader may read of it; for the order desk, every event in full.
 
-    An event's hash is the SHA-256 of its ``text`` (given to the order desk), which holds the hash before it.
+    An event's hash is the SHA-256 of its ``text`` (given to the order desk), which holds the hash before it. The text
+    has tokens for email addresses; ``people`` has the address and the key of each token (``history.commitments``).
     """
     head = history.head(order)
     events = {event.position: event for event in order.events.select_related("by")}
@@ -80,7 +81,10 @@ def exported(order: Order, reader: Reader, form: str) -> HttpResponse:
         rows.append(row)
     name = f"history-{order.number}.{form}"
     if form == "json":
-        content = json.dumps({"order": order.number, "head": head, "events": rows}, ensure_ascii=False, indent=1)
+        told: dict[str, Any] = {"order": order.number, "head": head, "events": rows}
+        if reader.is_desk:
+            told["people"] = commitments.people_of(order.pk)
+        content = json.dumps(told, ensure_ascii=False, indent=1)
         response = HttpResponse(content, content_type="application/json")
     else:
         cells = (

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from django.views.decorators.http import require_safe
 
 from orgs.text.csv_out import csv_lines
 from provisioning.desk.dashboard import figures
@@ -22,6 +23,7 @@ WIDTH: Final = 360
 ROW: Final = 44
 
 
+@require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Show the funnel of the orders of a period, why orders are stuck now, and how services are being set up."""
     days = _days(request)
@@ -43,6 +45,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/dashboard.html", context)
 
 
+@require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """Return the dashboard's figures as CSV: table, what, figure, value; times in seconds."""
     days = _days(request)

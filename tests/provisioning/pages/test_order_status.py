@@ -244,10 +244,15 @@ def test_the_desk_s_export_can_be_checked_without_the_product() -> None:
     desk = signed_in("desk@vendor.example")
     told = json.loads(desk.get(f"/admin/subscriptions/order/{order.pk}/history.json").text)
     assert [event["position"] for event in told["events"]] == list(range(1, history.count() + 1))
+    for token, person in told["people"].items():
+        assert token == "person-" + hashlib.sha256(f"{person['key']} {person['address']}".encode()).hexdigest()[:40]
     last = "0" * 64
     for event in told["events"]:
-        assert hashlib.sha256(event["text"].encode()).hexdigest() == event["hash"]
-        written = json.loads(event["text"])
+        text = event["text"]
+        assert hashlib.sha256(text.encode()).hexdigest() == event["hash"]
+        for token, person in told["people"].items():
+            text = text.replace(token, person["address"])
+        written = json.loads(text)
         assert (written["previous"], written["facts"], written["kind"]) == (last, event["facts"], event["kind"])
         last = event["hash"]
     assert told["head"] == f"{history.count()}:{last}"
