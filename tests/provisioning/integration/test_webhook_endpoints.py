@@ -24,6 +24,7 @@ from provisioning.local.webhook_sink import Sink
 from provisioning.models import User, Webhook, WebhookEndpoint, WebhookMessage
 from provisioning.worker import tasks
 from tests.factories import an_order, signed_in
+from tests.long.local_machine import eventually
 
 pytestmark = pytest.mark.django_db
 
