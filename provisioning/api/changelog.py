@@ -27,6 +27,7 @@ class Change(NamedTuple):
 
 # The newest first.
 CHANGES: Final = (
+    Change("2026-11-27", "Batches of organizations, and their rows, are described as they are.", "dfcc5168e001e036"),
     Change(
         "2026-11-27", "Lists of orders name only what every order has, not what expand adds to one.", "0b1a3542e773bab6"
     ),

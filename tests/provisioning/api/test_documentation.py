@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import Counter
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from ninja import Schema
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -64,6 +66,17 @@ def test_every_operation_is_documented_with_an_example_and_its_scope() -> None:
     assert html.index('id="placeOrder"') < html.index('id="startOrderBatch"')
     for short in ("/api/", "/api/docs"):
         assert Client().get(short)["Location"] == "/api/docs/"
+
+
+def test_every_schema_has_a_name_of_its_own() -> None:
+    openapi_document()
+    found, left = [], [Schema]
+    while left:
+        found += (below := left.pop().__subclasses__())
+        left += below
+    names = Counter(each.__name__ for each in set(found) if each.__module__.startswith("provisioning.api."))
+    assert "OrganizationBatch" in names
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 @pytest.mark.django_db(transaction=True)
