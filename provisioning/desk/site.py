@@ -27,6 +27,8 @@ type View = Callable[..., HttpResponseBase]
 _SHOW_A_SECRET: Final = frozenset({"admin:provisioning_webhookendpoint_add", "admin:provisioning_apikey_add"})
 _ACTIONS_WITH_A_SECRET: Final = frozenset({"rotate"})
 _NUL: Final = "An address has no NUL character."  # PostgreSQL can't keep one
+# Name of an attribute of a view: the upload handler that reads its files.
+TAKES_FILES: Final = "takes_files"
 # Pages that show nobody's data.
 _UNGUARDED: Final = frozenset({"logout", "jsi18n"})
 
@@ -41,6 +43,9 @@ def _guarded(view: View) -> View:
             return view(request, *args, **kwargs)
         if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
             raise BadRequest(_NUL)
+        takes = getattr(view, TAKES_FILES, None)
+        if takes is not None and user.operator_role in {OperatorRole.DESK, OperatorRole.SUPERVISOR}:
+            request.upload_handlers = [takes(request)]  # before anything looks at the form
         if second_factor.is_required(user) and not second_factor.is_proven(request):
             if request.method in {"GET", "HEAD"}:
                 return HttpResponseRedirect(
