@@ -6,6 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.utils.html import format_html, format_html_join
 from ninja import NinjaAPI
 
 from provisioning.api.auth import Key
@@ -17,8 +18,11 @@ Document = dict[str, Any]
 
 SAMPLES: Final = "x-codeSamples"
 _SCOPES: Final = "x-scopes"
-# The statuses of problems that any operation may answer with, and those that only some have.
+# The statuses of problems that any operation may answer with, those that only some have, and those that may come where
+# no key was counted.
 _ALWAYS: Final = (400, 401, 403, 404, 413, 422, 429, 503)
+_SOMETIMES: Final = (409, 412)
+_UNCOUNTED: Final = (401, 403, 503)
 _PROBLEM: Final = {
     "type": "object",
     "description": "RFC 9457. `errors` names the faults: `pointer` into the body, or `parameter` of the address.",
@@ -48,6 +52,7 @@ _HEADERS: Final = {
     "RateLimit-Remaining": ("integer", "Calls that are left in this minute."),
     "RateLimit-Reset": ("integer", "Seconds until the next minute begins."),
 }
+_LIMITS: Final = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
 
 
 def example(
@@ -101,8 +106,10 @@ def document_of(api: NinjaAPI) -> Document:
     components = document["components"]
     components["schemas"]["Problem"] = _PROBLEM
     components["headers"] = {
-        name: {"schema": {"type": kind}, "description": text} for name, (kind, text) in _HEADERS.items()
+        name: {"required": True, "schema": {"type": kind}, "description": text}
+        for name, (kind, text) in _HEADERS.items()
     }
+    components["responses"] = {str(status): _problem_response(status) for status in (*_ALWAYS, *_SOMETIMES)}
     components["securitySchemes"]["Key"] |= {"description": "A key made at the order desk or by make_api_key."}
     document["servers"] = [{"url": "/", "description": "PUBLIC_URL"}]
     return document
@@ -130,18 +137,23 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
                 "description": "The same request with the same key gets the same answer for 48 hours.",
             }
         )
-    for response in operation["responses"].values():
-        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
     statuses = set(_ALWAYS)
     if method != "get" or "{" in path:
         statuses.add(409)
     if any(parameter["name"] == "If-Match" for parameter in operation["parameters"]):
         statuses.add(412)
-    for status in sorted(statuses):
-        operation["responses"][status] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+    for response in operation["responses"].values():
+        response["headers"] = _LIMITS
+    operation["responses"] |= {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+
+
+def _problem_response(status: int) -> dict[str, Any]:
+    """Return the answer with a problem of this status, the same for all operations."""
+    response: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    return response if status in _UNCOUNTED else response | {"headers": _LIMITS}
 
 
 def _scopes_of(api: NinjaAPI) -> dict[str, tuple[str, ...]]:
@@ -158,7 +170,7 @@ def _scopes_of(api: NinjaAPI) -> dict[str, tuple[str, ...]]:
 
 def sections(document: Document) -> list[dict[str, Any]]:
     """Return the operations for the page, by subject: what each does, needs, takes and answers."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {"Orders": []}  # first, although batches of them are matched before
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             shown = {
@@ -171,28 +183,45 @@ def sections(document: Document) -> list[dict[str, Any]]:
                 "samples": [sample["source"] for sample in operation.get(SAMPLES, ())],
                 "parameters": [_parameter(each) for each in operation["parameters"] if each["in"] == "query"],
                 "fields": _fields(document, operation),
-                "statuses": [(status, _meaning(response)) for status, response in operation["responses"].items()],
+                "answer": _answer_fields(document, operation),
+                "statuses": [(status, HTTPStatus(int(status)).phrase) for status in operation["responses"]],
             }
             found.setdefault(operation["tags"][0], []).append(shown)
     return [{"title": title, "operations": operations} for title, operations in found.items()]
 
 
 def _paragraphs(text: str) -> list[str]:
-    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip() and ":raises" not in part]
+    parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip() and ":raises" not in part]
+    return [_with_code(part) for part in parts]
 
 
-def _meaning(response: dict[str, Any]) -> str:
-    return str(response["description"])
+def _with_code(text: str) -> str:
+    """Return a text as HTML, with what is between grave accents as code."""
+    parts = ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in enumerate(text.split("`")))
+    return format_html_join("", "{}", parts)
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    return {"name": parameter["name"], "text": parameter.get("description", ""), "required": parameter["required"]}
+    return {
+        "name": parameter["name"],
+        "text": _with_code(parameter.get("description", "")),
+        "required": parameter["required"],
+    }
 
 
 def _fields(document: Document, operation: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the fields of an operation's JSON body; nested ones with a full stop between the names."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     return _fields_of(document, content["schema"], "") if content else []
+
+
+def _answer_fields(document: Document, operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of the JSON that an operation answers with where it does what was asked."""
+    for status, response in operation["responses"].items():
+        content = response.get("content", {}).get("application/json")
+        if content and int(status) < 300:
+            return _fields_of(document, content["schema"], "")
+    return []
 
 
 def _fields_of(document: Document, schema: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
@@ -203,7 +232,8 @@ def _fields_of(document: Document, schema: dict[str, Any], prefix: str) -> list[
         found.append(
             {
                 "name": prefix + name,
-                "text": field.get("description") or inner.get("description", ""),
+                "text": _with_code(field.get("description") or inner.get("description", "")),
+                "kind": inner.get("format") or inner.get("type", ""),
                 "required": name in schema.get("required", ()),
             }
         )

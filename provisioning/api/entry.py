@@ -1,6 +1,7 @@
-"""What every call of the API passes through: length, version, key, rate limit, Idempotency-Key, headers.
+"""What every call of the API passes through: key, rate limit, length, version, Idempotency-Key, headers.
 
-``urls_of`` wraps each address of the API; the functions of ``routes`` come after it.
+``urls_of`` wraps each address of the API; the functions of ``routes`` come after it. Every answer to a valid key has
+the headers of its rate limit, errors too; a key that isn't valid, or not from there, is not counted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.urls import URLPattern, URLResolver
 from django.utils import timezone
 from django.utils.http import http_date
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.operation import Operation, PathView
 
@@ -26,6 +28,7 @@ from provisioning.api.auth import find_key
 from provisioning.api.changelog import VERSIONS
 from provisioning.api.errors import MAX_BODY, Problem, answer, answer_to
 from provisioning.history import acting_with_key
+from provisioning.models import ApiKey
 
 View = Callable[..., HttpResponseBase]
 WINDOW: Final = timedelta(minutes=1)
@@ -34,6 +37,7 @@ WINDOW: Final = timedelta(minutes=1)
 MAX_BODY_OF: Final = "x-max-body-bytes"
 DEPRECATED_SINCE: Final = "x-deprecated-since"
 SUNSET: Final = "x-sunset"
+TOO_LARGE: Final = _("The body is too long: it may have up to %(bytes)d bytes.")
 UNKNOWN_PARAMETER: Final = _("There is no such parameter.")
 
 
@@ -55,36 +59,50 @@ def _entered(path_view: PathView, view: View) -> View:
     @functools.wraps(view)
     def enter(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         operation = next((each for each in path_view.operations if request.method in each.methods), None)
-        headers: dict[str, str] = {"Cache-Control": "no-store", "Api-Version": VERSIONS[-1]}
+        call = functools.partial(view, request, *args, **kwargs)
         if operation is None:
             allowed = sorted({method for each in path_view.operations for method in each.methods})
-            response: HttpResponseBase = answer("method-not-allowed", headers={"Allow": ", ".join(allowed)})
-        else:
-            headers |= deprecation_headers(operation.openapi_extra or {})
-            try:
-                response = _answer(request, operation, functools.partial(view, request, *args, **kwargs), headers)
-            except Problem as problem:
-                response = answer_to(problem)
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        return response
+            problem = Problem("method-not-allowed", headers={"Allow": ", ".join(allowed)})
+            return _counted(request, functools.partial(answer_to, problem))
+        return _counted(request, functools.partial(_answer, request, operation, call), operation)
 
     return enter
 
 
-def _answer(
-    request: HttpRequest, operation: Operation, call: Callable[[], HttpResponseBase], headers: dict[str, str]
+@csrf_exempt
+def nothing_here(request: HttpRequest, rest: str) -> HttpResponseBase:
+    """Answer for addresses that the API doesn't have."""
+    return _counted(request, functools.partial(answer, "not-found"))
+
+
+def _counted(
+    request: HttpRequest, call: Callable[[], HttpResponseBase], operation: Operation | None = None
 ) -> HttpResponseBase:
-    """Answer a call; what is known of its rate limit goes into ``headers``. Raises Problem."""
-    _refuse_long_body(request, (operation.openapi_extra or {}).get(MAX_BODY_OF, MAX_BODY))
-    if request.headers.get("Api-Version", VERSIONS[-1]) not in VERSIONS:
-        raise Problem("version-unknown")
-    key = find_key(request)
-    request.api_key = key  # type: ignore[attr-defined]  # KeyedRequest
+    """Answer a call that counts against the limit of its key, with the headers that every answer has."""
+    headers = {"Cache-Control": "no-store", "Api-Version": VERSIONS[-1]}
+    headers |= deprecation_headers((operation.openapi_extra if operation else None) or {})
+    request.api_headers = headers  # type: ignore[attr-defined]  # of an unexpected error too: errors.server_error
+    try:
+        key = find_key(request)
+        request.api_key = key  # type: ignore[attr-defined]  # KeyedRequest
+        if key is not None:
+            _spend(f"api:{key.pk}", headers)
+        response = call()
+    except Problem as problem:
+        response = answer_to(problem)
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _answer(request: HttpRequest, operation: Operation, call: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+    """Answer a call of an operation. Raises Problem."""
+    key: ApiKey | None = request.api_key  # type: ignore[attr-defined]  # KeyedRequest
     if key is None:
         return call()  # is answered 401
-    _spend(f"api:{key.pk}", headers)
-    _read_long_body(request)
+    _read_body(request, (operation.openapi_extra or {}).get(MAX_BODY_OF, MAX_BODY))
+    if request.headers.get("Api-Version", VERSIONS[-1]) not in VERSIONS:
+        raise Problem("version-unknown")
     _refuse_unknown_parameters(request, operation)
     with acting_with_key(key.name):
         if request.method == "POST" and "Idempotency-Key" in request.headers:
@@ -92,16 +110,12 @@ def _answer(
         return call()
 
 
-def _refuse_long_body(request: HttpRequest, longest: int) -> None:
-    """Raise Problem where the body is too long. Nothing is read: whoever has no key fills no memory."""
+def _read_body(request: HttpRequest, longest: int) -> None:
+    """Read the body, unless it is too long: Django's own limit is for forms."""
     length = request.headers.get("Content-Length") or "0"
     if not length.isdecimal() or len(length) > 20 or int(length) > longest:
-        raise Problem("too-large")
-
-
-def _read_long_body(request: HttpRequest) -> None:
-    """Read a body that is longer than Django's own limit, which is for forms."""
-    if int(request.headers.get("Content-Length") or "0") > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise Problem("too-large", detail=str(TOO_LARGE) % {"bytes": longest})
+    if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         request._body = request.read()  # what ``request.body`` returns
 
 

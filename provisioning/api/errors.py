@@ -23,7 +23,10 @@ _MOST_ERRORS: Final = 20
 
 # The status and the sentence of each problem. A code is part of the API: it never changes.
 PROBLEMS: Final[dict[str, tuple[int, str | Promise]]] = {
-    "not-json": (400, _("The body must be one JSON object in UTF-8, without NUL characters and with each name once.")),
+    "not-json": (
+        400,
+        _("The body must be one JSON object in UTF-8, with each name once, and without NUL and halves of characters."),
+    ),
     "version-unknown": (400, _("This version of the API is unknown; the documentation lists the versions.")),
     "idempotency-key-not-valid": (400, _("Send an Idempotency-Key of 1 to 255 visible characters of ASCII.")),
     "not-authenticated": (401, _("Send an API key that is valid: “Authorization: Bearer …”.")),
@@ -190,8 +193,12 @@ def _fault(error: Mapping[str, Any]) -> dict[str, str]:
     # After the name of the argument, and the tag of the union that a report is.
     place = place[2 if place[:1] == ["report"] else 1 :]
     rule = _RULES.get(pointer_of(["*" if isinstance(part, int) else part for part in place]))
-    detail = refusals.sentence(Refused(rule)) if rule and error["type"] != "extra_forbidden" else str(error["msg"])
-    return {"pointer": pointer_of(place), "detail": detail}
+    sentence = _SENTENCES.get(error["type"]) or (refusals.sentence(Refused(rule)) if rule else error["msg"])
+    return {"pointer": pointer_of(place), "detail": str(sentence)}
+
+
+# Of what pydantic finds before the rule of a field is asked.
+_SENTENCES: Final = {"extra_forbidden": _("There is no such field.")}
 
 
 def pointer_of(place: Sequence[object]) -> str:
@@ -204,6 +211,7 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     page = unavailable_page.server_error(request)
     if not request.path_info.startswith("/api/"):
         return page
+    headers: dict[str, str] = getattr(request, "api_headers", {})  # of provisioning.api.entry
     if page.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-        return answer("server-error")
-    return answer("unavailable", headers={"Retry-After": str(unavailable_page.RETRY_AFTER)})
+        return answer("server-error", headers=headers)
+    return answer("unavailable", headers=headers | {"Retry-After": str(unavailable_page.RETRY_AFTER)})

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from django.views.generic import RedirectView
 from ninja import NinjaAPI, Router
 
 from provisioning.api import documentation
 from provisioning.api.changelog import CHANGES, VERSIONS
-from provisioning.api.entry import urls_of
-from provisioning.api.errors import PROBLEMS, answer, handle_all
+from provisioning.api.entry import nothing_here, urls_of
+from provisioning.api.errors import PROBLEMS, handle_all
 from provisioning.api.parser import StrictParser
 from provisioning.api.routes import directory, events, match, order_batches, orders, provisioning, webhook_endpoints
 
@@ -67,13 +67,9 @@ def documentation_page(request: HttpRequest) -> HttpResponse:
     return render(request, "api/documentation.html", context)
 
 
-@csrf_exempt
-def nothing_here(request: HttpRequest, rest: str) -> HttpResponseBase:
-    """Answer for addresses that the API doesn't have."""
-    return answer("not-found")
-
-
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="api_documentation")),
+    path("docs", RedirectView.as_view(pattern_name="api_documentation")),
     path("docs/", documentation_page, name="api_documentation"),
     path("v1/openapi.json", openapi, name="openapi"),
     path("v1/", (urls_of(api), "api", "api")),

@@ -20,7 +20,7 @@ from orgs import importing
 from orgs.models import Organization
 from provisioning.worker import tasks
 from tests.bench.test_import_speed import rows
-from tests.provisioning.api.calling import System
+from tests.provisioning.api.client import a_system
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,7 +50,7 @@ def test_one_per_cent_of_the_directory_is_synchronized_by_one_batch(tmp_path: Pa
     path.write_text("\n".join(rows(ROWS)), encoding="utf-8")
     importing.import_file(path)
     assert Organization.objects.count() == ROWS
-    crm = System("directory:write")
+    crm = a_system("directory:write")
     changed = min(10_000, ROWS // 100)
     took = {}
     for what, outcome in (("1 % changed", "updated"), ("the same again", "unchanged")):

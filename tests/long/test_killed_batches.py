@@ -12,7 +12,7 @@ from orgs.models import Organization
 from provisioning.models import DirectoryBatch
 from tests.long.local_machine import eventually
 from tests.long.test_killed_workers import Workers, server, workers  # noqa: F401 - fixtures
-from tests.provisioning.api.calling import System
+from tests.provisioning.api.client import a_system
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,7 +20,7 @@ ROWS, KILLS = 8000, 4
 
 
 def test_batch_goes_on_after_its_workers_were_killed(workers: Workers) -> None:  # noqa: F811 - the fixture
-    crm = System("directory:write")
+    crm = a_system("directory:write")
     lines = [
         json.dumps({"external_id": f"C-{number}", "name": f"Company {number}", "domains": [{"name": f"c{number}.com"}]})
         for number in range(ROWS)

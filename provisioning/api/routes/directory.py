@@ -240,7 +240,7 @@ class Counts(Schema):
     refused: int
 
 
-class RowError(Schema):
+class OrganizationRowError(Schema):
     """Why a row was refused."""
 
     pointer: str = Field(description="A JSON pointer (RFC 6901) into the record.")
@@ -253,10 +253,10 @@ class RowResult(Schema):
     line: int
     external_id: str
     outcome: Literal["created", "updated", "unchanged", "refused"]
-    errors: list[RowError]
+    errors: list[OrganizationRowError]
 
 
-class Batch(Schema):
+class OrganizationBatch(Schema):
     """A batch, and how far it is."""
 
     id: UUID
@@ -268,7 +268,7 @@ class Batch(Schema):
     finished_at: Moment | None
 
     @classmethod
-    def of(cls, row: DirectoryBatch) -> Batch:
+    def of(cls, row: DirectoryBatch) -> OrganizationBatch:
         """Return a row as the API shows it."""
         counts = directory.counts_of(row)
         return cls(
@@ -572,7 +572,7 @@ def end_member(request: KeyedRequest, organization: Which, email: Email) -> Stat
 @router.post(
     "/batches",
     auth=Key("directory:write"),
-    response={202: Batch},
+    response={202: OrganizationBatch},
     operation_id="startDirectoryBatch",
     summary="Create or update up to 10,000 organizations in the background",
     openapi_extra=example(
@@ -587,7 +587,7 @@ curl -X POST "$API/directory/batches" -H "Authorization: Bearer $KEY" \\
         },
     ),
 )
-def start_batch(request: KeyedRequest) -> Status[Batch]:
+def start_batch(request: KeyedRequest) -> Status[OrganizationBatch]:
     """Take NDJSON (`Content-Type: application/x-ndjson`): a record a line, as in *Create or update*, with
     `external_id`. The worker writes it; each row is written or refused by itself, and the report says which.
 
@@ -600,7 +600,7 @@ def start_batch(request: KeyedRequest) -> Status[Batch]:
     if not 1 <= count <= MOST_ROWS:
         raise _refused([("", _("A batch has 1 to 10,000 rows; this one has %(count)s.") % {"count": count})])
     batch = directory.start_batch(rows=rows, refused=refused, made_by=request.auth.name)
-    return Status(202, Batch.of(batch))
+    return Status(202, OrganizationBatch.of(batch))
 
 
 def _lines(body: bytes) -> tuple[list[tuple[int, dict[str, Any]]], list[Result]]:
@@ -637,14 +637,14 @@ def _pointer(place: Sequence[object]) -> str:
 @router.get(
     "/batches/{batch_id}",
     auth=Key("directory:read", "directory:write"),
-    response=Batch,
+    response=OrganizationBatch,
     operation_id="getDirectoryBatch",
     summary="See how far a batch is",
     openapi_extra=example('curl "$API/directory/batches/$BATCH_ID" -H "Authorization: Bearer $KEY"'),
 )
-def get_batch(request: KeyedRequest, batch_id: UUID) -> Batch:
+def get_batch(request: KeyedRequest, batch_id: UUID) -> OrganizationBatch:
     """Return the progress of a batch."""
-    return Batch.of(_batch(batch_id))
+    return OrganizationBatch.of(_batch(batch_id))
 
 
 @router.get(
@@ -674,7 +674,7 @@ def _row_result(result: Sequence[Any]) -> RowResult:
         line=line,
         external_id=external_id,
         outcome=outcome,
-        errors=[RowError(pointer=pointer, detail=detail) for pointer, detail in errors],
+        errors=[OrganizationRowError(pointer=pointer, detail=detail) for pointer, detail in errors],
     )
 
 

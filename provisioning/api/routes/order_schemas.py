@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from ninja import Schema
@@ -39,8 +39,8 @@ class LineIn(Strict):
 
     service: Short = Field(description="The code of a service that is sold, such as meetings.")
     product: Short = Field("", description="The name of the product; without it, that of the service.")
-    licenses: int = Field(ge=1, le=validation.MAX_LICENSES)
-    term_months: int = Field(12, ge=1, le=validation.MAX_TERM_MONTHS)
+    licenses: int = Field(ge=1, le=validation.MAX_LICENSES, description="How many: 1 to 1,000,000.")
+    term_months: int = Field(12, ge=1, le=validation.MAX_TERM_MONTHS, description="1 to 120; without it, 12.")
     number: int | None = Field(
         None, ge=1, le=validation.MAX_LINE_NUMBER, description="Your number of the line; without it, its position."
     )
@@ -142,8 +142,8 @@ class HistoryEvent(Schema):
     hash: str = Field(description="SHA-256 of the event and the hash of the event before it.")
 
 
-class Order(Schema):
-    """An order as it is now."""
+class ListedOrder(Schema):
+    """An order as lists have it."""
 
     id: UUID
     number: str
@@ -163,12 +163,9 @@ class Order(Schema):
     partner_organization: Organization | None
     customer_organization: Organization | None
     delegated_to: str = Field(description="The customer's administrator who sets it up, or empty.")
-    history: list[HistoryEvent] | None = Field(None, description="With expand=history: the last 200 events.")
-    provisioning: list[Request] | None = Field(None, description="With expand=provisioning.")
-    summary: dict[str, Any] | None = Field(None, description="With expand=summary.")
 
     @classmethod
-    def of(cls, order: models.Order) -> Order:
+    def of(cls, order: models.Order) -> Self:
         """Return a row as the API shows it."""
         has_customer = order.customer_name or order.customer_email
         facts: dict[str, Any] = {
@@ -202,6 +199,14 @@ class Order(Schema):
         }
         return cls(**facts)  # what is expanded isn't set
 
+
+class Order(ListedOrder):
+    """An order as it is now."""
+
+    history: list[HistoryEvent] | None = Field(None, description="With expand=history: the last 200 events.")
+    provisioning: list[Request] | None = Field(None, description="With expand=provisioning.")
+    summary: dict[str, Any] | None = Field(None, description="With expand=summary.")
+
     def etag(self) -> str:
         """Return the ETag of the order, which is the same whatever is expanded."""
         return etag_of(self, leave_out=("history", "provisioning", "summary"))
@@ -214,7 +219,7 @@ def _organization(organization: Any) -> Organization | None:
 class OrderPage(Schema):
     """A page of orders."""
 
-    data: list[Order]
+    data: list[ListedOrder]
     next_cursor: str | None
 
 

@@ -119,7 +119,6 @@ class Filters(Paging):
     auth=_READ,
     response=schemas.OrderPage,
     operation_id="listOrders",
-    exclude_unset=True,
     summary="List orders",
     openapi_extra=example(
         'curl "$API/orders?state=placed,held&q=contoso&limit=20" -H "Authorization: Bearer $KEY"',
@@ -129,7 +128,7 @@ def list_orders(request: KeyedRequest, filters: Query[Filters]) -> schemas.Order
     """The orders, the newest first, a page at a time. Filters are combined: an order has to meet all of them."""
     rows = Order.objects.select_related("partner", "customer").prefetch_related("lines")
     page, cursor = page_of(_filtered(rows, filters), filters)
-    return schemas.OrderPage(data=[schemas.Order.of(order) for order in page], next_cursor=cursor)
+    return schemas.OrderPage(data=[schemas.ListedOrder.of(order) for order in page], next_cursor=cursor)
 
 
 def _filtered(rows: QuerySet[Order], filters: Filters) -> QuerySet[Order]:

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from orgs.text import pasted_text
 from provisioning import actions
+from provisioning.actions.orders import differing_facts
 from provisioning.rules import refusals
 from subscriptions import packs
-from subscriptions.actions import clean_lines, end_of_day
-from subscriptions.models import Order
-from subscriptions.rules.validation import Line, Problem, Refused, clean_email
+from subscriptions.actions import end_of_day
+from subscriptions.rules.validation import Line, Problem, Refused
 
 _EXAMPLE = '20=meetings:"Meetings Pro":100:24'
 _LINE = (
@@ -53,18 +53,18 @@ class Command(BaseCommand):
                 for licenses in _several(options[service])
             ]
             lines += [_line(text, term) for text in _several(options["line"])]
-            order, created = actions.place_order(
-                number=options["number"],
-                sold_to=options["company"],
-                contact_email=options["contact"],
-                customer_name=options["customer"],
-                customer_email=options["customer_email"],
-                lines=lines,
-                set_up_by=_end_of_day(options["set_up_by"]) if options["set_up_by"] else None,
-            )
+            facts: dict[str, Any] = {
+                "sold_to": options["company"],
+                "contact_email": options["contact"],
+                "customer_name": options["customer"],
+                "customer_email": options["customer_email"],
+                "lines": lines,
+                "set_up_by": _end_of_day(options["set_up_by"]) if options["set_up_by"] else None,
+            }
+            order, created = actions.place_order(number=options["number"], **facts)
         except Refused as refused:
             raise CommandError(refusals.sentence(refused)) from refused
-        if not created and not _same(order, options, lines):
+        if not created and differing_facts(order=order, **facts):
             self.stderr.write(
                 f"Order {order.number} was placed before with other facts, which count. Correct them at the order desk."
             )
@@ -82,16 +82,6 @@ class Command(BaseCommand):
                 f"Order {order.number} was already there ({order.get_state_display().lower()});"
                 " nothing was changed and no email was sent."
             )
-
-
-def _same(order: Order, options: dict[str, Any], lines: list[Line]) -> bool:
-    """Say whether an existing order has the facts of this call; the contact, who can change, isn't compared."""
-    customer_email = clean_email(options["customer_email"], Problem.CUSTOMER_EMAIL, required=False)
-    said = [options["company"], options["customer"], customer_email]
-    kept = [order.sold_to, order.customer_name, order.customer_email.lower()]
-    bought = [(line.number, line.service, line.product, line.licenses, line.term_months) for line in order.lines.all()]
-    wanted = [(line.number, line.service, line.product, line.licenses, line.term_months) for line in clean_lines(lines)]
-    return said == kept and bought == wanted
 
 
 def _several(options: Any) -> list[Any]:

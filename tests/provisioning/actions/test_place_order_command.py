@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from provisioning.models import Link, User
 from subscriptions.models import Order
@@ -95,15 +97,26 @@ def test_an_operator_is_added_and_removed() -> None:
         call_command("add_operator", "olga", stdout=out)
 
 
-@pytest.mark.parametrize(("licenses", "told"), [("25", ""), ("26", "was placed before with other facts")])
-def test_a_number_that_stands_for_another_order_is_told(licenses: str, told: str) -> None:
-    place_order(*BASE, "--meetings", "25", "--number", "A-1")
-    problems = StringIO()
-    call_command(
-        "place_order", *BASE, "--meetings", licenses, "--number", "A-1", "--json", stdout=StringIO(), stderr=problems
-    )
-    assert told in problems.getvalue()
-    assert bool(problems.getvalue()) == bool(told)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], False),
+        (["--contact", " Carol@Partner.Example", "--company", " Initech Resale "], False),
+        (["--meetings", "26"], True),
+        (["--company", "Initech"], True),
+        (["--contact", "dave@partner.example"], True),
+        (["--customer", "Contoso"], True),
+        (["--set-up-by", (timezone.now() + timedelta(days=99)).date().isoformat()], True),
+    ],
+)
+def test_a_number_that_stands_for_another_order_is_told(arguments: list[str], told: bool) -> None:
+    first = [*BASE, "--meetings", "25", "--number", "A-1"]
+    place_order(*first)
+    before, problems = Order.objects.values().get(), StringIO()
+    again = first if "--meetings" not in arguments else [*BASE, "--number", "A-1"]
+    call_command("place_order", *again, *arguments, "--json", stdout=StringIO(), stderr=problems)
+    assert ("was placed before with other facts" in problems.getvalue()) == bool(problems.getvalue()) == told
+    assert Order.objects.values().get() == before
     assert Order.objects.get().lines.get().licenses == 25
 
 

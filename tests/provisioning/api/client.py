@@ -36,6 +36,18 @@ class Api:
         self.answer = client.generic(method, f"/api/v1{path}", sent, content_type=kind, headers=named, **self.environ)
         return self.answer
 
+    def ok(self, method: str, path: str, body: Any = None, *, status: int = 200, **headers: str) -> Any:
+        """Call, expect this status, and return the JSON of the answer; None where it has no body."""
+        answer = self.call(method, path, body, **headers)
+        assert answer.status_code == status, answer.content
+        return self.json if answer.content else None
+
+    def refused(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, list[Any]]:
+        """Call, expect a problem, and return its status, code and errors."""
+        answer = self.call(method, path, body, **headers)
+        assert self.problem, answer.content
+        return answer.status_code, self.problem, self.json.get("errors", [])
+
     def get(self, path: str, **headers: str) -> Any:
         """GET."""
         return self.call("GET", path, **headers)
@@ -66,6 +78,11 @@ class Api:
     def faults(self) -> dict[str, str]:
         """The sentences of the last problem by the place of the fault."""
         return {each.get("pointer", each.get("parameter")): each["detail"] for each in self.json["errors"]}
+
+
+def a_system(*scopes: str, name: str = "crm") -> Api:
+    """Return a system of the vendor, with a new key of this name that has these scopes."""
+    return Api(a_key(name, scopes))
 
 
 def an_order_body(number: str | None = "CRM-1", **more: Any) -> dict[str, Any]:

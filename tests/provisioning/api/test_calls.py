@@ -111,6 +111,43 @@ def test_a_key_has_its_limit_of_calls_in_a_minute(settings: Settings) -> None:
 
 
 @pytest.mark.django_db
+def test_every_answer_to_a_valid_key_has_its_rate_limit(settings: Settings) -> None:
+    settings.API_CALLS_A_MINUTE = 50
+    api, body = Api(a_key(scopes=["orders:read", "orders:write"])), an_order_body()
+    etag = api.post("/orders", body, idempotency_key="a")["ETag"]
+    large = json.dumps(body | {"sold_to": "x" * 3_000_000}).encode()
+    calls: list[tuple[int, str, str, Any, dict[str, str]]] = [
+        (200, "POST", "/orders", body, {}),
+        (201, "POST", "/orders", body, {"idempotency_key": "a"}),
+        (304, "GET", "/orders/CRM-1", None, {"if_none_match": etag}),
+        (400, "POST", "/orders", b"{", {}),
+        (400, "GET", "/orders", None, {"api_version": "2020-01-01"}),
+        (400, "POST", "/orders", body, {"idempotency_key": ""}),
+        (403, "GET", "/directory/organizations", None, {}),
+        (404, "GET", "/orders/CRM-2", None, {}),
+        (404, "GET", "/nothing", None, {}),
+        (405, "DELETE", "/orders/CRM-1", None, {}),
+        (409, "POST", "/orders", body | {"sold_to": "Fabrikam"}, {}),
+        (412, "PATCH", "/orders/CRM-1", {"sold_to": "Fabrikam"}, {"if_match": '"x"'}),
+        (413, "POST", "/orders", large, {}),
+        (422, "GET", "/orders?color=red", None, {}),
+    ]
+    with time_machine.travel(timezone.now() + timedelta(minutes=2), tick=False):
+        for made, (status, method, path, sent, headers) in enumerate(calls, start=1):
+            answer = api.call(method, path, sent, **headers)
+            assert (answer.status_code, answer["RateLimit-Limit"]) == (status, "50"), (method, path)
+            assert (answer["RateLimit-Remaining"], answer["RateLimit-Reset"]) == (str(50 - made), "60"), (method, path)
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE provisioning_event RENAME TO gone")
+        answer = api.post("/orders/CRM-1/cancel")
+        assert (answer.status_code, answer["RateLimit-Remaining"]) == (500, str(49 - len(calls)))
+    for key in ("", "spk_x", a_key("elsewhere", networks=["10.0.0.0/8"])):
+        answer = Api(key, REMOTE_ADDR="192.0.2.7").post("/orders", large)
+        assert answer.status_code in {401, 403}
+        assert "RateLimit-Limit" not in answer
+
+
+@pytest.mark.django_db
 def test_the_same_idempotency_key_has_one_effect_and_one_answer() -> None:
     api, other = Api(a_key()), Api(a_key("erp"))
     body = an_order_body(None)
@@ -292,6 +329,10 @@ def test_hostile_requests_are_refused_with_a_problem() -> None:
     }.items():
         api.get(f"/orders?{query}")
         assert (api.problem, list(api.faults)) == ("not-valid", [parameter]), query
+    api.post("/orders", an_order_body(color="red"))
+    assert api.faults == {"/color": "There is no such field."}
+    api.post("/orders", b" " * 65_537)
+    assert api.json["detail"] == "The body is too long: it may have up to 65536 bytes."
     assert not Order.objects.exists()
 
 

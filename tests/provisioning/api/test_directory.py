@@ -18,7 +18,7 @@ from provisioning.models import DirectoryBatch, DirectoryBatchPart, Event
 from provisioning.people import links
 from provisioning.worker import tasks
 from tests.factories import a_mapped_order, an_organization, an_own_order
-from tests.provisioning.api.calling import System
+from tests.provisioning.api.client import Api, a_system
 
 pytestmark = pytest.mark.django_db
 
@@ -43,12 +43,12 @@ CONTOSO: dict[str, Any] = {
 
 
 @pytest.fixture
-def crm() -> System:
+def crm() -> Api:
     """The vendor's CRM."""
-    return System("directory:write")
+    return a_system("directory:write")
 
 
-def test_organization_is_created_read_updated_and_kept_by_its_external_id(crm: System) -> None:
+def test_organization_is_created_read_updated_and_kept_by_its_external_id(crm: Api) -> None:
     made = crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     assert (made["external_id"], made["created_here"], made["status"]) == ("C-1001", False, "open")
     assert {(each["name"], each["status"], each["used_until"]) for each in made["domains"]} == {
@@ -79,26 +79,26 @@ def test_organization_is_created_read_updated_and_kept_by_its_external_id(crm: S
     )  # fmt: skip
 
 
-def test_change_of_what_changed_meanwhile_is_refused(crm: System) -> None:
+def test_change_of_what_changed_meanwhile_is_refused(crm: Api) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     read = crm.call("GET", f"{AT}/C-1001")["ETag"]
     assert crm.call("GET", f"{AT}/C-1001", **{"If-None-Match": read}).status_code == 304
     assert crm.call("PUT", f"{AT}/C-1001", {"name": "Contoso AG"}, **{"If-Match": read}).status_code == 200
-    late = crm.problem("PUT", f"{AT}/C-1001", {"name": "Contoso SE"}, **{"If-Match": read})
+    late = crm.refused("PUT", f"{AT}/C-1001", {"name": "Contoso SE"}, **{"If-Match": read})
     assert late[:2] == (412, "changed-meanwhile")
-    assert crm.problem("PUT", f"{AT}/C-2", {"name": "New"}, **{"If-Match": "*"})[0] == 412
+    assert crm.refused("PUT", f"{AT}/C-2", {"name": "New"}, **{"If-Match": "*"})[0] == 412
     assert [each["name"] for each in crm.ok("GET", AT)["data"]] == ["Contoso AG"]
     assert crm.call("GET", f"{AT}/C-1001", **{"If-None-Match": read}).status_code == 200
 
 
-def test_external_id_is_stored_without_what_nobody_sees(crm: System) -> None:
+def test_external_id_is_stored_without_what_nobody_sees(crm: Api) -> None:
     assert crm.ok("PUT", f"{AT}/%20C-7%09", {"name": "Contoso"}, status=201)["external_id"] == "C-7"
     assert crm.ok("PUT", f"{AT}/C-7", {"name": "Contoso"})["external_id"] == "C-7"
-    status, _code, errors = crm.problem("PUT", f"{AT}/%20%20", {"name": "Contoso"})
+    status, _code, errors = crm.refused("PUT", f"{AT}/%20%20", {"name": "Contoso"})
     assert (status, errors[0]["pointer"]) == (422, "/external_id")
 
 
-def test_what_people_entered_is_not_removed(crm: System) -> None:
+def test_what_people_entered_is_not_removed(crm: Api) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     row = Organization.objects.get()
     Domain(organization=row, name="contoso.at").save()
@@ -108,7 +108,7 @@ def test_what_people_entered_is_not_removed(crm: System) -> None:
     assert [each["email"] for each in left["members"]] == ["boss@contoso.com"]
 
 
-def test_list_is_found_by_name_domain_member_and_paged(crm: System) -> None:
+def test_list_is_found_by_name_domain_member_and_paged(crm: Api) -> None:
     for number in range(5):
         crm.ok("PUT", f"{AT}/C-{number}", {"name": f"Company {number}", "is_partner": number == 3}, status=201)
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
@@ -126,7 +126,7 @@ def test_list_is_found_by_name_domain_member_and_paged(crm: System) -> None:
     assert [each["email"] for each in crm.ok("GET", f"{AT}/C-1001/members?limit=1")["data"]] == ["ada@contoso.com"]
 
 
-def test_what_the_wizard_made_is_listed_and_gets_the_crms_id(crm: System) -> None:
+def test_what_the_wizard_made_is_listed_and_gets_the_crms_id(crm: Api) -> None:
     order = actions.map_order(
         order=an_own_order(contact="kim@initech.example", sold_to="Initech"),
         by=links.user_for("kim@initech.example"), audience="own", partner=None,
@@ -137,17 +137,17 @@ def test_what_the_wizard_made_is_listed_and_gets_the_crms_id(crm: System) -> Non
     [made] = crm.ok("GET", f"{AT}?created_here=true")["data"]
     assert (made["name"], made["external_id"], made["created_here"]) == ("Initech", None, True)
     link = f"{AT}/id:{made['id']}/external-id"
-    assert crm.problem("PUT", f"{AT}/id:{made['id']}", {"name": "Initech"})[:2] == (409, "no-external-id")
-    assert crm.problem("PUT", link, {"external_id": "C-1001"})[:2] == (409, "external-id-taken")
+    assert crm.refused("PUT", f"{AT}/id:{made['id']}", {"name": "Initech"})[:2] == (409, "no-external-id")
+    assert crm.refused("PUT", link, {"external_id": "C-1001"})[:2] == (409, "external-id-taken")
     linked = crm.ok("PUT", link, {"external_id": "C-2002"})
     assert (linked["id"], linked["external_id"], linked["created_here"]) == (made["id"], "C-2002", False)
     assert crm.ok("PUT", link, {"external_id": "C-2002"}) == linked
-    assert crm.problem("PUT", link, {"external_id": "C-3"})[:2] == (409, "has-external-id")
+    assert crm.refused("PUT", link, {"external_id": "C-3"})[:2] == (409, "has-external-id")
     assert crm.ok("GET", f"{AT}?created_here=true")["data"] == []
     assert crm.ok("PUT", f"{AT}/C-2002", {"name": "Initech Inc"})["id"] == made["id"]
 
 
-def test_closed_organization_is_found_by_nobody_until_it_is_opened(crm: System) -> None:
+def test_closed_organization_is_found_by_nobody_until_it_is_opened(crm: Api) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     for _again in range(2):
         closed = crm.ok("POST", f"{AT}/C-1001/close")
@@ -159,7 +159,7 @@ def test_closed_organization_is_found_by_nobody_until_it_is_opened(crm: System) 
     assert [each.organization.external_id for each in found] == ["C-1001"]
 
 
-def test_two_are_merged_and_the_order_says_which_system_did_it(crm: System) -> None:
+def test_two_are_merged_and_the_order_says_which_system_did_it(crm: Api) -> None:
     order = a_mapped_order()
     gone = order.customer
     assert gone
@@ -173,17 +173,17 @@ def test_two_are_merged_and_the_order_says_which_system_did_it(crm: System) -> N
     assert "crm" in f"{merged.who} {merged.facts}"
     shown = crm.ok("GET", f"{AT}/id:{gone.public_id}")
     assert (shown["status"], shown["merged_into"]) == ("closed", kept["id"])
-    assert crm.problem("POST", f"{AT}/id:{gone.public_id}/reopen")[:2] == (409, "merged")
-    assert crm.problem("POST", f"{AT}/C-1001/merge", {"into": "C-1001"})[:2] == (409, "cannot-merge")
-    status, code, errors = crm.problem("POST", f"{AT}/C-1001/merge", {"into": "nobody"})
+    assert crm.refused("POST", f"{AT}/id:{gone.public_id}/reopen")[:2] == (409, "merged")
+    assert crm.refused("POST", f"{AT}/C-1001/merge", {"into": "C-1001"})[:2] == (409, "cannot-merge")
+    status, code, errors = crm.refused("POST", f"{AT}/C-1001/merge", {"into": "nobody"})
     assert (status, code, errors[0]["pointer"]) == (422, "not-valid", "/into")
 
 
-def test_member_is_ended_but_not_the_last_administrator(crm: System) -> None:
+def test_member_is_ended_but_not_the_last_administrator(crm: Api) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO | {"users": None, "active_users": None}, status=201)
     crm.ok("DELETE", f"{AT}/C-1001/members/BOB@contoso.com", status=204)
-    assert crm.problem("DELETE", f"{AT}/C-1001/members/bob@contoso.com")[:2] == (404, "not-found")
-    assert crm.problem("DELETE", f"{AT}/C-1001/members/ada@contoso.com")[:2] == (409, "last-administrator")
+    assert crm.refused("DELETE", f"{AT}/C-1001/members/bob@contoso.com")[:2] == (404, "not-found")
+    assert crm.refused("DELETE", f"{AT}/C-1001/members/ada@contoso.com")[:2] == (409, "last-administrator")
     left = crm.ok("GET", f"{AT}/C-1001")
     assert ([each["email"] for each in left["members"]], left["usage"]["users"]) == (["ada@contoso.com"], 1)
 
@@ -209,19 +209,19 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("record", "pointer", "sentence"), WRONG, ids=[str(row[0])[:40] for row in WRONG])
 def test_wrong_record_is_refused_as_a_whole_with_pointer_and_sentence(
-    record: dict[str, Any], pointer: str, sentence: str, crm: System
+    record: dict[str, Any], pointer: str, sentence: str, crm: Api
 ) -> None:
-    status, code, errors = crm.problem("PUT", f"{AT}/C-1", record)
+    status, code, errors = crm.refused("PUT", f"{AT}/C-1", record)
     assert (status, code) == (422, "not-valid")
     [found] = [each for each in errors if each["pointer"] == pointer]
     assert sentence in found["detail"]
     assert not Organization.objects.exists()
 
 
-def test_domain_that_another_one_claims_is_refused_and_nothing_is_written(crm: System) -> None:
+def test_domain_that_another_one_claims_is_refused_and_nothing_is_written(crm: Api) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     record = {"name": "Other", "domains": [{"name": "contoso.de", "status": "claimed"}]}
-    _status, _code, errors = crm.problem("PUT", f"{AT}/C-2", record)
+    _status, _code, errors = crm.refused("PUT", f"{AT}/C-2", record)
     assert errors[0]["pointer"] == "/domains"
     assert "claimed by one organization alone" in errors[0]["detail"]
     assert Organization.objects.count() == 1
@@ -229,25 +229,25 @@ def test_domain_that_another_one_claims_is_refused_and_nothing_is_written(crm: S
 
 def test_ids_that_lead_nowhere_and_keys_that_may_not() -> None:
     an_organization("Contoso")
-    reader, other = System("directory:read"), System("orders:write", name="shop")
-    assert reader.problem("GET", f"{AT}/none")[:2] == (404, "not-found")
-    assert reader.problem("GET", f"{AT}/id:none")[:2] == (404, "not-found")
-    assert reader.problem("GET", "/directory/batches/0190b8a0-0000-7000-8000-000000000000")[:2] == (404, "not-found")
-    assert reader.problem("PUT", f"{AT}/C-1", {"name": "x"})[:2] == (403, "scope-missing")
-    assert reader.problem("POST", "/directory/batches", b"{}")[:2] == (403, "scope-missing")
-    assert other.problem("GET", AT)[:2] == (403, "scope-missing")
-    assert reader.problem("GET", f"{AT}?colour=red")[0] == 422
+    reader, other = a_system("directory:read"), a_system("orders:write", name="shop")
+    assert reader.refused("GET", f"{AT}/none")[:2] == (404, "not-found")
+    assert reader.refused("GET", f"{AT}/id:none")[:2] == (404, "not-found")
+    assert reader.refused("GET", "/directory/batches/0190b8a0-0000-7000-8000-000000000000")[:2] == (404, "not-found")
+    assert reader.refused("PUT", f"{AT}/C-1", {"name": "x"})[:2] == (403, "scope-missing")
+    assert reader.refused("POST", "/directory/batches", b"{}")[:2] == (403, "scope-missing")
+    assert other.refused("GET", AT)[:2] == (403, "scope-missing")
+    assert reader.refused("GET", f"{AT}?colour=red")[0] == 422
 
 
 def ndjson(*records: dict[str, Any] | bytes) -> bytes:
     return b"\n".join(each if isinstance(each, bytes) else json.dumps(each).encode() for each in records) + b"\n"
 
 
-def send(crm: System, body: bytes, status: int = 202) -> Any:
+def send(crm: Api, body: bytes, status: int = 202) -> Any:
     return crm.ok("POST", "/directory/batches", body, status=status, content_type="application/x-ndjson")
 
 
-def results(crm: System, batch: Any, filters: str = "") -> list[Any]:
+def results(crm: Api, batch: Any, filters: str = "") -> list[Any]:
     found, cursor = [], ""
     while cursor is not None:
         page = crm.ok("GET", f"/directory/batches/{batch['id']}/rows?cursor={cursor}{filters}")
@@ -256,7 +256,7 @@ def results(crm: System, batch: Any, filters: str = "") -> list[Any]:
     return sorted(found, key=lambda each: each["line"])
 
 
-def test_batch_runs_in_the_background_and_reports_each_row(crm: System) -> None:
+def test_batch_runs_in_the_background_and_reports_each_row(crm: Api) -> None:
     crm.ok("PUT", f"{AT}/C-1001", CONTOSO, status=201)
     body = ndjson(
         {"external_id": "C-1001", **CONTOSO},
@@ -298,7 +298,7 @@ def test_batch_runs_in_the_background_and_reports_each_row(crm: System) -> None:
     assert crm.ok("GET", f"/directory/batches/{again['id']}")["counts"]["unchanged"] == 3
 
 
-def test_batch_goes_on_where_a_worker_stopped(crm: System) -> None:
+def test_batch_goes_on_where_a_worker_stopped(crm: Api) -> None:
     batch = send(crm, ndjson(*({"external_id": f"C-{n}", "name": f"Company {n}"} for n in range(1000))))
     assert directory.write_next_part()
     progress = crm.ok("GET", f"/directory/batches/{batch['id']}")
@@ -315,20 +315,20 @@ def test_batch_goes_on_where_a_worker_stopped(crm: System) -> None:
         assert not DirectoryBatch.objects.exists()
 
 
-def test_body_that_is_no_batch_is_refused(crm: System) -> None:
+def test_body_that_is_no_batch_is_refused(crm: Api) -> None:
     for body in (b"", b"\n\n", b"{}\n" * 10_001):
-        status, code, _errors = crm.problem("POST", "/directory/batches", body, content_type="application/x-ndjson")
+        status, code, _errors = crm.refused("POST", "/directory/batches", body, content_type="application/x-ndjson")
         assert (status, code) == (422, "not-valid")
-    assert crm.problem("POST", "/directory/batches", {"external_id": "x"})[0] == 422  # JSON, not NDJSON
+    assert crm.refused("POST", "/directory/batches", {"external_id": "x"})[0] == 422  # JSON, not NDJSON
     long = b"x" * 20_000_001
-    assert crm.problem("POST", "/directory/batches", long, content_type="application/x-ndjson")[:2] == (
+    assert crm.refused("POST", "/directory/batches", long, content_type="application/x-ndjson")[:2] == (
         413,
         "too-large",
     )
     assert not DirectoryBatch.objects.exists()
 
 
-def test_same_batch_with_one_idempotency_key_is_one_batch(crm: System) -> None:
+def test_same_batch_with_one_idempotency_key_is_one_batch(crm: Api) -> None:
     body = ndjson({"external_id": "C-1", "name": "Contoso"})
     sent = [
         crm.ok(

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
+from collections import Counter
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from ninja import Schema
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from orgs.models import Organization
-from provisioning.api.changelog import CHANGES, VERSIONS
+from provisioning.api.changelog import CHANGES, VERSIONS, Change
 from provisioning.api.routers import openapi_document
 from provisioning.models import SCOPES
 from subscriptions.models import ProvisioningRequest
 from tests.provisioning.api.client import Api, a_key, an_order_body
-from tests.provisioning.api.openapi_file import FILE, text_of_document
+from tests.provisioning.api.openapi_file import FILE, digest_before, digest_of, fault_of, text_of_document
 from tests.provisioning.api.test_orders import confirm
 
 
-def test_document_is_the_file_and_its_last_change_is_in_the_changelog() -> None:
+def test_document_is_the_file_and_each_change_has_its_entry_in_the_changelog() -> None:
     text = text_of_document()
     assert FILE.read_text() == text, "python -m tests.provisioning.api.openapi_file writes it"
-    assert CHANGES[0].document == hashlib.sha256(text.encode()).hexdigest()[:16], "say what changed in changelog.py"
+    assert fault_of(CHANGES, digest=digest_of(text), before=digest_before()) == ""
     assert VERSIONS[-1] == CHANGES[0].version
     assert json.loads(Client().get("/api/v1/openapi.json").content) == json.loads(text)
+
+
+def test_a_change_without_an_entry_of_its_own_is_told() -> None:
+    first, second = Change("2026-11-27", "First.", "a"), Change("2026-11-27", "Second.", "b")
+    assert fault_of([second, first], digest="b", before="a") == ""
+    assert "needs an entry" in fault_of([first], digest="b", before="a")
+    assert "used again" in fault_of([first._replace(document="b")], digest="b", before="a")
+    assert "same document" in fault_of([second, first._replace(document="b")], digest="b", before=None)
 
 
 def test_every_operation_is_documented_with_an_example_and_its_scope() -> None:
@@ -52,6 +61,22 @@ def test_every_operation_is_documented_with_an_example_and_its_scope() -> None:
     assert len(ids) == sum(len(methods) for methods in document["paths"].values())
     for change in CHANGES:
         assert change.text in html
+    assert "Fields of the answer" in html
+    assert "With <code>If-None-Match</code> and the ETag" in html
+    assert html.index('id="placeOrder"') < html.index('id="startOrderBatch"')
+    for short in ("/api/", "/api/docs"):
+        assert Client().get(short)["Location"] == "/api/docs/"
+
+
+def test_every_schema_has_a_name_of_its_own() -> None:
+    openapi_document()
+    found, left = [], [Schema]
+    while left:
+        found += (below := left.pop().__subclasses__())
+        left += below
+    names = Counter(each.__name__ for each in set(found) if each.__module__.startswith("provisioning.api."))
+    assert "OrganizationBatch" in names
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 @pytest.mark.django_db(transaction=True)

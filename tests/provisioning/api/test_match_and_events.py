@@ -12,7 +12,7 @@ from provisioning import actions
 from provisioning.actions.directory import MATCHES
 from provisioning.models import MatchQuestion, User
 from tests.factories import a_mapped_order, an_order, an_organization, signed_in
-from tests.provisioning.api.calling import System
+from tests.provisioning.api.client import a_system
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ def test_candidates_are_answered_as_the_desk_sees_them_and_the_question_is_logge
     )
     Domain(organization=contoso, name="contoso.de", status="claimed").save()
     an_organization("Contoso Iberia", domains=["contoso.es"], country="ES")
-    crm = System("match:read")
+    crm = a_system("match:read")
     asked = {"email": "new@contoso.example", "company_name": "Contoso", "country": "US"}
     answer = crm.ok("POST", "/match", asked)
     assert answer["result"] == "candidates"
@@ -62,23 +62,22 @@ def test_candidates_are_answered_as_the_desk_sees_them_and_the_question_is_logge
      ({"company_name": "x", "size": 5}, "/size")],
 )  # fmt: skip
 def test_question_that_is_none_is_refused_and_not_logged(body: dict[str, Any], pointer: str) -> None:
-    status, code, errors = System("match:read").problem("POST", "/match", body)
+    status, code, errors = a_system("match:read").refused("POST", "/match", body)
     assert (status, code, errors[0]["pointer"]) == (422, "not-valid", pointer)
     assert not MatchQuestion.objects.exists()
 
 
 def test_match_needs_its_own_scope_and_ends_at_its_limit() -> None:
-    assert (
-        System("directory:read", "orders:read", name="a").problem("POST", "/match", {"email": "x@y.example"})[0] == 403
-    )
+    other = a_system("directory:read", "orders:read", name="a")
+    assert other.refused("POST", "/match", {"email": "x@y.example"})[0] == 403
     rate_limits.spend({"match:crm": MATCHES})
     SearchBudget.objects.filter(key="match:crm").update(searches=MATCHES)
-    response = System("match:read").call("POST", "/match", {"company_name": "Contoso"})
+    response = a_system("match:read").call("POST", "/match", {"company_name": "Contoso"})
     assert (response.status_code, response["Retry-After"]) == (429, "3600")
 
 
 def test_events_say_what_webhooks_would_have_said_since_a_cursor() -> None:
-    system = System("events:read")
+    system = a_system("events:read")
     assert system.ok("GET", "/events") == {"data": [], "next": 0, "has_more": False}
     first = a_mapped_order()
     second = an_order()
@@ -108,12 +107,12 @@ def test_events_say_what_webhooks_would_have_said_since_a_cursor() -> None:
 
 
 def test_wrong_parameters_of_events_are_named() -> None:
-    system = System("events:read")
+    system = a_system("events:read")
     for query, parameter in (
         ("after=x", "after"), ("after=-1", "after"), ("types=order.drawn", "types"), ("limit=0", "limit"),
         ("limit=1001", "limit"), ("order=%00", "order"), ("afer=5", "afer"),
         ("after=0190b8a0-0000-7000-8000-000000000000", "after"), ("after=" + "-" * 36, "after"),
     ):  # fmt: skip
-        status, code, errors = system.problem("GET", f"/events?{query}")
+        status, code, errors = system.refused("GET", f"/events?{query}")
         assert (status, code, errors[0]["parameter"]) == (422, "not-valid", parameter), query
-    assert System("orders:read", name="x").problem("GET", "/events")[0] == 403
+    assert a_system("orders:read", name="x").refused("GET", "/events")[0] == 403

@@ -11,7 +11,7 @@ from provisioning.models import Event
 from provisioning.worker import tasks
 from subscriptions.models import Order
 from tests.factories import an_order, an_organization
-from tests.provisioning.api.calling import System
+from tests.provisioning.api.client import a_system
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def work() -> None:
 def test_a_dry_run_is_read_row_by_row_and_applied_exactly() -> None:
     contoso = an_organization("Contoso", domains=["contoso.example"], country="DE")
     an_order(number="A-2", sold_to="Partner Networks", contact="sam@partner.example")
-    crm = System("orders:write", "orders:read")
+    crm = a_system("orders:write", "orders:read")
     body = [order("A-1"), order("A-2", customer={"name": "Contoso", "email": "x@gmail.com"}), order("A-3", lines=[])]
     batch = crm.ok("POST", "/orders/batches?dry_run=true", body, status=202)
     assert (batch["state"], batch["rows"]) == ("planning", 3)
@@ -56,7 +56,7 @@ def test_a_dry_run_is_read_row_by_row_and_applied_exactly() -> None:
     assert third["errors"] == [{"pointer": "/lines", "detail": sentence}]
     assert [row["number"] for row in crm.ok("GET", f"{here}/rows?outcome=refused")["data"]] == ["A-3"]
     # Facts of the directory are for keys that may ask the finder.
-    finder = System("orders:read", "match:read", name="finder")
+    finder = a_system("orders:read", "match:read", name="finder")
     row = finder.ok("GET", f"{here}/rows")["data"][0]
     assert (row["suggestion"]["id"], row["suggestion"]["best"]) == (str(contoso.public_id), True)
 
@@ -74,7 +74,7 @@ def test_a_dry_run_is_read_row_by_row_and_applied_exactly() -> None:
 
 
 def test_csv_and_yaml_are_applied_at_once_and_the_same_file_again_changes_nothing() -> None:
-    crm = System("orders:write")
+    crm = a_system("orders:write")
     text = b"number,sold_to,contact_email,meetings\nB-1,Northwind,kim@northwind.example,50\n"
     yaml = (
         b"- {number: B-1, sold_to: Northwind, contact_email: kim@northwind.example,\n"
@@ -93,7 +93,7 @@ def test_csv_and_yaml_are_applied_at_once_and_the_same_file_again_changes_nothin
 
 
 def test_what_is_no_file_of_orders_is_refused_and_needs_the_scope() -> None:
-    crm = System("orders:write")
+    crm = a_system("orders:write")
     for content, media in (
         (b"[", "application/json"),
         (b"\xff", "application/json"),
@@ -102,15 +102,15 @@ def test_what_is_no_file_of_orders_is_refused_and_needs_the_scope() -> None:
         (b"PK\x03\x04", "text/csv"),
         (b"[]", "text/plain"),
     ):
-        status, code, errors = crm.problem("POST", "/orders/batches", content, content_type=media)
+        status, code, errors = crm.refused("POST", "/orders/batches", content, content_type=media)
         assert (status, code) == (422, "not-valid")
         assert errors[0]["detail"]
     large = b"[" + b" " * (10 * 1024 * 1024) + b"]"
-    assert crm.problem("POST", "/orders/batches", large)[:2] == (413, "too-large")
+    assert crm.refused("POST", "/orders/batches", large)[:2] == (413, "too-large")
     nobody = "/orders/batches/0190b8a0-0000-7000-8000-000000000000"
-    assert crm.problem("GET", nobody)[:2] == (404, "not-found")
-    reader = System("orders:read", name="reader")
-    assert reader.problem("POST", "/orders/batches", [order("C-1")])[:2] == (403, "scope-missing")
-    assert reader.problem("POST", f"{nobody}/apply")[:2] == (403, "scope-missing")
-    other = System("match:read", name="other")
-    assert {other.problem("GET", nobody + end)[1] for end in ("", "/rows", "/report.csv")} == {"scope-missing"}
+    assert crm.refused("GET", nobody)[:2] == (404, "not-found")
+    reader = a_system("orders:read", name="reader")
+    assert reader.refused("POST", "/orders/batches", [order("C-1")])[:2] == (403, "scope-missing")
+    assert reader.refused("POST", f"{nobody}/apply")[:2] == (403, "scope-missing")
+    other = a_system("match:read", name="other")
+    assert {other.refused("GET", nobody + end)[1] for end in ("", "/rows", "/report.csv")} == {"scope-missing"}

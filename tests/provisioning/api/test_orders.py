@@ -257,6 +257,7 @@ def test_orders_are_listed_by_what_is_asked_a_page_at_a_time(api: Api) -> None:
 
     assert numbers("") == ["4", "3", "2", "1", "0"]
     assert api.json["next_cursor"] is None
+    assert api.json["data"][0] == api.get("/orders/L-4").json()  # and nothing that only an order can expand
     assert numbers("?limit=2") == ["4", "3"]
     cursor = api.json["next_cursor"]
     an_order(number="L-5", customer="Later")  # what is placed meanwhile shifts nothing

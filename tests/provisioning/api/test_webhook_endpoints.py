@@ -18,7 +18,7 @@ from provisioning.local.webhook_sink import Sink
 from provisioning.models import ApiAnswer, WebhookEndpoint
 from provisioning.worker import tasks
 from tests.factories import an_order
-from tests.provisioning.api.calling import System
+from tests.provisioning.api.client import Api, a_system
 
 pytestmark = pytest.mark.django_db
 
@@ -26,9 +26,9 @@ AT = "/webhook-endpoints"
 
 
 @pytest.fixture
-def crm() -> System:
+def crm() -> Api:
     """A system that keeps its own endpoints."""
-    return System("webhooks:write")
+    return a_system("webhooks:write")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def sink(settings: Settings) -> Iterator[Sink]:
     found.server_close()
 
 
-def test_endpoint_from_its_making_to_its_removal(crm: System, sink: Sink) -> None:
+def test_endpoint_from_its_making_to_its_removal(crm: Api, sink: Sink) -> None:
     made = crm.ok("POST", AT, {"url": sink.url, "types": ["order.*"], "name": "CRM"}, status=201)
     sink.signers = [Signer(made.pop("secret"))]
     assert made | {"id": ""} == {
@@ -79,14 +79,14 @@ def test_endpoint_from_its_making_to_its_removal(crm: System, sink: Sink) -> Non
     tasks.send_webhooks.func()
     assert len(sink.got) == 4
     crm.call("DELETE", one)
-    assert crm.problem("GET", one)[:2] == (404, "not-found")
+    assert crm.refused("GET", one)[:2] == (404, "not-found")
     assert crm.ok("GET", AT)["data"] == []
     actions.cancel_order(order=an_order(), by=None)
     tasks.send_webhooks.func()
     assert len(sink.got) == 4
 
 
-def test_messages_are_sent_again_by_id_range_and_type(crm: System, sink: Sink) -> None:
+def test_messages_are_sent_again_by_id_range_and_type(crm: Api, sink: Sink) -> None:
     order = an_order()
     actions.cancel_order(order=order, by=None)
     made = crm.ok("POST", AT, {"url": sink.url}, status=201)
@@ -101,12 +101,12 @@ def test_messages_are_sent_again_by_id_range_and_type(crm: System, sink: Sink) -
     assert crm.ok("POST", again, {"since": since, "until": since}, status=202) == {"count": 0}
     tasks.send_webhooks.func()
     assert [(got.type, got.first) for got in sink.got[2:]] == [("order.placed", False), ("order.cancelled", False)]
-    assert crm.problem("POST", again, {})[0] == 422
+    assert crm.refused("POST", again, {})[0] == 422
     unknown = {"event_id": "0190b8a0-0000-7000-8000-000000000000"}
-    assert crm.problem("POST", again, unknown)[:2] == (404, "not-found")
+    assert crm.refused("POST", again, unknown)[:2] == (404, "not-found")
 
 
-def test_delivery_shows_what_the_receiver_answered(crm: System, sink: Sink) -> None:
+def test_delivery_shows_what_the_receiver_answered(crm: Api, sink: Sink) -> None:
     made = crm.ok("POST", AT, {"url": sink.url}, status=201)
     an_order()  # the receiver doesn't know the secret
     tasks.send_webhooks.func()
@@ -124,9 +124,7 @@ def test_delivery_shows_what_the_receiver_answered(crm: System, sink: Sink) -> N
     assert len(sink.got) == 1
 
 
-def test_the_environments_endpoint_is_seen_and_changed_nowhere_here(
-    crm: System, sink: Sink, settings: Settings
-) -> None:
+def test_the_environments_endpoint_is_seen_and_changed_nowhere_here(crm: Api, sink: Sink, settings: Settings) -> None:
     secret = "whsec_" + "A" * 43 + "="
     settings.WEBHOOK_URL, settings.WEBHOOK_SECRETS = sink.url, [secret]
     sink.signers = [Signer(secret)]
@@ -138,7 +136,7 @@ def test_the_environments_endpoint_is_seen_and_changed_nowhere_here(
         ("PATCH", one, {"name": "x"}), ("PATCH", one, {"enabled": False}), ("DELETE", one, None),
         ("POST", f"{one}/rotate-secret", {}),
     ):  # fmt: skip
-        assert crm.problem(method, path, body)[:2] == (409, "endpoint-of-environment")
+        assert crm.refused(method, path, body)[:2] == (409, "endpoint-of-environment")
     crm.ok("POST", f"{one}/test", status=202)
     tasks.send_webhooks.func()
     assert sorted(got.type for got in sink.got) == ["order.placed", "webhook.test"]
@@ -159,13 +157,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "pointer"), WRONG, ids=[str(row[0])[:50] for row in WRONG])
-def test_wrong_endpoint_is_refused_with_its_place(body: dict[str, Any], pointer: str, crm: System) -> None:
-    status, code, errors = crm.problem("POST", AT, body)
+def test_wrong_endpoint_is_refused_with_its_place(body: dict[str, Any], pointer: str, crm: Api) -> None:
+    status, code, errors = crm.refused("POST", AT, body)
     assert (status, code, errors[0]["pointer"]) == (422, "not-valid", pointer)
     assert not WebhookEndpoint.objects.exists()
 
 
-def test_secret_is_nowhere_in_clear_although_the_same_call_is_answered_with_it_again(crm: System) -> None:
+def test_secret_is_nowhere_in_clear_although_the_same_call_is_answered_with_it_again(crm: Api) -> None:
     url = {"url": "https://crm.example.com/webhooks"}
     first, again = (crm.ok("POST", AT, url, status=201, **{"Idempotency-Key": "endpoint-1"}) for _time in range(2))
     assert first == again
@@ -176,6 +174,6 @@ def test_secret_is_nowhere_in_clear_although_the_same_call_is_answered_with_it_a
 
 
 def test_endpoints_need_their_scope() -> None:
-    other = System("events:read", "orders:write")
-    assert other.problem("GET", AT)[:2] == (403, "scope-missing")
-    assert other.problem("POST", AT, {"url": "https://crm.example.com/"})[:2] == (403, "scope-missing")
+    other = a_system("events:read", "orders:write")
+    assert other.refused("GET", AT)[:2] == (403, "scope-missing")
+    assert other.refused("POST", AT, {"url": "https://crm.example.com/"})[:2] == (403, "scope-missing")

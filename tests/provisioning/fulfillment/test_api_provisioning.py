@@ -94,12 +94,16 @@ def put(address: str, key: str, body: Any, **more: Any) -> HttpResponse:
     )
 
 
+TOO_LARGE = "The body is too long: it may have up to 65536 bytes."
+
+
 def problem(response: HttpResponse) -> str:
     """The code of a problem, which has to be one as RFC 9457 says."""
     assert response["Content-Type"] == "application/problem+json"
     said = json.loads(response.content)
     code = str(said["type"]).rpartition("#")[2]
-    assert (said["status"], said["detail"]) == (response.status_code, str(PROBLEMS[code][1]))
+    sentence = TOO_LARGE if code == "too-large" else str(PROBLEMS[code][1])
+    assert (said["status"], said["detail"]) == (response.status_code, sentence)
     return code
 
 
