@@ -200,6 +200,7 @@ class TableFile:
     :param required: columns that must be there.
     :param others: whether other columns are read under their own names instead of being refused.
     :param encoding: the codec; "" to detect it.
+    :param most_refused: the file is refused where more rows than this can't be read; None for no limit.
     :param progress: called with the number of bytes that were read.
 
     :raises FileRefused: here, or while the rows are read.
@@ -213,9 +214,11 @@ class TableFile:
         required: Sequence[str] = (),
         others: bool = False,
         encoding: str = "",
+        most_refused: int | None = None,
         progress: Callable[[int], None] = lambda _read: None,
     ) -> None:
         self.refused: list[RefusedRow] = []
+        self._most_refused = most_refused
         self._odd = False  # the file has characters that a row may not have
         self._progress = progress
         if encoding:
@@ -429,6 +432,9 @@ class TableFile:
 
     def _refuse(self, line: int, reason: str) -> list[str]:
         self.refused.append(RefusedRow(line, reason))
+        most = self._most_refused
+        if most is not None and len(self.refused) > most:
+            raise FileRefused(f"More than {most:,} rows can't be read, the last one in line {line}: {reason}")
         return []
 
     def _column(self, at: int) -> str:
@@ -609,4 +615,5 @@ def _shape(line: str, separator: str) -> str:
 
 
 def _in_one_line(text: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", text) if "\n" in text else text
+    # Each run of spaces is read once, however long it is.
+    return re.sub(r"\s+", lambda run: " " if "\n" in run[0] else run[0], text) if "\n" in text else text

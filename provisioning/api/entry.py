@@ -113,7 +113,7 @@ def _answer(request: HttpRequest, operation: Operation, call: Callable[[], HttpR
 def _read_body(request: HttpRequest, longest: int) -> None:
     """Read the body, unless it is too long: Django's own limit is for forms."""
     length = request.headers.get("Content-Length") or "0"
-    if not length.isdecimal() or int(length[:20]) > longest:
+    if not length.isdecimal() or len(length) > 20 or int(length) > longest:
         raise Problem("too-large", detail=str(TOO_LARGE) % {"bytes": longest})
     if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         request._body = request.read()  # what ``request.body`` returns

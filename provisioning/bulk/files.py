@@ -1,7 +1,8 @@
 """Reads files of orders: CSV as spreadsheets write it, JSON and YAML. No row is checked here.
 
-Every file is bounded before it is taken apart: MAX_BYTES, MAX_ORDERS, MAX_LINES of an order; the aliases of YAML
-can't multiply a file beyond _MAX_NODES, and its texts stay texts ("No" is no truth value, 012 no octal number).
+Every file is bounded before it is taken apart: MAX_BYTES, MAX_ORDERS, MAX_LINES and _MOST_FAULTS of an order; a YAML
+file has no more than _MAX_NODES, also with its aliases written out, and its texts stay texts ("No" is no truth value,
+012 no octal number).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ MAX_ORDERS: Final = 10_000
 MAX_LINES: Final = 100
 _MAX_NODES: Final = 1_000_000
 _MAX_DEPTH: Final = 20
+_MOST_FAULTS: Final = 50  # unknown fields that are told of one order
+_XZ: Final = b"\xfd7zXZ\0"
 
 SHARED: Final = ("sold_to", "contact_email", "customer_name", "customer_email", "set_up_by")
 LINE: Final = ("number", "service", "product", "licenses", "term_months")
@@ -93,11 +96,13 @@ def columns() -> list[str]:
 
 
 def _csv(content: bytes) -> OrderFile:
+    if content.startswith(_XZ):  # TableFile would read it, and a small file can have any number of rows
+        raise FileRefused(_("The file is compressed. Unpack it first."))
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         file.write(content)
         file.flush()
         required = ["number", "sold_to", "contact_email"]
-        with TableFile(Path(file.name), columns=columns(), required=required) as table:
+        with TableFile(Path(file.name), columns=columns(), required=required, most_refused=MAX_ORDERS) as table:
             orders = _grouped(iter(table))
             return OrderFile(orders, table.refused, table.read_as)
 
@@ -121,7 +126,10 @@ def _grouped(rows: Iterator[tuple[int, dict[str, str]]]) -> list[Raw]:
             for name in SHARED:
                 if facts.get(name) and facts[name] != raw.facts.get(name):
                     raw.differs.setdefault(name, []).append(line)
-        raw.lines += _lines_of(row)
+        if len(raw.lines) <= MAX_LINES:
+            raw.lines += _lines_of(row)
+    for raw in found:
+        _refuse_many_lines(raw)
     return found
 
 
@@ -183,7 +191,7 @@ class _TextLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignor
 def _yaml(content: bytes) -> OrderFile:
     try:
         text = content.decode("utf-8-sig")
-        _refuse_depth(text)
+        _refuse_bombs(text)
         loader = _TextLoader(text)
         try:
             node = loader.get_single_node()
@@ -209,10 +217,13 @@ def _yaml(content: bytes) -> OrderFile:
     return OrderFile([_order(at, each) for at, each in enumerate(_list(found), start=1)], [], _("Read as YAML"))
 
 
-def _refuse_depth(text: str) -> None:
-    """Raise FileRefused for a document that is nested so deeply that composing it would overflow the stack."""
-    depth = 0
+def _refuse_bombs(text: str) -> None:
+    """Raise FileRefused for a document that would overflow the stack or the memory when it is composed."""
+    depth = nodes = 0
     for event in yaml.parse(text, Loader=_TextLoader):
+        nodes += isinstance(event, yaml.NodeEvent)
+        if nodes > _MAX_NODES:
+            raise FileRefused(_("The file has too many values. Divide it."))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
             raise FileRefused(_("The file is nested too deeply."))
@@ -280,8 +291,7 @@ def _order(at: int, found: object) -> Raw:
         raw.faults.append(("customer", _("The customer must be an object with the fields name and email.")))
     lines = found.get("lines", [])
     if not isinstance(lines, list) or len(lines) > MAX_LINES or not all(isinstance(line, Mapping) for line in lines):
-        expected = _("The lines must be a list of at most %(most)s objects with the fields %(fields)s.")
-        raw.faults.append(("lines", expected % {"most": MAX_LINES, "fields": ", ".join(LINE)}))
+        raw.faults.append(("lines", _expected_lines()))
         return raw
     for number, line in enumerate(lines):
         _refuse_unknown(raw, f"lines.{number}.", line, LINE)
@@ -289,9 +299,20 @@ def _order(at: int, found: object) -> Raw:
     return raw
 
 
+def _refuse_many_lines(raw: Raw) -> None:
+    if len(raw.lines) > MAX_LINES:
+        del raw.lines[MAX_LINES:]
+        raw.faults.append(("lines", _expected_lines()))
+
+
+def _expected_lines() -> str:
+    expected = _("The lines must be a list of at most %(most)s objects with the fields %(fields)s.")
+    return expected % {"most": MAX_LINES, "fields": ", ".join(LINE)}
+
+
 def _refuse_unknown(raw: Raw, before: str, found: Mapping[Any, Any], known: tuple[str, ...]) -> None:
     for name in found:
-        if name not in known:
+        if name not in known and len(raw.faults) < _MOST_FAULTS:
             sentence = _("The field “%(name)s” is unknown; the fields are %(fields)s.")
             raw.faults.append(
                 (f"{before}{name}"[:100], sentence % {"name": str(name)[:80], "fields": ", ".join(known)})

@@ -188,8 +188,8 @@ def _join_equal(rows: list[BatchRow]) -> list[BatchRow]:
             left_out |= {id(row) for row in same[1:]}
             continue
         for row in same:
-            others = [line for line in lines if line != row.line]
-            row.faults.append({"field": "number", "problem": "differs", "lines": others[:20]})
+            others = [line for line in lines[:21] if line != row.line][:20]
+            row.faults.append({"field": "number", "problem": "differs", "lines": others})
     return [row for row in rows if id(row) not in left_out]
 
 

@@ -24,7 +24,7 @@ from orgs import policies
 from orgs.admin import LikelyDuplicateAdmin, OrganizationAdmin
 from orgs.models import LikelyDuplicate, Member, Organization
 from provisioning import actions
-from provisioning.desk.site import operator, site
+from provisioning.desk.site import operator, recent_factor, site
 from provisioning.desk.tables import BoundedPaginator, Table
 from provisioning.rules import refusals
 from provisioning.wizard.forms.fields import EmailField
@@ -169,7 +169,13 @@ class DeskOrganizationAdmin(Table, OrganizationAdmin):
             self._require_change(request, each)
         kept = request.POST.get("keep", "")
         if request.method == "POST" and kept in {str(each.pk) for each in pair}:
+            if (asked := recent_factor(request)) is not None:
+                return asked
             keep, gone = sorted(pair, key=lambda each: str(each.pk) != kept)
+            if _administrators(keep) != _administrators(gone) and not operator(request).is_supervisor:
+                said = _("Only a supervisor merges organizations with different administrators: rights change by it.")
+                messages.error(request, said)
+                return redirect(_merge_url(keep.pk, gone.pk))
             try:
                 actions.merge_organizations(keep=keep, gone=gone, by=operator(request))
             except actions.CannotMerge:
@@ -215,6 +221,10 @@ class DeskDuplicateAdmin(Table, LikelyDuplicateAdmin):
     def merging(self, pair: LikelyDuplicate) -> SafeString:
         """Return the link to the page that merges the pair."""
         return format_html('<a href="{}">{}</a>', _merge_url(pair.organization_id, pair.other_id), _("Merge"))
+
+
+def _administrators(organization: Organization) -> set[str]:
+    return set(organization.members.filter(role=Member.Role.FULL).values_list("email", flat=True))
 
 
 def _merge_url(one: int, other: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -26,6 +26,9 @@ type View = Callable[..., HttpResponseBase]
 # Pages and actions that show a secret: they ask for a recent second factor.
 _SHOW_A_SECRET: Final = frozenset({"admin:provisioning_webhookendpoint_add", "admin:provisioning_apikey_add"})
 _ACTIONS_WITH_A_SECRET: Final = frozenset({"rotate"})
+_NUL: Final = "An address has no NUL character."  # PostgreSQL can't keep one
+# Name of an attribute of a view: the upload handler that reads its files.
+TAKES_FILES: Final = "takes_files"
 # Pages that show nobody's data.
 _UNGUARDED: Final = frozenset({"logout", "jsi18n"})
 
@@ -38,6 +41,11 @@ def _guarded(view: View) -> View:
         match, user = request.resolver_match, operator(request)
         if match is None or match.url_name in _UNGUARDED:
             return view(request, *args, **kwargs)
+        if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
+            raise BadRequest(_NUL)
+        takes = getattr(view, TAKES_FILES, None)
+        if takes is not None and user.operator_role in {OperatorRole.DESK, OperatorRole.SUPERVISOR}:
+            request.upload_handlers = [takes(request)]  # before anything looks at the form
         if second_factor.is_required(user) and not second_factor.is_proven(request):
             if request.method in {"GET", "HEAD"}:
                 return HttpResponseRedirect(
@@ -50,7 +58,9 @@ def _guarded(view: View) -> View:
         reads = request.method in {"GET", "HEAD"}
         if not reads and user.operator_role in {None, OperatorRole.VIEWER}:
             raise PermissionDenied
-        shows_secret = match.view_name in _SHOW_A_SECRET or request.POST.get("action") in _ACTIONS_WITH_A_SECRET
+        # A form can send several actions: the admin site takes the one whose place "index" names.
+        asked_for = request.POST.getlist("action")
+        shows_secret = match.view_name in _SHOW_A_SECRET or not _ACTIONS_WITH_A_SECRET.isdisjoint(asked_for)
         if not reads and shows_secret and (asked := recent_factor(request)) is not None:
             return asked
         facts: dict[str, object] = {"page": match.view_name, "path": request.path}
@@ -58,15 +68,21 @@ def _guarded(view: View) -> View:
             facts["query"] = {name: [each[:200] for each in values] for name, values in request.GET.lists()}
         if not reads:
             fields = sorted(set(request.POST) - {"csrfmiddlewaretoken", account.CODE, account.CREDENTIAL})
-            facts["fields"] = [name[:100] for name in fields[:100]]
+            facts["fields"] = [_logged(name, 100) for name in fields[:100]]
             chosen = request.POST.getlist("_selected_action")[:200]
-            facts |= {"action": request.POST.get("action", "")[:100], "chosen": [each[:40] for each in chosen]}
+            action = _logged(",".join(asked_for), 100)
+            facts |= {"action": action, "chosen": [_logged(each, 40) for each in chosen]}
         operators_log.record(
             kind=OperatorEvent.Kind.LOOKED if reads else OperatorEvent.Kind.ACTED, by=user, facts=facts
         )
         return view(request, *args, **kwargs)
 
     return inner
+
+
+def _logged(text: str, longest: int) -> str:
+    """Return the beginning of a text as the log can keep it."""
+    return text[:longest].replace("\0", "\ufffd")
 
 
 def ask_for_second_factor(request: HttpRequest) -> HttpResponse | None:

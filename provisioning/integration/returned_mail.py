@@ -8,14 +8,27 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from orgs.text.normalize import email_key
 
 MOST_SAID: Final = 500
+_LONGEST_HEADER: Final = 500  # characters
+_MOST_PARTS: Final = 100
 _MESSAGE_ID: Final = re.compile(r"<([0-9a-f-]{36})@[^<>\s]+>")
 _AUTOMATIC: Final = frozenset({"auto-replied", "auto-generated", "auto-notified"})
+
+
+class _ShortHeaders(email.policy.EmailPolicy):
+    """Reads the beginning of each header: Python's parser takes time in proportion to the square of its length."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        """Return the header's object."""
+        return super().header_fetch_parse(name, value[:_LONGEST_HEADER])
+
+
+_POLICY: Final = cast("email.policy.EmailPolicy[EmailMessage]", _ShortHeaders())
 
 
 @dataclass(frozen=True)
@@ -33,8 +46,10 @@ def read(content: bytes) -> Iterator[Returned]:
 
     A delay (``Action: delayed``, status 4.x.x) and an automatic answer say nothing that has to be noted.
     """
+    if content.lower().count(b"content-type") > _MOST_PARTS:
+        return
     try:
-        message = email.message_from_bytes(content, policy=email.policy.default)
+        message = email.message_from_bytes(content, policy=_POLICY)
         yield from _bounces(message) if message.get_content_type() == "multipart/report" else _replies(message)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError):  # what the parser raises for odd mail
         return
@@ -44,7 +59,7 @@ def _bounces(message: EmailMessage) -> Iterator[Returned]:
     original = ""
     for part in message.walk():
         if part.get_content_type() in {"message/rfc822", "text/rfc822-headers"}:
-            original = original or part.as_string()
+            original = original or _message_id(part.get_payload())
     about = _mail_of(original)
     for part in message.walk():
         if part.get_content_type() != "message/delivery-status":
@@ -55,6 +70,13 @@ def _bounces(message: EmailMessage) -> Iterator[Returned]:
             if fields.get("action", "").strip().lower() == "failed" and not status.startswith("4") and recipient:
                 said = fields.get("diagnostic-code") or status
                 yield Returned("bounce", email_key(recipient.strip(" <>")), about, " ".join(said.split())[:MOST_SAID])
+
+
+def _message_id(original: object) -> str:
+    """Return the Message-ID of what a notification brings back: a message, or the text of its headers."""
+    if isinstance(original, list) and original and isinstance(original[0], EmailMessage):
+        return str(original[0].get("Message-ID", ""))
+    return original if isinstance(original, str) else ""
 
 
 def _replies(message: EmailMessage) -> Iterator[Returned]:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from provisioning.models import User
 from provisioning.pages.base import page, page_with_form
 from provisioning.pages.links import safe_next
-from provisioning.people import second_factor
+from provisioning.people import second_factor, visitors
 
 CODE, CREDENTIAL = "second_factor_code", "second_factor_credential"
 
@@ -71,6 +71,8 @@ def wrong_factor() -> str:
 def passkey_options(request: HttpRequest, purpose: str) -> HttpResponse:
     """Return WebAuthn's options as JSON, and keep their challenge in the session: to sign in, to add, or to prove."""
     if purpose == "sign-in":
+        if not visitors.may_ask_for_passkey(request):
+            return HttpResponse(status=429)
         return JsonResponse(second_factor.passkey_request(None))
     if not isinstance(request.user, User):
         raise Http404

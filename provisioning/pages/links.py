@@ -131,12 +131,7 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
         """Check the code, or with the button named "action" and "resend" send it again."""
         if request.POST.get("action") != "resend":
             with transaction.atomic():  # a code that is used up and a session that isn't signed in would be a dead end
-                response = cast(HttpResponse, super().post(request, *args, **kwargs))
-                if isinstance(request.user, User):
-                    second_factor.note_mailbox_proven(request.user)
-                    pending_posts.restore(request)
-                    request.session.save()
-            return response
+                return cast(HttpResponse, super().post(request, *args, **kwargs))
         try:
             visitors.count_code(request)
         except visitors.TooMany:
@@ -148,6 +143,16 @@ class ConfirmCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ha
     def get_form_kwargs(self) -> dict[str, Any]:
         """The form compares with the address's codes, not with one kept in the session."""
         return {**super().get_form_kwargs(), "email": self._process.state["email"]}
+
+    def form_valid(self, form: CodeForm) -> HttpResponse:
+        """Sign in, and note that the mailbox is proved. A wrong code proves nothing, also where a passkey signed in."""
+        response = cast(HttpResponse, super().form_valid(form))
+        user = self.request.user
+        if isinstance(user, User) and user.email == form.email:
+            second_factor.note_mailbox_proven(user)
+            pending_posts.restore(self.request)
+            self.request.session.save()
+        return response
 
     def form_invalid(self, form: forms.Form) -> HttpResponse:
         """After the last try: back to asking, with the reason."""

@@ -80,7 +80,7 @@ def context(user: User, asked: Asked) -> dict[str, Any]:
     """Return what the list shows: the page, the filters with their counts, and what was asked for."""
     every = briefs(user)
     words = folded(asked.words).split()
-    found = [each for each in every if all(word in folded(each.searched) for word in words)]
+    found = [each for each in every if _has(folded(each.searched), words)] if words else every
     counts = {name: sum(each.state in states for each in found) for name, (_words, states) in FILTERS.items()}
     shown = [each for each in found if not asked.show or each.state in FILTERS[asked.show][1]]
     page: Page[Brief] = Paginator(shown, PER_PAGE).get_page(asked.page or 1)
@@ -93,6 +93,10 @@ def context(user: User, asked: Asked) -> dict[str, Any]:
         "found": len(found),
         "total": len(every),
     }
+
+
+def _has(text: str, words: list[str]) -> bool:
+    return all(word in text for word in words)
 
 
 def _line(brief: Brief) -> Line:

@@ -30,7 +30,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.contrib.auth import login
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import DataError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -193,14 +193,17 @@ def add_passkey(request: HttpRequest, user: User, *, credential: str, name: str)
         return answer if webauthn.complete_registration(answer).is_user_verified() else {}
 
     answer = _unless_malformed(check)
-    with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        if not answer or sum(row.type == Kind.WEBAUTHN for row in factors_of(user)) >= MOST_PASSKEYS:
-            return False
-        row = webauthn.WebAuthn.add(user, name[:80], answer).instance
-        row.data[_MAILBOX_AT] = timezone.now().isoformat()
-        row.save(update_fields=["data"])
-        _log_change(OperatorEvent.Kind.FACTOR_ADDED, user, row)
+    try:
+        with transaction.atomic():
+            User.objects.select_for_update(no_key=True).get(pk=user.pk)
+            if not answer or sum(row.type == Kind.WEBAUTHN for row in factors_of(user)) >= MOST_PASSKEYS:
+                return False
+            row = webauthn.WebAuthn.add(user, name[:80], answer).instance
+            row.data[_MAILBOX_AT] = timezone.now().isoformat()
+            row.save(update_fields=["data"])
+            _log_change(OperatorEvent.Kind.FACTOR_ADDED, user, row)
+    except DataError:  # a character that PostgreSQL can't keep, in the name or in what the browser sent
+        return False
     if user.is_staff:
         _note_proof(request)
     return True

@@ -21,6 +21,8 @@ WINDOW: Final = timedelta(hours=1)
 # hundred bytes. Answers that are kept until somebody signs in (provisioning.wizard.pending_posts) have up to 64 kB.
 CODES: Final = {"network": 1_000, "all": 20_000}
 ANSWERS: Final = {"network": 20, "all": 500}
+# Challenges for passkeys: each makes a session of some hundred bytes.
+PASSKEYS: Final = {"network": 1_000, "all": 20_000}
 _KEY: Final = "visitor"
 
 
@@ -32,6 +34,11 @@ def count_code(request: HttpRequest) -> None:
     """Count a request for a code to an address that was typed. Raises TooMany."""
     if not _may(request, "code", CODES):
         raise TooMany
+
+
+def may_ask_for_passkey(request: HttpRequest) -> bool:
+    """Count a request for the challenge of a passkey that signs in; say whether it may be made."""
+    return _may(request, "passkey", PASSKEYS)
 
 
 def may_keep_answer(request: HttpRequest) -> bool:

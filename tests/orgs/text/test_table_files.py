@@ -83,6 +83,13 @@ def test_a_column_may_be_spelled_in_any_way(path: Path, header: str) -> None:
         assert [row for _line, row in table] == [{"external_id": "c1", "name": "Contoso", "country": "DE"}]
 
 
+def test_many_spaces_in_a_field_with_a_line_break_are_read_once(path: Path) -> None:
+    # Looked at from each space on, one such field takes a minute.
+    spaces = " " * 125_000
+    rows, refused, _read_as = read(path, "external_id,name,country\n" + f'c1,"a\nb{spaces}c",DE\n' * 5)
+    assert (rows, refused) == ([("c1", f"a b{spaces}c", "DE")] * 5, {})
+
+
 def test_a_line_break_in_a_quoted_field_is_a_space_and_lines_are_counted_as_an_editor_does(path: Path) -> None:
     path.write_bytes(b'external_id,name\r\n\r\nc1,"Contoso \r\n GmbH, ""Berlin"""\r\nc2,Northwind\r\nc3\r\n')
     with TableFile(path, columns=COLUMNS, required=REQUIRED) as table:

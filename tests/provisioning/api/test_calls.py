@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from threading import Barrier, Thread
 from threading import Event as Signal
 from typing import Any
@@ -285,6 +285,25 @@ HOSTILE: list[tuple[str, bytes, str]] = [
     ("a year without zone", BODY.replace(b'"number"', b'"set_up_by": "0001-01-01T00:00:00", "number"'), "not-valid"),
     ("a year far away", BODY.replace(b'"number"', b'"set_up_by": "9999-12-31T23:59:59-23:59", "number"'), "not-valid"),
 ]
+
+
+class Unread(BytesIO):
+    """A body that nobody may read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Fail."""
+        raise AssertionError("It was read.")
+
+
+@pytest.mark.django_db
+def test_bodies_are_read_from_keys_only() -> None:
+    stranger = Api("spk_guessed", **{"wsgi.input": Unread()})
+    for path in ("/orders", "/orders/batches", "/directory/batches"):
+        stranger.post(path, b"x" * 9_000_000 if "batches" in path else BODY)
+        assert (stranger.problem, stranger.answer.status_code) == ("not-authenticated", 401), path
+    unclear = Api(a_key(), CONTENT_LENGTH="0" * 5000)
+    unclear.post("/orders", BODY)
+    assert unclear.problem == "too-large"
 
 
 @pytest.mark.django_db

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -312,8 +313,12 @@ def test_an_order_whose_organizations_are_confirmed_is_refused_with_its_sentence
         ("a.csv", b"number,sold_to\n1,2\n", "not there: contact_email"),
         ("a.xlsx", b"PK\x03\x04[Content_Types].xml", "Excel workbook"),
         ("a.csv", b"x" * (10 * 1024 * 1024 + 1), "larger than 10 MB"),
+        # Small files that would take a lot of memory or time.
+        ("a.csv", lzma.compress(b"number,sold_to,contact_email\n" + b"1,a,b\n" * 100_000), "compressed"),
+        ("a.csv", b"number,sold_to,contact_email\n" + b"x\n" * 1_000_000, "More than 10,000 rows can't be read"),
+        ("a.yaml", b"[" + b"a," * 1_000_001 + b"]", "too many values"),
     ],
-    ids=range(16),
+    ids=range(19),
 )
 def test_a_file_that_can_t_be_read_is_refused_whole_with_a_sentence(
     run: Any, name: str, content: bytes, said: str
@@ -323,6 +328,17 @@ def test_a_file_that_can_t_be_read_is_refused_whole_with_a_sentence(
     assert problem.startswith("Nothing was placed.")
     assert not rows
     assert not OrderBatch.objects.exists()
+
+
+def test_faults_and_lines_of_one_order_are_bounded(run: Any) -> None:
+    many = dict(ORDERS[1]) | {f"field {number}": 1 for number in range(100_000)}
+    [row], _problem = run([many])
+    assert 10 < len(row["errors"]) < 100
+    table = "number,sold_to,contact_email,meetings\n" + "A-1,Northwind,kim@northwind.example,1\n" * 1000
+    [row], _problem = run(table.encode(), name="a.csv")
+    assert "at most 100" in " ".join(each["detail"] for each in row["errors"])
+    assert len(BatchRow.objects.latest("pk").facts["lines"]) <= 100
+    assert not Order.objects.exists()
 
 
 def test_texts_of_yaml_stay_as_they_are_written(run: Any) -> None:

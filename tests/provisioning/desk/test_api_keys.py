@@ -8,13 +8,24 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from provisioning.models import ApiKey
+from provisioning.models import ApiKey, User
 from tests.factories import signed_in
 from tests.provisioning.api.client import Api
 from tests.scripted import an_operator
 
 LIST = "admin:provisioning_apikey_changelist"
 ADD = "admin:provisioning_apikey_add"
+
+
+@pytest.mark.django_db
+def test_only_a_supervisor_makes_a_key_since_a_key_can_give_rights() -> None:
+    User.objects.create_user("dora@vendor.example", is_staff=True, desk_role="desk")
+    desk = signed_in("dora@vendor.example")
+    assert reverse(ADD) not in desk.get(reverse(LIST)).text
+    assert desk.get(reverse(ADD)).status_code == 403
+    typed = {"name": "CRM", "scopes": ["directory:write"], "days": "", "networks": ""}
+    assert desk.post(reverse(ADD), typed).status_code == 403
+    assert not ApiKey.objects.exists()
 
 
 @pytest.mark.django_db

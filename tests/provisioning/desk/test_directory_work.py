@@ -112,3 +112,17 @@ def test_two_likely_duplicates_are_merged_after_a_page_that_says_what_moves(desk
     assert order.events.filter(kind="organization_merged").count() == 1
     chosen = {"action": "merge_two", "_selected_action": [keep.pk]}
     assert "Choose the two organizations" in desk.post(LIST, chosen, follow=True).text
+
+
+def test_one_operator_gives_nobody_rights_by_merging() -> None:
+    User.objects.filter(pk=links.user_for("dora@vendor.example").pk).update(is_staff=True, desk_role="desk")
+    dora = signed_in("dora@vendor.example")
+    contoso, own = an_organization("Contoso", administrators=[BOSS]), an_organization("Mine", administrators=[ANN])
+    nobodys, twin = an_organization("Fabrikam"), an_organization("Fabrikam Ltd")
+    for one, other in ((contoso, own), (own, contoso), (nobodys, own), (own, nobodys)):
+        url = f"{LIST}merge/?organization={one.pk}&organization={other.pk}"
+        assert "Only a supervisor merges" in dora.post(url, {"keep": one.pk}, follow=True).text
+    assert Organization.objects.filter(closed_at=None).count() == 4
+    dora.post(f"{LIST}merge/?organization={nobodys.pk}&organization={twin.pk}", {"keep": nobodys.pk})
+    twin.refresh_from_db()
+    assert twin.closed_at is not None

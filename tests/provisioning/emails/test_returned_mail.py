@@ -6,6 +6,7 @@ import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -16,6 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from standardwebhooks import Webhook
 
+from provisioning.integration import returned_mail
 from provisioning.models import Event, Mail
 from provisioning.worker import mailbox as reader
 from provisioning.worker import tasks
@@ -99,6 +101,35 @@ def test_bounces_and_replies_are_read_from_the_mailbox(settings: Settings) -> No
     assert about.bounced_at is not None
     settings.MAILBOX_URL = box.url.replace("pass%20word", "wrong")
     assert reader.read() == 0  # logged, and tried again
+
+
+@pytest.mark.parametrize("run", ['"a', "1,", "a@.", '"'])
+def test_a_header_of_any_length_is_read_in_a_moment(run: str) -> None:
+    # Python's parser of a whole header of this length takes hours.
+    about, long = uuid4(), (run * 100_000).encode()
+    heads = (b"From", b"References", b"Auto-Submitted", b"Content-Type")
+    for head in heads:
+        list(returned_mail.read(b"In-Reply-To: <%s@x>\r\n%s: %s\r\n\r\nx" % (str(about).encode(), head, long)))
+    found = list(returned_mail.read(dsn(Mail(public_id=about)).replace(b"\r\nTo: " + SAM.encode(), b"\r\nTo: " + long)))
+    assert [(each.kind, each.mail) for each in found] == [("bounce", about)]
+
+
+def test_a_reply_that_no_database_keeps_blocks_no_mailbox_and_replies_are_bounded(settings: Settings) -> None:
+    order = an_order(contact=SAM)
+    about = sent(order)
+    odd = [reply(about).replace(b"Alex", b"Al\0ex"), dsn(about).replace(b"no such user", b"no \0 such \xff user")]
+    with mailbox() as box:
+        settings.MAILBOX_URL = box.url
+        box.messages += [*odd, *(reply(about).replace(b"Alex", f"Alex {number}".encode()) for number in range(30))]
+        assert reader.read() == 32
+        assert reader.read() == 0
+    replies = order.events.filter(kind="mail_replied").order_by("position")
+    assert replies[0].facts["text"] == "Al\ufffdex does this now."
+    assert replies.count() == 20
+    assert order.events.filter(kind="mail_bounced").count() == 1
+    settings.MAIL_EVENTS_SECRETS = [SECRET]
+    half = {"type": "bounce", "address": "sam\0\ud800@partner.example", "said": "\0\ud800"}
+    assert post(json.dumps({"events": [half]}).encode()).status_code == 200
 
 
 def post(body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> HttpResponse:

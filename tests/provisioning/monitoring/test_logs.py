@@ -137,6 +137,13 @@ def test_what_is_removed_from_a_line_and_what_stays(text: str, kept: bool) -> No
     assert (scrub(text) == text) is kept, scrub(text)
 
 
+@pytest.mark.parametrize("run", ["a", "1", "a-", "csrf", "a@", "a.", "token "])
+def test_a_long_text_that_anybody_can_have_logged_is_read_once(run: str) -> None:
+    # In time that grows with the square of the length, this takes hours.
+    for text in (f"Not Found: /{run * 200_000}", f"a@{run * 200_000}", f"a@{'.' * 200_000}{run}"):
+        assert scrub(text)
+
+
 class Kept(Transport):
     """Keeps reports instead of sending them."""
 

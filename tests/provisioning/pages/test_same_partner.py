@@ -75,6 +75,7 @@ def test_orders_of_others_are_a_404_and_nothing_is_written() -> None:
         (first.number, [second.number, foreign.number]),
         (first.number, [second.number, handed.number]),
         (first.number, [second.number, "no-such-order"]),
+        (first.number, [second.number, "no\0order"]),
     ]:
         assert client.post(PAGE, {"source": source, "orders": orders}).status_code == 404
     # An order without a chosen organization is no source.

@@ -66,6 +66,22 @@ def test_a_passkey_signs_in_as_long_as_the_mailbox_is_proved_now_and_then() -> N
         assert is_in(late)
 
 
+def test_a_passkey_and_a_wrong_code_do_not_prove_the_mailbox() -> None:
+    key = Passkey()
+    with time_machine.travel(NOON, tick=False) as clock:
+        assert added(by_code(KIM), key)
+        clock.shift(timedelta(days=80))
+        browser = Client()
+        browser.post("/sign-in/", {"email": KIM})  # the mail goes to a mailbox that Kim has lost
+        browser.post("/sign-in/passkey/", {FIELD: key.use(options(browser, "sign-in"))})
+        assert is_in(browser)
+        browser.post("/sign-in/code/", {"code": "BBBB-BBBB"})
+        clock.shift(timedelta(days=20))
+        late = Client()
+        late.post("/sign-in/passkey/", {FIELD: key.use(options(late, "sign-in"))})
+        assert not is_in(late)
+
+
 @pytest.mark.parametrize("bad", ["", "{}", "[]", "null", '{"id": 1}', '{"response": {"userHandle": "MQ"}}', "[" * 9000])
 def test_what_is_no_passkey_is_answered_by_a_sentence(bad: str) -> None:
     client = Client()
@@ -81,6 +97,8 @@ def test_a_passkey_of_another_site_person_or_kind_is_refused() -> None:
     client = by_code(KIM)
     assert not added(client, Passkey("https://evil.example"))
     assert not added(client, Passkey(verifies=False))
+    odd = client.post("/account/passkey/", {FIELD: Passkey().make(options(client, "add")), "name": "a\0b"}, follow=True)
+    assert "was not added" in odd.text
     key = Passkey()
     assert added(client, key)
     stolen = Passkey()

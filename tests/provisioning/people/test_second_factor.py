@@ -16,6 +16,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from provisioning.history import verification
+from provisioning.integration import endpoints
 from provisioning.models import OperatorEvent, User
 from tests.factories import an_order
 from tests.mailbox import code_in, newest
@@ -120,6 +121,13 @@ def test_a_dangerous_act_asks_again_and_loses_nothing() -> None:
         assert "less than ten minutes" in client.post(f"{ORDERS}act/cancel/?order={order.pk}").text  # of many
         wrong = client.post(cancel, {"reason": "x", "second_factor_code": "123456"})
         assert "six digits" in wrong.text
+        # The admin site does the action that "index" names, wherever it stands among several.
+        endpoint, _secret = endpoints.make(url="https://crm.example.com/", types=[], known_types=[])
+        sent = {"action": ["rotate", "turn_on"], "index": "0", "_selected_action": [endpoint.pk]}
+        assert "less than ten minutes" in client.post("/admin/provisioning/webhookendpoint/", sent).text
+        secret = endpoint.secret
+        endpoint.refresh_from_db()
+        assert endpoint.secret == secret
         done = client.post(cancel, {"reason": "x", "second_factor_code": code_of(OLGA)})
         assert done.status_code == 302
     order.refresh_from_db()
@@ -181,6 +189,16 @@ def test_roles_are_changed_by_another_supervisor_and_are_in_the_log(settings: Se
     assert "omar@vendor.example: Viewer" in page
     with pytest.raises(CommandError, match="invalid choice"):
         call_command("add_operator", OMAR, "--role", "root", verbosity=0)
+
+
+def test_what_the_log_can_not_keep_is_refused_or_replaced(settings: Settings) -> None:
+    settings.SECOND_FACTOR_REQUIRED = False
+    olga = signed_in(OLGA)
+    for query in ("q=%00", "owner=%00", "%00=1", "state__exact=a%00b"):
+        assert olga.get(f"{ORDERS}?{query}").status_code == 400, query
+    assert olga.get("/admin/operators/log/?who=%00").status_code == 400
+    assert olga.post(ORDERS, {"action": "a\0b", "c\0d": "1", "_selected_action": "\0"}).status_code < 500
+    assert OperatorEvent.objects.filter(who=OLGA, facts__action="a\ufffdb").exists()
 
 
 def test_looks_and_acts_are_logged_chained_and_kept(settings: Settings) -> None:

@@ -68,6 +68,15 @@ def test_flood_of_requests_for_codes_is_bounded_for_a_network_and_in_all_and_end
         assert ask(99, "203.0.113.1") == 302
 
 
+def test_flood_of_challenges_for_passkeys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visitors, "PASSKEYS", {"network": 3, "all": 5})
+    asked = [
+        Client().post("/sign-in/passkey/options/sign-in/", REMOTE_ADDR=f"198.51.100.{at // 4}") for at in range(12)
+    ]
+    assert [answer.status_code for answer in asked] == [200] * 3 + [429] + [200] * 2 + [429] * 6
+    assert stored()[0] == 5
+
+
 def test_flood_of_answers_without_signing_in_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visitors, "ANSWERS", {"network": 3, "all": 7})
     order = an_order()
