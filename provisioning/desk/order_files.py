@@ -22,7 +22,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from orgs.text.table_files import FileRefused
 from provisioning.bulk import batches, files, report
-from provisioning.desk.site import ReadOnly, operator, site
+from provisioning.desk.site import TAKES_FILES, ReadOnly, operator, site
 from provisioning.models import BatchRow, OrderBatch
 
 if TYPE_CHECKING:  # Django's own classes take no type at run time
@@ -89,7 +89,8 @@ class OrderFileAdmin(ReadOnly, AdminOfBatch):
     def get_urls(self) -> list[URLPattern]:
         """Add applying and the report, and the only page that takes a file."""
         view = self.admin_site.admin_view
-        upload = csrf_exempt(self.upload)  # checked by ``upload``, after it has said how the file is read
+        upload = csrf_exempt(self.upload)  # checked by ``upload``, after the site has said how the file is read
+        setattr(upload, TAKES_FILES, InMemory)
         return [
             path("add/", view(upload), name="provisioning_orderbatch_add"),
             path("sample.csv", view(self.sample), name="provisioning_orderbatch_sample"),
@@ -99,8 +100,7 @@ class OrderFileAdmin(ReadOnly, AdminOfBatch):
         ]
 
     def upload(self, request: HttpRequest) -> HttpResponse:
-        """Let the file be read, which no other page does, and check the form's CSRF token then."""
-        request.upload_handlers = [InMemory(request)]
+        """Check the form's CSRF token."""
         response: HttpResponse = csrf_protect(self.add_view)(request)
         return response
 

@@ -27,8 +27,8 @@ type View = Callable[..., HttpResponseBase]
 _SHOW_A_SECRET: Final = frozenset({"admin:provisioning_webhookendpoint_add", "admin:provisioning_apikey_add"})
 _ACTIONS_WITH_A_SECRET: Final = frozenset({"rotate"})
 _NUL: Final = "An address has no NUL character."  # PostgreSQL can't keep one
-# The page that reads the body itself, because it takes a file: the fields of a POST aren't read before.
-_TAKES_A_FILE: Final = "admin:provisioning_orderbatch_add"
+# Name of an attribute of a view: the upload handler that reads its files.
+TAKES_FILES: Final = "takes_files"
 # Pages that show nobody's data.
 _UNGUARDED: Final = frozenset({"logout", "jsi18n"})
 
@@ -43,6 +43,9 @@ def _guarded(view: View) -> View:
             return view(request, *args, **kwargs)
         if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
             raise BadRequest(_NUL)
+        takes = getattr(view, TAKES_FILES, None)
+        if takes is not None and user.operator_role in {OperatorRole.DESK, OperatorRole.SUPERVISOR}:
+            request.upload_handlers = [takes(request)]  # before anything looks at the form
         if second_factor.is_required(user) and not second_factor.is_proven(request):
             if request.method in {"GET", "HEAD"}:
                 return HttpResponseRedirect(
@@ -56,15 +59,14 @@ def _guarded(view: View) -> View:
         if not reads and user.operator_role in {None, OperatorRole.VIEWER}:
             raise PermissionDenied
         # A form can send several actions: the admin site takes the one whose place "index" names.
-        takes_a_file = match.view_name == _TAKES_A_FILE
-        asked_for = [] if takes_a_file else request.POST.getlist("action")
+        asked_for = request.POST.getlist("action")
         shows_secret = match.view_name in _SHOW_A_SECRET or not _ACTIONS_WITH_A_SECRET.isdisjoint(asked_for)
         if not reads and shows_secret and (asked := recent_factor(request)) is not None:
             return asked
         facts: dict[str, object] = {"page": match.view_name, "path": request.path}
         if request.GET:
             facts["query"] = {name: [each[:200] for each in values] for name, values in request.GET.lists()}
-        if not reads and not takes_a_file:
+        if not reads:
             fields = sorted(set(request.POST) - {"csrfmiddlewaretoken", account.CODE, account.CREDENTIAL})
             facts["fields"] = [_logged(name, 100) for name in fields[:100]]
             chosen = request.POST.getlist("_selected_action")[:200]

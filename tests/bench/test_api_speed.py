@@ -34,7 +34,8 @@ def insert_and_select(request: HttpRequest) -> dict[str, Any]:
     """One insert and one select."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO orgs_search (key, question) VALUES (%s, %s) RETURNING id", ["bench", str(time.time_ns())]
+            "INSERT INTO orgs_search (key, question, asked_at) VALUES (%s, %s, now()) RETURNING id",
+            ["bench", str(time.time_ns())],
         )
         row = cursor.fetchone()
         cursor.execute("SELECT id, key, question FROM orgs_search WHERE id = %s", [row[0]])
