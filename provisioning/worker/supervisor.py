@@ -101,6 +101,17 @@ class WatchedConnector(WorkerConnector):
             await super().listen_notify(on_notification, channels)
 
 
+async def _give_emails_back(connector: WatchedConnector) -> None:
+    """End the leases of emails and sign-in codes: a sender that lost the database can't note what it sent.
+
+    An email may go out twice then, with the same Message-ID.
+    """
+    for table in ("provisioning_mail", "provisioning_signincode"):
+        await connector.execute_query_async(
+            f"UPDATE {table} SET lease_until = NULL WHERE sent_at IS NULL AND lease_until > now()"  # noqa: S608
+        )
+
+
 class Supervisor:
     """One process's workers, one after the other."""
 
@@ -124,14 +135,17 @@ class Supervisor:
         for task in self.app.tasks.values():
             if task.retry_strategy is None:
                 task.retry_strategy = RetryAfterOutage()
-        connector = WatchedConnector()
+        connector, lost = WatchedConnector(), False
         with self.app.replace_connector(connector):
             while await self._database_answers():
                 try:
                     await connector.open_again()
+                    if lost:
+                        await _give_emails_back(connector)
                     await self._give_jobs_back()
                     if await self._work(connector):
                         return
+                    lost = True
                 except TimeoutError:
                     pass
                 except (psycopg.Error, ConnectorException) as problem:

@@ -26,6 +26,8 @@ from typing import Any
 import environ as django_environ
 import psycopg
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
 from django.conf import settings
 from django.db import connection, connections
 
@@ -345,11 +347,16 @@ def test_pooler_is_found_out_and_the_check_says_where_the_setting_denies_it(prod
     assert asked("is_transaction_pooler") is True
     assert asked("is_transaction_pooler", DATABASE_POOLER="none") is False
     assert transaction_pooler.is_transaction_pooler() is False
-    product.environment["EMAIL_URL"] = "smtp://mail.example.com"  # what else is an error
-    product.manage("collectstatic", "--noinput", "-v0")
-    assert "provisioning.W024" not in product.manage("check", "--deploy")
-    product.environment["DATABASE_POOLER"] = "none"
-    assert "there is a pooler in transaction mode" in product.manage("check", "--deploy")
+    mail_server = Controller(Sink(), hostname="127.0.0.1", port=free_port())
+    mail_server.start()  # the check connects to it
+    try:
+        product.environment["EMAIL_URL"] = f"smtp://127.0.0.1:{mail_server.port}"
+        product.manage("collectstatic", "--noinput", "-v0")
+        assert "provisioning.W024" not in product.manage("check", "--deploy")
+        product.environment["DATABASE_POOLER"] = "none"
+        assert "there is a pooler in transaction mode" in product.manage("check", "--deploy")
+    finally:
+        mail_server.stop()
 
 
 def test_workers_leave_sweeps_out_without_an_error_in_the_log_of_postgresql(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from tests.factories import signed_in
 
 pytestmark = pytest.mark.django_db
 MOST = 10
-# Pages that are still above it: who had the order, and the one try to make a PDF.
-ABOVE = {"handed-over": 11, "handed-over-came-back": 11, "being-made": 15}
+# Pages that are still above it: who had the order, the one try to make a PDF, and the review after a refusal, which
+# asks for the requests and the lines of each service.
+ABOVE = {"handed-over": 11, "handed-over-came-back": 11, "being-made": 15, "refused-review": 12}
 # The finder's review of organizations that exist asks each rule about each of them, when it plans and when it shows.
 REVIEW = 18
 
